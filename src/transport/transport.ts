@@ -1,0 +1,168 @@
+/**
+ * The seam between the runtime and what carries messages. A transport sees bytes and headers only; all it is told about a
+ * message it processed is a {@link Verdict}. The cases in `src/testing/transport-contract` say what every transport must hold.
+ */
+
+import type { EventType } from '../message/event-type.ts'
+
+export type { EventType }
+
+/** Header names and values as they are on the wire; names are compared case-sensitively, order is that of writing. */
+export type Headers = Readonly<Record<string, string>>
+
+/** A message as a receiver gets it. */
+export interface IncomingMessage {
+  /** `NServiceBus.MessageId`, or the native id when that header is absent or empty. */
+  readonly id: string
+  /** The transport's own id of this copy; a new one for every copy that is sent. */
+  readonly nativeId: string
+  readonly headers: Headers
+  readonly body: Uint8Array
+  readonly queue: string
+  /** 1 on the first delivery; best effort across processes. */
+  readonly attempt: number
+}
+
+/** Where an outgoing message goes. */
+export type Destination =
+  /** An endpoint's queue, reached the way endpoints send to each other. */
+  | { readonly address: string }
+  /** That queue and no other; refused when it does not exist. What replay uses. */
+  | { readonly exactQueue: string }
+  /** Every subscriber of the event or of anything it is assignable to, once each. */
+  | { readonly event: EventType }
+
+export interface OutgoingMessage {
+  readonly id: string
+  readonly headers: Headers
+  readonly body: Uint8Array
+  readonly to: Destination
+  /** Replay and import choose it; otherwise the transport makes a new one. Never that of a message that exists. */
+  readonly nativeId?: string
+  /** Never delivered earlier; the receiver may see it up to a second later. */
+  readonly deliverAt?: Date
+  /** The message vanishes when nobody has taken it for this long. */
+  readonly expiresAfterMs?: number
+}
+
+/** The answer to an incoming message: "send these, then it is done", or "leave it for another time". */
+export type Verdict = { readonly kind: 'consume'; readonly outgoing: readonly OutgoingMessage[] } | { readonly kind: 'putBack' }
+
+export type Decide = (message: IncomingMessage, signal: AbortSignal) => Promise<Verdict>
+
+export type TransactionMode = 'none' | 'receiveOnly' | 'sendsAtomicWithReceive'
+
+export interface ReceiveOptions {
+  readonly queue: string
+  /** Where a message goes that cannot even be read. */
+  readonly errorQueue: string
+  /** Messages decided on at the same time. */
+  readonly concurrency: number
+  readonly transactionMode: TransactionMode
+  /**
+   * The batch of a `consume` verdict could not be dispatched, and the message is still there. The answer replaces the verdict.
+   * Fails that one too, the message is put back, and the error is reported.
+   */
+  onDispatchFailed(message: IncomingMessage, error: unknown): Promise<Verdict>
+  onCriticalError(error: unknown): void
+}
+
+export interface Receiving {
+  /**
+   * Takes no new message, waits for those in hand, then resolves; further calls wait for the same end.
+   * After `graceMs` (default: no limit) the decisions' signal is aborted, and what then rejects is put back.
+   */
+  stop(options?: { readonly graceMs?: number }): Promise<void>
+}
+
+export interface Subscriber {
+  readonly endpoint: string
+  readonly queue: string
+}
+
+export interface Transport extends Operations {
+  /** What it offers; the first is its default. */
+  readonly transactionModes: readonly [TransactionMode, ...TransactionMode[]]
+  /** Messages decided on at the same time when the endpoint does not say. */
+  readonly defaultConcurrency: number
+  createQueues(queues: readonly string[]): Promise<void>
+  /** Resolves when the messages are safe. Rejects, or keeps them: never drops. */
+  dispatch(outgoing: readonly OutgoingMessage[]): Promise<void>
+  /** Delivers until stopped. A rejected decision counts as `putBack` and is reported. */
+  receive(options: ReceiveOptions, decide: Decide): Promise<Receiving>
+  subscribe(subscriber: Subscriber, event: EventType): Promise<void>
+  unsubscribe(subscriber: Subscriber, event: EventType): Promise<void>
+  close(): Promise<void>
+}
+
+export interface QueueFacts {
+  readonly queue: string
+  /** Messages waiting; those in hand or due later are not counted. */
+  readonly depth: number
+  readonly consumers: number | 'unknown'
+  readonly kind: 'memory' | 'folder' | 'classic' | 'quorum'
+  /** Give-backs before the broker drops a message. */
+  readonly looksLeft: number | 'unlimited' | 'unknown'
+}
+
+export interface HeldMessage extends IncomingMessage {
+  /** Typed properties beside the headers: moved and exported verbatim. */
+  readonly native: Readonly<Record<string, unknown>>
+  readonly givenBack: number
+  /** When the copy was put into the queue, in ms since 1970: the order of the queue. */
+  readonly enqueuedAt: number
+  /** Set when the headers could not be read; they are then empty, and the body is the raw text. */
+  readonly unreadable: string | undefined
+}
+
+export interface HoldOptions {
+  /** `change` locks where a lock is needed, and refuses next to a consumer. */
+  readonly purpose: 'look' | 'change'
+  /** Codes of safety rules that were refused and are overruled now (`--force`). */
+  readonly overrule: readonly string[]
+  /** Bodies in memory at once. */
+  readonly page: number
+  /** Messages held at once. */
+  readonly max: number
+  /** Aborted: no new page; the caller still gives back. */
+  readonly signal: AbortSignal
+  /** Copies are safe, originals still held: the journal. In groups, in order. Rejects: none of the group is removed. */
+  beforeRemove(group: readonly HeldMessage[]): void | Promise<void>
+}
+
+/** Messages taken to be looked at, still safe in their queue, then consumed or given back. */
+export interface Holding {
+  /** Of the snapshot; later arrivals are not shown. */
+  readonly facts: QueueFacts
+  /** Queue order; dropping a page frees its bodies, not the hold. */
+  pages(): AsyncIterable<readonly HeldMessage[]>
+  /** Dispatched, confirmed, beforeRemove, removed. Rejects with the message still held. Calls may overlap. */
+  consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void>
+  /** The rest is visible again in its old order; a message at the limit is moved to the tail. Once, always. */
+  giveBack(): Promise<{ readonly returned: number; readonly rescued: readonly HeldMessage[]; readonly newerArrivals: number }>
+}
+
+export interface TemporaryQueue {
+  readonly address: string
+  remove(): Promise<void>
+}
+
+/** The operator's half. */
+export interface Operations {
+  readonly can: {
+    /** New messages of a queue can be seen without touching it. */
+    readonly tap: boolean
+    /** A look changes neither the queue nor any counter, and needs no lock. */
+    readonly lookWithoutTrace: boolean
+  }
+  queues(): Promise<readonly QueueFacts[]>
+  /** undefined: no such queue. */
+  inspect(queue: string): Promise<QueueFacts | undefined>
+  hold(queue: string, options: HoldOptions): Promise<Holding>
+  /** Shows every message that reaches the queue from now on; the queue need not exist yet. */
+  tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }>
+  /** Outlives its maker by `expiresAfterMs` at least, then goes by itself or with a later call. */
+  temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue>
+  /** Removes what waits, and says how many messages that were. */
+  purge(queue: string): Promise<number>
+}
