@@ -1,0 +1,2 @@
+import { Command } from '@oclif/core'
+export abstract class BaseCommand extends Command {}
