@@ -1,2 +1,256 @@
 import { Command } from '@oclif/core'
-export abstract class BaseCommand extends Command {}
+import type { Input, ParserOutput } from '@oclif/core/interfaces'
+import { NsbError } from '../message/nsb-error.ts'
+import type { Connection, ConnectionChoice, Project, Setting } from '../toolkit/project.ts'
+import type { Transport } from '../transport/transport.ts'
+import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
+import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
+import { Exit } from './exit-codes.ts'
+import { globalFlags } from './global-flags.ts'
+import { errorDocument, errorLines, reportedError } from './report-error.ts'
+import { type Column, drawTable } from './table.ts'
+
+/** Values of the global flags, as parsed. */
+export interface GlobalFlags {
+  readonly profile?: string | undefined
+  readonly transport?: string | undefined
+  readonly storage?: string | undefined
+  readonly 'error-queue'?: string | readonly string[] | undefined
+  readonly timeout?: number | undefined
+  readonly quiet?: boolean
+  readonly verbose?: boolean
+  readonly 'no-color'?: boolean
+  readonly 'no-progress'?: boolean
+  readonly 'no-input'?: boolean
+  readonly yes?: boolean
+  readonly force?: boolean
+  readonly output?: string | undefined
+}
+
+// oclif's own bound for flags and arguments, which it does not export.
+// oxlint-disable-next-line typescript/no-explicit-any
+type Values = { [name: string]: any }
+
+const sources: Readonly<Record<'profile' | 'transport' | 'storage', string>> = {
+  profile: 'NSB_PROFILE',
+  transport: 'NSB_TRANSPORT',
+  storage: 'NSB_STORAGE',
+}
+
+/** What every command is made of: the global flags, the two streams, errors and exit codes, the project and its transport. */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true
+  static override baseFlags = globalFlags
+
+  /** As parsed; before that only what can be seen on the command line. */
+  protected globals: GlobalFlags = {}
+  /** Colours of the two streams. */
+  protected colour: { readonly out: Colours; readonly err: Colours } = { out: noColours, err: noColours }
+  /** 0, 1 (`-v`) or 2 (`-vv`, NSB_LOG=debug). */
+  protected verbosity: 0 | 1 | 2 = 0
+
+  readonly #given = new Set<string>()
+  readonly #closing: (() => Promise<void>)[] = []
+  readonly #abort = new AbortController()
+  #graceful = false
+  #interruptedBy: 'SIGINT' | 'SIGTERM' | 'EPIPE' | undefined
+  #project: Promise<Project> | undefined
+
+  protected override async init(): Promise<void> {
+    await super.init()
+    process.on('SIGINT', this.#onSigint)
+    process.on('SIGTERM', this.#onSigterm)
+    process.stdout.on('error', this.#onBrokenPipe)
+    process.stderr.on('error', this.#onBrokenPipe)
+    if (process.env['NSB_LOG'] === 'debug' || this.argv.includes('-vv')) this.verbosity = 2
+    if (this.argv.includes('--no-color')) this.globals = { 'no-color': true }
+    await this.#loadColours()
+  }
+
+  protected override async parse<F extends Values, B extends Values, A extends Values>(
+    options?: Input<F, B, A>,
+    argv?: string[],
+  ): Promise<ParserOutput<F, B, A>> {
+    const parsed = await super.parse(options, argv)
+    this.globals = parsed.flags as GlobalFlags
+    const flags = parsed.raw.flatMap((token) => (token.type === 'flag' ? [token.flag] : []))
+    for (const flag of flags) this.#given.add(flag)
+    const times = flags.filter((flag) => flag === 'verbose').length
+    if (this.verbosity < 2 && times > 0) this.verbosity = times > 1 ? 2 : 1
+    await this.#loadColours()
+    return parsed
+  }
+
+  async #loadColours(): Promise<void> {
+    const off = this.globals['no-color'] === true
+    const [out, err] = [wantsColour(off, process.env, process.stdout.isTTY), wantsColour(off, process.env, process.stderr.isTTY)]
+    this.colour = { out: await coloursFor(out), err: await coloursFor(err) }
+  }
+
+  override jsonEnabled(): boolean {
+    return super.jsonEnabled() || this.globals.output === 'json'
+  }
+
+  override logJson(document: unknown): void {
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
+  }
+
+  /** A result line on stdout; nothing under `--json`. */
+  protected out(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`)
+  }
+
+  /** A note on stderr; nothing under `--quiet`. */
+  protected note(text: string): void {
+    if (this.globals.quiet !== true) process.stderr.write(`${text}\n`)
+  }
+
+  /** A note only `--verbose` shows. */
+  protected detail(text: string): void {
+    if (this.verbosity > 0) this.note(this.colour.err.dim(text))
+  }
+
+  /** A warning on stderr; `--quiet` does not hide it. */
+  protected warning(text: string): void {
+    process.stderr.write(`${this.colour.err.warning(`! ${text}`)}\n`)
+  }
+
+  /** The commands the person most likely wants now, on stderr; nothing under `--json` or `--quiet`. */
+  protected next(...commands: readonly string[]): void {
+    if (this.jsonEnabled() || commands.length === 0) return
+    this.note(`Next: ${commands.map((command) => this.colour.err.command(command)).join('      ')}`)
+  }
+
+  /** A table on stdout; nothing under `--json`. On a terminal the short forms are used and the last column is cut. */
+  protected async table<Row>(
+    rows: readonly Row[],
+    columns: readonly Column<Row>[],
+    style: { readonly header?: boolean; readonly truncate?: boolean } = {},
+  ): Promise<void> {
+    if (this.jsonEnabled()) return
+    const terminal = process.stdout.isTTY
+    const width = terminal && style.truncate !== false ? process.stdout.columns || 80 : undefined
+    this.out(await drawTable(rows, columns, { width, short: terminal, header: style.header !== false, paintHeader: this.colour.out.dim }))
+  }
+
+  /** Ends with this exit code, without throwing, so that the command's own document is printed. */
+  protected finish(code: number): void {
+    process.exitCode = code
+  }
+
+  /** May questions be asked? */
+  protected get terminal(): Terminal {
+    return terminalOf(this.globals['no-input'] === true, process.env)
+  }
+
+  /**
+   * The one confirmation of a command; `--yes` answers it.
+   *
+   * @throws {NsbError} NSB_NEEDS_CONFIRMATION (exit 6) where nobody can be asked, NSB_NOT_CONFIRMED (exit 6) on a no
+   */
+  protected async confirm(question: string, options: Confirmation = {}): Promise<void> {
+    if (this.globals.yes !== true) await confirm(question, this.terminal, options)
+  }
+
+  /** One question; `flag` names what answers it without a terminal. */
+  protected ask(question: Question, flag: string): Promise<string | boolean> {
+    return ask(question, this.terminal, flag)
+  }
+
+  /** Aborted on Ctrl-C, SIGTERM and a broken pipe. A command that reads it is given the time to clean up; a second signal ends it. */
+  protected get signal(): AbortSignal {
+    this.#graceful = true
+    return this.#abort.signal
+  }
+
+  /** The project around the working directory; its warnings are shown once. */
+  protected project(): Promise<Project> {
+    this.#project ??= import('../toolkit/project.ts').then(async ({ findProject }) => {
+      const project = await findProject(process.cwd())
+      for (const warning of project.warnings) this.warning(warning)
+      return project
+    })
+    return this.#project
+  }
+
+  /** Which transport the flags, the environment and nsb.json choose. */
+  protected async connection(): Promise<Connection> {
+    const { chooseConnection } = await import('../toolkit/project.ts')
+    const setting = (name: 'profile' | 'transport' | 'storage'): Setting<string> | undefined => {
+      const value = this.globals[name]
+      if (value === undefined) return undefined
+      return { value, origin: this.#given.has(name) ? `--${name}` : sources[name] }
+    }
+    const choice: ConnectionChoice = Object.fromEntries(
+      (['profile', 'transport', 'storage'] as const).flatMap((name) => {
+        const found = setting(name)
+        return found === undefined ? [] : [[name, found]]
+      }),
+    )
+    return chooseConnection(await this.project(), choice, process.cwd())
+  }
+
+  /** Opens the transport that was chosen; it is closed when the command ends. */
+  protected async openTransport(): Promise<Transport> {
+    const { openConnection } = await import('./open-connection.ts')
+    const transport = await openConnection(await this.connection(), await this.project(), (text) => this.detail(text))
+    this.atEnd(() => transport.close())
+    return transport
+  }
+
+  /** The error queues: flag, environment, nsb.json, `error`. */
+  protected async errorQueues(): Promise<readonly [string, ...string[]]> {
+    const given = this.globals['error-queue']
+    // oclif gives one text when the value comes from the environment.
+    const names =
+      given === undefined
+        ? []
+        : [given]
+            .flat()
+            .flatMap((name) => name.split(','))
+            .filter((name) => name !== '')
+    const [first, ...further] = names
+    return first === undefined ? [(await this.project()).endpoint.errorQueue ?? 'error'] : [first, ...further]
+  }
+
+  /** Runs when the command ends, the last one first, whatever happened. */
+  protected atEnd(close: () => Promise<void>): void {
+    this.#closing.push(close)
+  }
+
+  protected override catch(error: Error): Promise<void> {
+    if (this.#interruptedBy !== undefined && error.name === 'AbortError') return Promise.resolve()
+    const reported = reportedError(error)
+    process.exitCode = reported.exitCode
+    if (this.jsonEnabled()) this.logJson(errorDocument(reported))
+    else if (this.globals.output === 'ndjson') process.stdout.write(`${JSON.stringify(errorDocument(reported))}\n`)
+    process.stderr.write(`${errorLines(reported, this.colour.err, this.verbosity > 1)}\n`)
+    return Promise.resolve()
+  }
+
+  protected override async finally(error: Error | undefined): Promise<void> {
+    for (const close of this.#closing.toReversed()) await close().catch((problem: unknown) => this.detail(`closing: ${String(problem)}`))
+    process.off('SIGINT', this.#onSigint)
+    process.off('SIGTERM', this.#onSigterm)
+    if (this.#interruptedBy === 'SIGINT') process.exitCode = Exit.interrupted
+    if (this.#interruptedBy === 'SIGTERM') process.exitCode = Exit.terminated
+    if (this.#interruptedBy === 'EPIPE') process.exitCode = Exit.done
+    await super.finally(error)
+  }
+
+  readonly #onSigint = (): void => this.#interrupt('SIGINT')
+  readonly #onSigterm = (): void => this.#interrupt('SIGTERM')
+  readonly #onBrokenPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error
+    this.#interrupt('EPIPE')
+  }
+
+  #interrupt(by: 'SIGINT' | 'SIGTERM' | 'EPIPE'): void {
+    const exitCode = { SIGINT: Exit.interrupted, SIGTERM: Exit.terminated, EPIPE: Exit.done }[by]
+    const again = this.#interruptedBy !== undefined
+    this.#interruptedBy ??= by
+    if (by === 'EPIPE' && again) return
+    if (again || !this.#graceful) process.exit(exitCode)
+    this.#abort.abort(new NsbError({ code: by === 'SIGTERM' ? 'NSB_TERMINATED' : 'NSB_INTERRUPTED', message: 'Interrupted.' }))
+  }
+}

@@ -1,0 +1,133 @@
+import { NsbError, errorText } from '../message/nsb-error.ts'
+import { nearest } from '../toolkit/nearest.ts'
+import type { Colours } from './colour.ts'
+import { Exit, exitCodeOf } from './exit-codes.ts'
+import { printable } from './printable.ts'
+
+/** An error as the command line shows it. */
+export interface ReportedError {
+  readonly code: string
+  readonly message: string
+  readonly suggestions: readonly string[]
+  readonly exitCode: number
+  readonly details: Readonly<Record<string, unknown>>
+  readonly stack: string | undefined
+}
+
+/** What oclif's parser throws; recognised by shape, because the classes are not exported. */
+interface ParseError extends Error {
+  readonly parse?: { readonly input?: { readonly flags?: Readonly<Record<string, { readonly char?: string; readonly hidden?: boolean }>> } }
+  readonly flags?: readonly string[]
+  readonly args?: readonly unknown[]
+}
+
+const systemCodes: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+}
+
+/** Turns anything thrown into what is printed, and the exit code. */
+export function reportedError(error: unknown): ReportedError {
+  const stack = error instanceof Error ? stackWithCauses(error) : undefined
+  if (isNsbError(error))
+    return {
+      code: error.code,
+      message: error.message,
+      suggestions: error.suggestions,
+      exitCode: exitCodeOf(error.code),
+      details: error.details,
+      stack,
+    }
+  if (error instanceof Error && 'parse' in error) return { ...parseError(error as ParseError), stack }
+  const message = error instanceof Error ? error.message : String(error)
+  const systemCode = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  if (systemCode !== undefined && Object.hasOwn(systemCodes, systemCode))
+    return {
+      code: 'NSB_CANNOT_ACCESS',
+      message: `${systemCodes[systemCode]}: ${message}`,
+      suggestions: [],
+      exitCode: Exit.cannotReach,
+      details: { systemCode },
+      stack,
+    }
+  return {
+    code: 'NSB_UNEXPECTED',
+    message: message === '' ? 'an error without text' : message,
+    suggestions: ['This is not an error nsb knows, so probably a bug; -vv shows where it comes from'],
+    exitCode: Exit.unexpected,
+    details: {},
+    stack,
+  }
+}
+
+// A project may bring a second copy of the library, whose class is another one.
+function isNsbError(error: unknown): error is NsbError {
+  return (
+    error instanceof NsbError ||
+    (error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('NSB_') && 'suggestions' in error)
+  )
+}
+
+function parseError(error: ParseError): Omit<ReportedError, 'stack'> {
+  // oclif ends its texts with "See more help with --help".
+  const message = error.message.replace(/\n+See more help with --help\s*$/, '')
+  const usage = { exitCode: Exit.usage, details: {} }
+  if (Array.isArray(error.flags)) {
+    const known = Object.entries(error.parse?.input?.flags ?? {}).filter(([, flag]) => flag.hidden !== true)
+    const names = known.flatMap(([name, flag]) => [`--${name}`, ...(flag.char === undefined ? [] : [`-${flag.char}`])])
+    const suggestions = error.flags.flatMap((flag) => nearest(flag, names).slice(0, 1)).map((name) => `Did you mean ${name}?`)
+    const unknown = error.flags.map((flag) => `'${flag}'`).join(', ')
+    return {
+      ...usage,
+      code: 'NSB_UNKNOWN_FLAG',
+      message: `unknown flag${error.flags.length > 1 ? 's' : ''} ${unknown}`,
+      suggestions: suggestions.length > 0 ? suggestions : ['--help lists the flags'],
+      details: { flags: error.flags },
+    }
+  }
+  const lower = message.charAt(0).toLowerCase() + message.slice(1)
+  return {
+    ...usage,
+    code: Array.isArray(error.args) ? 'NSB_BAD_ARGUMENTS' : 'NSB_BAD_FLAG',
+    message: lower,
+    suggestions: ['--help shows the usage'],
+  }
+}
+
+function stackWithCauses(error: Error): string {
+  const cause =
+    error.cause === undefined ? '' : `\ncaused by ${error.cause instanceof Error ? stackWithCauses(error.cause) : errorText(error.cause)}`
+  return `${error.stack ?? error.message}${cause}`
+}
+
+/** The text for people: `Error CODE: message`, further lines indented, then what to try. */
+export function errorLines(error: ReportedError, colours: Colours, withStack: boolean): string {
+  const [first = '', ...further] = printable(error.message).split('\n')
+  return [
+    `${colours.failure(`Error ${error.code}:`)} ${first}`,
+    ...further.map((line) => `  ${line}`),
+    ...error.suggestions.map((suggestion) => `  Try: ${printable(suggestion)}`),
+    ...(withStack && error.stack !== undefined
+      ? printable(error.stack)
+          .split('\n')
+          .map((line) => colours.dim(`  ${line}`))
+      : []),
+  ].join('\n')
+}
+
+/** The document for scripts. */
+export function errorDocument(error: ReportedError): object {
+  const hint = error.suggestions.join('\n')
+  return {
+    schema: 'nsb.error/1',
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(hint === '' ? {} : { hint }),
+      exitCode: error.exitCode,
+      ...(Object.keys(error.details).length === 0 ? {} : { details: error.details }),
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { printableLine } from './printable.ts'
+
+/** One column of a table; also what `--columns`, `--sort` and csv know it by. */
+export interface Column<Row> {
+  /** Lower-case name; the header is its upper case. */
+  readonly name: string
+  /** The whole value, as csv and pipes get it. */
+  readonly value: (row: Row) => string | number | undefined
+  /** What a terminal shows instead, such as a short id or a relative time. */
+  readonly short?: (row: Row) => string
+  readonly align?: 'right'
+  /** Only shown by `-o wide`, `--columns` and csv. */
+  readonly wide?: boolean
+}
+
+export interface TableStyle {
+  /** Width to cut the last column to; undefined: never cut. */
+  readonly width: number | undefined
+  /** Use the short forms. */
+  readonly short: boolean
+  readonly header: boolean
+  readonly paintHeader: (text: string) => string
+}
+
+const nothing = Object.fromEntries(
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((part) => [part, '']),
+)
+
+const ellipsis = '…'
+
+/** Draws a table without borders: header in upper case, two blanks between columns, nothing wrapped. */
+export async function drawTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[], style: TableStyle): Promise<string> {
+  const { default: Table } = await import('cli-table3')
+  const texts = rows.map((row) =>
+    columns.map((column) => {
+      const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? '')
+      return printableLine(text)
+    }),
+  )
+  const head = columns.map((column) => column.name.toUpperCase())
+  const cut = style.width === undefined ? texts : cutLastColumn(head, texts, style.width)
+  const table = new Table({
+    chars: nothing,
+    style: { 'padding-left': 0, 'padding-right': 2, head: [], border: [], compact: true },
+    colAligns: columns.map((column) => column.align ?? 'left'),
+  })
+  table.push(...(style.header ? [head] : []), ...cut)
+  const lines = table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+  if (style.header && lines.length > 0) lines[0] = style.paintHeader(lines[0] as string)
+  return lines.join('\n')
+}
+
+function cutLastColumn(head: readonly string[], rows: readonly string[][], width: number): string[][] {
+  const last = head.length - 1
+  const before = head
+    .slice(0, last)
+    .reduce((sum, name, index) => sum + Math.max(name.length, ...rows.map((row) => (row[index] as string).length)) + 2, 0)
+  const room = Math.max(8, width - before)
+  return rows.map((row) =>
+    row.map((text, index) => (index === last && text.length > room ? `${text.slice(0, room - 1)}${ellipsis}` : text)),
+  )
+}

@@ -1,0 +1,164 @@
+import { NsbError, errorText } from '../message/nsb-error.ts'
+import { parseDuration } from '../message/wire-formats.ts'
+import { lineAndColumn, parseWithPositions, pathStep } from './json-positions.ts'
+import { nearest } from './nearest.ts'
+
+/** The `endpoint` of nsb.json. */
+export interface EndpointSettings {
+  readonly name?: string
+  /** Glob of the handler files. */
+  readonly handlers?: string
+  /** Glob of the message files. */
+  readonly messages?: string
+  readonly errorQueue?: string
+  readonly auditQueue?: string
+  readonly recoverability: {
+    readonly immediateRetries?: number
+    readonly delayedRetries?: number
+    readonly delayIncreaseMs?: number
+  }
+}
+
+/** One of the `profiles` of nsb.json. */
+export interface Profile {
+  readonly transport?: string
+  readonly storage?: string
+  readonly connection?: string
+  readonly connectionEnv?: string
+  readonly connectionFile?: string
+  readonly connectionCommand?: string
+  readonly management?: string
+  readonly managementEnv?: string
+  readonly topology?: string
+  readonly protect?: boolean
+}
+
+/** The content of nsb.json, checked. */
+export interface ProjectFile {
+  readonly endpoint: EndpointSettings
+  /** Full type name, or `Namespace.*`, to endpoint name. */
+  readonly routing: Readonly<Record<string, string>>
+  /** Queue in a failed message to the queue that took over from it. */
+  readonly redirects: Readonly<Record<string, string>>
+  readonly profiles: Readonly<Record<string, Profile>>
+  /** Unknown keys, with the one that was probably meant. */
+  readonly warnings: readonly string[]
+}
+
+const textKeys = {
+  endpoint: ['name', 'handlers', 'messages', 'errorQueue', 'auditQueue'],
+  profile: [
+    'transport',
+    'storage',
+    'connection',
+    'connectionEnv',
+    'connectionFile',
+    'connectionCommand',
+    'management',
+    'managementEnv',
+    'topology',
+  ],
+} as const
+
+/** Keys of `recoverability`, the short ones being aliases. */
+const retryKeys = { immediateRetries: 'immediate', delayedRetries: 'delayed', delayIncrease: 'delay' } as const
+
+/**
+ * Reads the text of nsb.json.
+ *
+ * @throws {NsbError} NSB_CONFIG_INVALID with file, line and column
+ */
+export function parseProjectFile(text: string, file: string): ProjectFile {
+  const parsed = parseWithPositions(text)
+  const invalid = (problem: string, offset: number, cause?: unknown): NsbError => {
+    const { line, column } = lineAndColumn(text, offset)
+    return new NsbError({
+      code: 'NSB_CONFIG_INVALID',
+      message: `${file}:${line}:${column}: ${problem}`,
+      details: { file, line, column },
+      cause,
+    })
+  }
+  if ('problem' in parsed) throw invalid(`not valid JSON: ${parsed.problem}.`, parsed.offset)
+
+  const warnings: string[] = []
+  const wrong = (path: string, wanted: string, value: unknown): NsbError =>
+    invalid(
+      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}, is ${JSON.stringify(value)?.slice(0, 80)}.`,
+      parsed.offsets.get(path) ?? 0,
+    )
+
+  const object = (value: unknown, path: string, known?: readonly string[]): Record<string, unknown> => {
+    if (value === undefined) return {}
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(path, 'an object', value)
+    for (const key of known === undefined ? [] : Object.keys(value)) {
+      if (known?.includes(key)) continue
+      const { line, column } = lineAndColumn(text, parsed.offsets.get(`${path}${pathStep(key)}#key`) ?? 0)
+      const meant = nearest(key, known ?? [])[0]
+      warnings.push(`${file}:${line}:${column}: unknown key '${key}'.${meant === undefined ? '' : ` Did you mean '${meant}'?`}`)
+    }
+    return value as Record<string, unknown>
+  }
+  const texts = (from: Record<string, unknown>, path: string, keys: readonly string[]): Record<string, string> =>
+    Object.fromEntries(
+      keys.flatMap((key): [string, string][] => {
+        if (!Object.hasOwn(from, key)) return []
+        const value = from[key]
+        if (typeof value !== 'string') throw wrong(path + pathStep(key), 'text', value)
+        return [[key, value]]
+      }),
+    )
+  const map = (value: unknown, path: string): Record<string, string> => {
+    const from = object(value, path)
+    return texts(from, path, Object.keys(from))
+  }
+
+  const retries = (value: unknown, path: string): EndpointSettings['recoverability'] => {
+    const from = object(value, path, Object.entries(retryKeys).flat())
+    const pick = (key: keyof typeof retryKeys): { value: unknown; path: string } | undefined => {
+      const name = Object.hasOwn(from, key) ? key : Object.hasOwn(from, retryKeys[key]) ? retryKeys[key] : undefined
+      return name === undefined ? undefined : { value: from[name], path: path + pathStep(name) }
+    }
+    const count = (key: 'immediateRetries' | 'delayedRetries'): Record<string, number> => {
+      const found = pick(key)
+      if (found === undefined) return {}
+      if (typeof found.value !== 'number' || !Number.isInteger(found.value) || found.value < 0)
+        throw wrong(found.path, 'a whole number from 0', found.value)
+      return { [key]: found.value }
+    }
+    const increase = pick('delayIncrease')
+    if (increase !== undefined && typeof increase.value !== 'string') throw wrong(increase.path, `a duration such as "10s"`, increase.value)
+    return {
+      ...count('immediateRetries'),
+      ...count('delayedRetries'),
+      ...(increase === undefined ? {} : { delayIncreaseMs: duration(increase.value as string, increase.path) }),
+    }
+  }
+  const duration = (value: string, path: string): number => {
+    try {
+      return parseDuration(value)
+    } catch (error) {
+      throw invalid(errorText(error), parsed.offsets.get(path) ?? 0, error)
+    }
+  }
+  const profile = (value: unknown, path: string): Profile => {
+    const from = object(value, path, [...textKeys.profile, 'protect'])
+    if (Object.hasOwn(from, 'protect') && typeof from['protect'] !== 'boolean')
+      throw wrong(`${path}/protect`, 'true or false', from['protect'])
+    return { ...texts(from, path, textKeys.profile), ...(from['protect'] === undefined ? {} : { protect: from['protect'] as boolean }) }
+  }
+
+  const whole = object(parsed.value, '', ['$schema', 'endpoint', 'routing', 'redirects', 'profiles', 'workspaces'])
+  const endpoint = object(whole['endpoint'], '/endpoint', [...textKeys.endpoint, 'recoverability'])
+  const profiles = object(whole['profiles'], '/profiles')
+  return {
+    endpoint: {
+      ...texts(endpoint, '/endpoint', textKeys.endpoint),
+      recoverability: retries(endpoint['recoverability'], '/endpoint/recoverability'),
+    },
+    routing: map(whole['routing'], '/routing'),
+    redirects: map(whole['redirects'], '/redirects'),
+    profiles: Object.fromEntries(Object.entries(profiles).map(([name, value]) => [name, profile(value, `/profiles${pathStep(name)}`)])),
+    warnings,
+  }
+}
