@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { Config, Plugin, flush, handle, run } from '@oclif/core'
+import type { KnownCommand } from './front-page.ts'
+import { whichCommand } from './which-command.ts'
 
 /**
  * Runs one command line.
@@ -9,21 +11,58 @@ import { Config, Plugin, flush, handle, run } from '@oclif/core'
  * @param commands where the commands are when they are not the built ones
  */
 export async function main(words: string[], packageRoot: URL, commands?: string): Promise<void> {
-  const root = fileURLToPath(packageRoot)
+  endQuietlyOnBrokenPipe()
   try {
-    await run(words, commands === undefined ? await Config.load({ root }) : await fromSources(root, commands))
-    await flush()
+    const root = fileURLToPath(packageRoot)
+    const config = commands === undefined ? undefined : await (await import('./run-command.ts')).fromSources(root, commands)
+    const known = config === undefined ? await fromManifest(packageRoot) : config.commands
+    const asked = whichCommand(words, known)
+    if (asked.kind === 'command') {
+      const { runCommand } = await import('./run-command.ts')
+      await runCommand(asked.words, root, config)
+    } else if (asked.kind === 'errorCode') {
+      const { errorHelp } = await import('./error-help.ts')
+      process.stdout.write(`${await errorHelp(asked.code, packageRoot)}\n`)
+    } else {
+      const { frontPage, helpPage, topicPage } = await import('./front-page.ts')
+      const page = asked.kind === 'front' ? frontPage(known) : asked.kind === 'help' ? helpPage(known) : topicPage(asked.topic, known)
+      process.stdout.write(`${page}\n`)
+    }
   } catch (error) {
-    await handle(error as Error)
+    await report(error, words)
   }
 }
 
-async function fromSources(root: string, commands: string): Promise<Config> {
-  const config = new Config({ root })
-  await config.load()
-  const pjson = { ...config.pjson, oclif: { ...config.pjson.oclif, commands } }
-  // A manifest left by a build wins over the sources, and only a plugin of its own can be told to ignore it.
-  const plugin = new Plugin({ root, ignoreManifest: true, isRoot: true, pjson } as never)
-  await plugin.load()
-  return Config.load({ root, plugins: new Map([[plugin.name, plugin]]) } as never)
+/** Errors outside of a command: unknown commands, help, a damaged installation. */
+async function report(error: unknown, words: readonly string[]): Promise<void> {
+  const exit = (error as { oclif?: { exit?: number }; code?: string } | undefined) ?? {}
+  if (exit.code === 'EEXIT') {
+    process.exitCode = exit.oclif?.exit ?? 0
+    return
+  }
+  const { coloursFor, wantsColour } = await import('./colour.ts')
+  const { errorDocument, errorLines, reportedError } = await import('./report-error.ts')
+  const before = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+  const reported = reportedError(error)
+  if (before.includes('--json') || process.env['NSB_CONTENT_TYPE'] === 'json')
+    process.stdout.write(`${JSON.stringify(errorDocument(reported), null, 2)}\n`)
+  const colours = await coloursFor(wantsColour(before.includes('--no-color'), process.env, process.stderr.isTTY))
+  process.stderr.write(`${errorLines(reported, colours, before.includes('-vv'))}\n`)
+  process.exitCode = reported.exitCode
+}
+
+// `nsb … | head -1` is not an error. Commands with work to finish take this over (BaseCommand).
+function endQuietlyOnBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      if (stream.listenerCount('error') === 1) process.exit(0)
+    })
+}
+
+async function fromManifest(packageRoot: URL): Promise<KnownCommand[]> {
+  const manifest = JSON.parse(await readFile(new URL('oclif.manifest.json', packageRoot), 'utf8')) as {
+    commands: Record<string, KnownCommand>
+  }
+  return Object.values(manifest.commands)
 }
