@@ -1,0 +1,48 @@
+import type { StandardSchema } from '../message/standard-schema.ts'
+
+interface ReadableSchema {
+  readonly type: string
+  readonly shape?: Readonly<Record<string, unknown>>
+  readonly element?: unknown
+  readonly innerType?: unknown
+  readonly in?: unknown
+}
+
+/**
+ * The tree with property names in the schema's case, where the exact name is missing: `orderId` becomes `OrderId`. Only zod schemas
+ * can be read; for any other the tree itself is returned, as it is when no name changes.
+ */
+export function withDeclaredNames(schema: StandardSchema, tree: unknown): unknown {
+  return renamed(schema, tree)
+}
+
+function renamed(schema: unknown, tree: unknown): unknown {
+  if (typeof tree !== 'object' || tree === null) return tree
+  const readable = reading(schema)
+  if (!readable) return tree
+  if (readable.shape && !Array.isArray(tree)) return renamedMembers(readable.shape, tree)
+  if (readable.element !== undefined && Array.isArray(tree)) {
+    const items = tree.map((item) => renamed(readable.element, item))
+    return items.some((item, index) => item !== tree[index]) ? items : tree
+  }
+  // Optional, nullable, default, readonly, and the input side of a pipe.
+  return renamed(readable.innerType ?? readable.in, tree)
+}
+
+function renamedMembers(shape: Readonly<Record<string, unknown>>, tree: object): unknown {
+  const declared = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]))
+  let changed = false
+  const members = Object.entries(tree).map(([key, value]): [string, unknown] => {
+    const name = declared.get(key.toLowerCase())
+    const own = Object.hasOwn(shape, key) || name === undefined || Object.hasOwn(tree, name) ? key : name
+    const member = Object.hasOwn(shape, own) ? renamed(shape[own], value) : value
+    changed ||= own !== key || member !== value
+    return [own, member]
+  })
+  return changed ? Object.fromEntries(members) : tree
+}
+
+function reading(schema: unknown): ReadableSchema | undefined {
+  const definition = (schema as { _zod?: { def?: ReadableSchema } } | undefined)?._zod?.def
+  return typeof definition?.type === 'string' ? definition : undefined
+}
