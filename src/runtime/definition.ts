@@ -1,0 +1,103 @@
+import { type MessageType, definitionOf } from '../message/declaration.ts'
+import { NsbError } from '../message/nsb-error.ts'
+import type { Serializer } from '../serialization/serializer.ts'
+import type { TransactionMode } from '../transport/transport.ts'
+import type { MessageHandlerContext } from './context.ts'
+import type { CheckedHandler, CreateHandler, Handler } from './handlers.ts'
+import type { Host } from './host.ts'
+import type { RecoverabilityPolicy, RecoverabilitySettings } from './recoverability.ts'
+
+export type RetrySettings = Partial<Omit<RecoverabilitySettings, 'errorQueue'>>
+
+/** How an endpoint treats replies to its own requests. */
+export interface CallbackSettings {
+  /** How long a request waits when it does not say; default 30 s. */
+  readonly timeoutMs?: number
+  /** An object reply that nobody waits for, of a type without handler. Default `error-queue`, as in .NET. */
+  readonly lateObjectReplies?: 'error-queue' | 'discard'
+  /** A reply of the wrong kind rejects the request; `fail` also fails the reply's own processing, as .NET does. Default `reject`. */
+  readonly onMismatch?: 'reject' | 'fail'
+  /** A number that is no member of the expected enum. Default `reject`; .NET passes it through. */
+  readonly unknownEnumNumbers?: 'reject' | 'pass'
+}
+
+export interface EndpointOptions<H extends readonly Handler[] = readonly Handler[]> {
+  /** In order of execution. */
+  readonly handlers?: { readonly [K in keyof H]: CheckedHandler<H[K]> }
+  /** Message types it knows besides those it handles: what it may receive under a base type, and what replies are made of. */
+  readonly messages?: readonly MessageType[]
+  readonly routes?: readonly Route[]
+  readonly errorQueue?: string
+  /** Copies of what was processed go there; without it there are none. */
+  readonly auditQueue?: string
+  readonly recoverability?: RetrySettings | RecoverabilityPolicy
+  /** Distinguishes this running instance; needed to request, and to be replied to. */
+  readonly instance?: string
+  readonly callbacks?: CallbackSettings
+  /** No queue of its own: it sends and publishes only. */
+  readonly sendOnly?: boolean
+  readonly concurrency?: number
+  readonly transactionMode?: TransactionMode
+  /** Makes handler instances: dependency injection. Default: `new Class()`. */
+  readonly createHandler?: CreateHandler
+  /** Handlers to run before all others, in this order. */
+  readonly first?: readonly Handler[]
+  /** Runs around all handlers of a message; whatever it throws fails the message. */
+  readonly unitOfWork?: UnitOfWork
+  /** Besides JSON; the first of them writes. */
+  readonly serializers?: readonly Serializer[]
+  readonly host?: Partial<Host>
+}
+
+/** Wraps all handlers of one message; `next` runs them. */
+export type UnitOfWork = (context: Pick<MessageHandlerContext, 'messageId' | 'headers' | 'signal' | 'extensions'>, next: () => Promise<void>) => Promise<void>
+
+const endpointSymbol: unique symbol = Symbol.for('nsbus.endpoint') as never
+
+/** An endpoint as plain data; `startEndpoint` brings it to life. */
+export interface EndpointDefinition extends Omit<EndpointOptions, 'handlers'> {
+  readonly [endpointSymbol]: true
+  readonly name: string
+  readonly handlers: readonly Handler[]
+}
+
+/** Commands of a type, or of a namespace, go to an endpoint. */
+export interface Route {
+  readonly match: MessageType | string
+  readonly destination: string
+}
+
+/**
+ * Sends commands to their owner. Match a message class, a full name, a namespace (`Shop.Billing`) or everything below one (`Shop.Billing.*`).
+ * A type beats a namespace, a namespace beats a pattern, and a longer pattern a shorter one.
+ *
+ * @throws {NsbError} NSB_BAD_ROUTE
+ */
+export function route(match: { readonly prototype: object; readonly name: string } | string, destination: string): Route {
+  if (typeof match !== 'string' && !definitionOf(match))
+    throw new NsbError({ code: 'NSB_BAD_ROUTE', message: `A route to '${destination}' matches '${match?.name}', which is no message class.`, suggestions: [`route(PlaceOrder, '${destination}')`] })
+  if (destination.trim() === '' || destination.includes('@'))
+    throw new NsbError({ code: 'NSB_BAD_ROUTE', message: `'${destination}' is not the name of an endpoint.`, suggestions: [`Write it without a machine name: route(PlaceOrder, 'Sales')`] })
+  return { match: match as MessageType | string, destination }
+}
+
+/**
+ * Describes an endpoint; nothing connects here.
+ *
+ * @param name also the name of its queue
+ * @throws {NsbError} NSB_BAD_ENDPOINT
+ */
+export function defineEndpoint<const H extends readonly Handler[]>(name: string, options: EndpointOptions<H> = {}): EndpointDefinition {
+  const refuse = (message: string, suggestion: string): never => {
+    throw new NsbError({ code: 'NSB_BAD_ENDPOINT', message, suggestions: [suggestion] })
+  }
+  if (name.trim() === '' || /[\\/@]/.test(name) || /^\.{1,2}$/.test(name)) refuse(`'${name}' cannot be the name of an endpoint: it names a queue, so it has no '/', '\\' or '@'.`, `defineEndpoint('Shop.Sales', { ... })`)
+  if (options.sendOnly && (options.handlers?.length ?? 0) > 0) refuse(`The send-only endpoint '${name}' has handlers, but no queue to get messages from.`, 'Leave out sendOnly, or the handlers')
+  if (options.sendOnly && options.instance !== undefined) refuse(`The send-only endpoint '${name}' has the instance '${options.instance}', but no queue.`, 'Leave out sendOnly to request and be replied to')
+  if (options.concurrency !== undefined && !(Number.isInteger(options.concurrency) && options.concurrency > 0)) refuse(`The concurrency of '${name}' is ${options.concurrency}; it is a whole number above zero.`, 'concurrency: 4')
+  return { ...options, [endpointSymbol]: true, name, handlers: (options.handlers ?? []) as unknown as readonly Handler[] }
+}
+
+export function isEndpointDefinition(value: unknown): value is EndpointDefinition {
+  return typeof value === 'object' && value !== null && endpointSymbol in value
+}

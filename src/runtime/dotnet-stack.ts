@@ -1,0 +1,94 @@
+/**
+ * Renders what was thrown as .NET prints an exception: type and message, causes first, frames as `   at Type.Method() in /file:line 7`.
+ * ServiceControl takes its groups from the first frame, and V8's own frames do not match what it looks for.
+ *
+ * @source ServiceControl StackTraceParser; spec errors.md 1.4
+ */
+export function dotnetStack(error: unknown): string {
+  const chain = causesOf(error)
+  const heads = chain.map((link, index) => `${index === 0 ? '' : ' ---> '}${dotnetTypeOf(link)}: ${textOf(link)}`)
+  const frames = chain.toReversed().flatMap((link, index) => [
+    ...framesOf(link).map(formatFrame),
+    ...(index < chain.length - 1 ? ['   --- End of inner exception stack trace ---'] : []),
+  ])
+  return [...heads, ...frames].join('\n')
+}
+
+/** `error.name` where it looks like a .NET name, else `Node.` and the class of what was thrown. */
+export function dotnetTypeOf(error: unknown): string {
+  if (!(error instanceof Error)) return `Node.${typeof error === 'object' && error !== null ? (error.constructor?.name ?? 'Object') : typeof error}`
+  const name = String(error.name)
+  return name.includes('.') ? name : `Node.${error.constructor.name || 'Error'}`
+}
+
+export interface StackFrame {
+  readonly type: string
+  readonly method: string
+  /** Absolute path; undefined for frames inside Node. */
+  readonly file: string | undefined
+  readonly line: number
+}
+
+/** The frames of a V8 stack. */
+export function framesOf(error: unknown): readonly StackFrame[] {
+  const stack = error instanceof Error ? error.stack : undefined
+  if (typeof stack !== 'string') return []
+  return stack.split('\n').flatMap((line) => parseFrame(line) ?? [])
+}
+
+const v8Frame = /^\s*at (?:async )?(?:new )?(?:(.*?) (?:\[as [^\]]*\] )?\()?((?:file:\/\/)?[^()]*?):(\d+):\d+\)?$/
+
+function parseFrame(line: string): StackFrame | undefined {
+  if (line.length > 2000) return undefined
+  const match = v8Frame.exec(line)
+  if (!match) return undefined
+  const place = decodePath(match[2] as string)
+  const file = place.startsWith('/') || /^[A-Za-z]:[\\/]/.test(place) ? place : undefined
+  const called = (match[1] ?? '').trim()
+  const dot = called.lastIndexOf('.')
+  const owner = dot > 0 ? called.slice(0, dot) : moduleOf(place)
+  const method = dot > 0 ? called.slice(dot + 1) : called === '' ? '<anonymous>' : called
+  return { type: word(owner), method: word(method), file, line: Number(match[3]) }
+}
+
+function formatFrame({ file, line, method, type }: StackFrame): string {
+  return `   at ${type}.${method}()${file === undefined ? '' : ` in ${file}:line ${line}`}`
+}
+
+function causesOf(error: unknown): readonly unknown[] {
+  const chain: unknown[] = [error]
+  // A cause may lead back to itself, and ten levels tell enough.
+  for (let next = causeOf(error); next !== undefined && next !== null && !chain.includes(next) && chain.length < 10; next = causeOf(next)) chain.push(next)
+  return chain
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined
+}
+
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.message) : String(error)
+  } catch {
+    return ''
+  }
+}
+
+function decodePath(place: string): string {
+  if (!place.startsWith('file://')) return place
+  try {
+    return decodeURIComponent(place.slice('file://'.length).replace(/\?.*$/, ''))
+  } catch {
+    return place.slice('file://'.length)
+  }
+}
+
+function moduleOf(place: string): string {
+  const name = place.split(/[\\/]/).at(-1) ?? place
+  return name.replace(/\.[cm]?[jt]s$/, '') || 'module'
+}
+
+// A blank or a bracket in a name would end the frame too early.
+function word(text: string): string {
+  return text.replace(/[\s()]+/g, '_')
+}

@@ -1,0 +1,57 @@
+import type { TypeMap } from '../message/type-map.ts'
+import type { Serializer } from '../serialization/serializer.ts'
+import type { Clock } from '../transport/clock.ts'
+import type { IncomingMessage, Transport } from '../transport/transport.ts'
+import type { Callbacks } from './callbacks.ts'
+import type { UnitOfWork } from './definition.ts'
+import type { HandlerTable, RegisteredHandler } from './handlers.ts'
+import type { Host } from './host.ts'
+import type { Logger } from './logger.ts'
+import type { Failure, RecoverabilityAction } from './recoverability.ts'
+import type { Routing } from './routing.ts'
+
+/** What a started endpoint is made of; every step gets it. */
+export interface Engine {
+  readonly name: string
+  readonly instance: string | undefined
+  readonly sendOnly: boolean
+  readonly types: TypeMap
+  readonly handlers: HandlerTable
+  readonly routing: Routing
+  /** The first one writes. */
+  readonly serializers: readonly [Serializer, ...Serializer[]]
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly host: Host
+  readonly logger: Logger
+  readonly callbacks: Callbacks | undefined
+  readonly auditQueue: string | undefined
+  readonly lateObjectReplies: 'error-queue' | 'discard'
+  readonly decide: (failure: Failure) => RecoverabilityAction
+  readonly unitOfWork: UnitOfWork | undefined
+  readonly observe: (event: EndpointEvent) => void
+}
+
+/** What the outside is told of each delivery. */
+export interface EndpointEvent {
+  readonly message: IncomingMessage
+  /** Full names of the logical messages; empty for control messages and what could not be mapped. */
+  readonly types: readonly string[]
+  readonly handlersRun: readonly RegisteredHandler[]
+  readonly durationMs: number
+  readonly outcome:
+    | { readonly kind: 'handled'; readonly outgoing: readonly OutgoingSummary[] }
+    | { readonly kind: 'failed'; readonly error: unknown; readonly action: RecoverabilityAction }
+    | { readonly kind: 'cancelled' }
+}
+
+export interface OutgoingSummary {
+  readonly id: string
+  readonly intent: string
+  readonly type: string | undefined
+  readonly to: string
+}
+
+export function instanceAddress(endpoint: string, instance: string): string {
+  return `${endpoint}-${instance}`
+}

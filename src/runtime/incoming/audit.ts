@@ -1,0 +1,27 @@
+import { Header } from '../../message/headers.ts'
+import { formatTimestamp } from '../../message/wire-formats.ts'
+import { stampSender } from '../outgoing/sender-info.ts'
+import type { IncomingStep } from './incoming.ts'
+
+/** A copy of what was processed joins the batch, where an audit queue is configured. */
+export const audit: IncomingStep = async (incoming, next) => {
+  await next()
+  const { batch, engine, headers, message, startedAt } = incoming
+  if (engine.auditQueue === undefined) return
+  const now = engine.clock.now()
+  const copy: Record<string, string> = { ...headers }
+  copy[Header.ProcessingStarted] = formatTimestamp(startedAt)
+  copy[Header.ProcessingEnded] = formatTimestamp(now)
+  copy[Header.HostId] = engine.host.id
+  copy[Header.HostDisplayName] = engine.host.displayName
+  copy[Header.ProcessingMachine] = engine.host.machine
+  copy[Header.ProcessingEndpoint] = engine.name
+  if (isServiceControlRetry(headers)) copy[Header.RetryAcknowledgementSent] = 'true'
+  stampSender(copy, now)
+  batch.push({ id: message.id, headers: copy, body: message.body, to: { address: engine.auditQueue } })
+}
+
+/** Sent back by ServiceControl, or by `nsb errors replay --wait`: both headers must be there. */
+export function isServiceControlRetry(headers: Readonly<Record<string, string>>): boolean {
+  return headers[Header.RetryUniqueMessageId] !== undefined && headers[Header.RetryAcknowledgementQueue] !== undefined
+}

@@ -1,0 +1,26 @@
+import { MessageValidationError, instantiate, messageSymbol } from '../../message/declaration.ts'
+import { Header } from '../../message/headers.ts'
+import { serializerFor } from '../../serialization/serializer.ts'
+import { typed } from '../../serialization/typed.ts'
+import { MessageDeserializationError } from '../errors.ts'
+import { type IncomingStep, type LogicalMessage, isControl } from './incoming.ts'
+
+/** Decodes the body once, and makes one instance for each root type; the schema decides before any handler runs. */
+export const deserialize: IncomingStep = async (incoming, next) => {
+  const { engine, headers, mapping, message } = incoming
+  if (!isControl(incoming) && mapping) {
+    try {
+      const serializer = serializerFor(headers[Header.ContentType], engine.serializers)
+      const tree = serializer.deserialize(message.body)
+      incoming.logical = mapping.roots.map((type): LogicalMessage => {
+        const definition = type[messageSymbol]
+        const result = typed(definition, tree)
+        if (result.issues) throw new MessageValidationError(definition, result.issues)
+        return { type, definition, instance: instantiate(type, result.value) }
+      })
+    } catch (error) {
+      throw new MessageDeserializationError(message.id, error)
+    }
+  }
+  await next()
+}

@@ -1,0 +1,56 @@
+import { Header, parseIntent } from '../../message/headers.ts'
+import { NoHandlerError, isCancellation } from '../errors.ts'
+import type { RegisteredHandler } from '../handlers.ts'
+import { insideHandler } from '../handling.ts'
+import { HandlerContext } from '../handler-context.ts'
+import type { Incoming, IncomingStep, LogicalMessage } from './incoming.ts'
+
+/** Every handler registered for the type and its base types, in order, awaited one by one; each on an instance of its own. */
+export const invokeHandlers: IncomingStep = async (incoming, next) => {
+  for (const logical of incoming.logical) await dispatchLogical(incoming, logical)
+  await next()
+}
+
+async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Promise<void> {
+  const { engine } = incoming
+  const matching = engine.handlers.matching(logical.definition)
+  if (matching.length === 0 && !incoming.handled) {
+    if (isLateReply(incoming) && engine.lateObjectReplies === 'discard') {
+      engine.logger.info(`Dropped the reply '${incoming.message.id}' of type '${logical.definition.fullName}': nobody waits for it any more.`)
+      incoming.handled = true
+      return
+    }
+    throw new NoHandlerError(logical.definition.fullName, engine.name, [...new Set(engine.handlers.all.map((handler) => `'${handler.handles.fullName}'`))])
+  }
+  for (const handler of matching) {
+    incoming.signal.throwIfAborted()
+    const context = new HandlerContext(incoming)
+    await invoke(incoming, logical, handler, context)
+    if (context.aborted) break
+  }
+  incoming.handled = true
+}
+
+async function invoke(incoming: Incoming, logical: LogicalMessage, handler: RegisteredHandler, context: HandlerContext): Promise<void> {
+  const { clock } = incoming.engine
+  const startedAt = clock.now()
+  incoming.handlersRun.push(handler)
+  try {
+    await insideHandler(incoming.engine, () => handler.invoke(logical.instance, context))
+    context.close(handler.name)
+  } catch (error) {
+    context.abandon()
+    incoming.handlerFailure = {
+      messageType: logical.definition.fullName,
+      handlerType: handler.name,
+      startedAt,
+      failedAt: clock.now(),
+      cancelled: isCancellation(error, incoming.signal),
+    }
+    throw error
+  }
+}
+
+function isLateReply({ engine, headers }: Incoming): boolean {
+  return engine.callbacks !== undefined && parseIntent(headers[Header.MessageIntent]) === 'Reply'
+}

@@ -1,0 +1,39 @@
+/** The promise of an outgoing operation that knows whether anybody awaited it. */
+export class Operation extends Promise<void> {
+  // `then` and `catch` give plain promises; without this each of them would be an operation of its own.
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise
+  }
+
+  name = ''
+  awaited = false
+  failure: unknown = undefined
+
+  /** Runs at once; what `run` throws rejects the operation. */
+  static start(name: string, run: () => Promise<void> | undefined): Operation {
+    const operation = new Operation((resolve, reject) => {
+      try {
+        const running = run()
+        if (running) running.then(resolve, reject)
+        else resolve()
+      } catch (error) {
+        reject(error as Error)
+      }
+    })
+    operation.name = name
+    // Nobody may be listening, and an unheard rejection would end the process instead of failing the message.
+    super.prototype.then.call(operation, undefined, (error: unknown) => {
+      operation.failure = error
+    })
+    return operation
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: this is how awaiting is noticed.
+  override then<A = void, B = never>(
+    onfulfilled?: ((value: void) => A | PromiseLike<A>) | null,
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.awaited = true
+    return super.then(onfulfilled, onrejected)
+  }
+}
