@@ -1,0 +1,201 @@
+import { NsbError } from '../message/nsb-error.ts'
+import type { Clock } from './clock.ts'
+import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Verdict } from './transport.ts'
+
+/** A message that was taken from its queue, and the two ways it can leave the hand. */
+export interface Taken {
+  readonly message: IncomingMessage
+  /** Rejects when the batch cannot be sent; the message is then still in hand. */
+  consume(outgoing: readonly OutgoingMessage[]): void | Promise<void>
+  putBack(): void | Promise<void>
+}
+
+interface Entry {
+  readonly taken: Taken
+  phase: 'deciding' | 'settling' | 'abandoned'
+}
+
+const putBack: Verdict = { kind: 'putBack' }
+/** After a message could be neither consumed nor given another verdict, nothing new is taken for this long. */
+const pauseMs = 1000
+/** How long a decision may ignore its aborted signal before its message is put back without it. */
+const abandonAfterMs = 1000
+
+/**
+ * The messages a receiver is deciding on: asks for the verdict, carries it out, and answers for both going wrong. What
+ * "consume" and "put back" mean is the transport's; that every message ends in one of them is ensured here.
+ */
+export class MessagesInHand {
+  readonly #options: ReceiveOptions
+  readonly #decide: Decide
+  readonly #clock: Clock
+  readonly #freed: () => void
+  readonly #entries = new Set<Entry>()
+  readonly #abort = new AbortController()
+  #resume: (() => void) | undefined
+  #stopped: { readonly end: Promise<void>; readonly finish: () => void; readonly timers: (() => void)[] } | undefined
+
+  /** @param freed called whenever there is room again */
+  constructor(options: ReceiveOptions, decide: Decide, clock: Clock, freed: () => void) {
+    this.#options = options
+    this.#decide = decide
+    this.#clock = clock
+    this.#freed = freed
+  }
+
+  /** No message may be taken now: the limit is reached, or the receiver pauses or stops. */
+  get full(): boolean {
+    return this.#entries.size >= this.#options.concurrency || this.#resume !== undefined || this.#stopped !== undefined
+  }
+
+  /** Decides on the message and carries the verdict out; all errors are reported. */
+  settle(taken: Taken): void {
+    const entry: Entry = { taken, phase: 'deciding' }
+    this.#entries.add(entry)
+    void this.#settle(entry)
+  }
+
+  report(error: unknown): void {
+    this.#options.onCriticalError(error)
+  }
+
+  /** Takes nothing for a second: something is wrong that would only fail again. */
+  pause(): void {
+    if (this.#resume || this.#stopped) return
+    const cancel = this.#clock.after(pauseMs, () => {
+      this.#resume = undefined
+      this.#freed()
+    })
+    this.#resume = cancel
+  }
+
+  /** Resolves when nothing is in hand any more. A later call may shorten the grace period. */
+  stop(graceMs: number | undefined): Promise<void> {
+    if (!this.#stopped) {
+      this.#resume?.()
+      const { promise: end, resolve: finish } = withResolvers()
+      this.#stopped = { end, finish, timers: [] }
+      if (this.#entries.size === 0) finish()
+    }
+    const stopped = this.#stopped
+    if (graceMs !== undefined && this.#entries.size > 0)
+      stopped.timers.push(this.#clock.after(Math.max(0, graceMs), () => this.#abandonSoon(stopped.timers)))
+    return stopped.end
+  }
+
+  #abandonSoon(timers: (() => void)[]): void {
+    if (this.#abort.signal.aborted) return
+    this.#abort.abort(new DOMException('The receiver is stopping, and the grace period is over.', 'AbortError'))
+    timers.push(
+      this.#clock.after(abandonAfterMs, () => {
+        for (const entry of this.#entries) if (entry.phase === 'deciding') void this.#abandon(entry)
+      }),
+    )
+  }
+
+  async #abandon(entry: Entry): Promise<void> {
+    entry.phase = 'abandoned'
+    const { message } = entry.taken
+    this.report(
+      new NsbError({
+        code: 'NSB_DECISION_ABANDONED',
+        message: `Message '${message.id}' of queue '${message.queue}' was put back: its handler did not end within ${abandonAfterMs} ms of the abort.`,
+        suggestions: ['Pass context.signal on to what the handler waits for'],
+      }),
+    )
+    await this.#putBack(entry)
+    this.#done(entry)
+  }
+
+  async #settle(entry: Entry): Promise<void> {
+    const { message } = entry.taken
+    const ended = await this.#outcome(() => this.#decide(message, this.#abort.signal))
+    if (this.#isLate(entry, ended)) return
+    entry.phase = 'settling'
+    let again = true
+    if (ended.error !== undefined) this.report(ended.error)
+    try {
+      await this.#carryOut(entry, ended.verdict)
+    } catch (error) {
+      again = await this.#settleOtherwise(entry, error)
+    }
+    if (again) this.#done(entry)
+  }
+
+  /** The answer of `onDispatchFailed` replaces the verdict. False when the message was abandoned meanwhile. */
+  async #settleOtherwise(entry: Entry, error: unknown): Promise<boolean> {
+    entry.phase = 'deciding'
+    const ended = await this.#outcome(() => this.#options.onDispatchFailed(entry.taken.message, error))
+    if (this.#isLate(entry, ended)) return false
+    entry.phase = 'settling'
+    try {
+      if (ended.error !== undefined) throw ended.error
+      await this.#carryOut(entry, ended.verdict)
+    } catch (second) {
+      this.report(second)
+      await this.#putBack(entry)
+      this.pause()
+    }
+    return true
+  }
+
+  async #outcome(ask: () => Promise<Verdict>): Promise<{ readonly verdict: Verdict; readonly error?: unknown }> {
+    try {
+      return { verdict: await ask() }
+    } catch (error) {
+      return { verdict: putBack, error: error ?? new Error('The decision was rejected without a reason.') }
+    }
+  }
+
+  #isLate(entry: Entry, ended: { readonly verdict: Verdict; readonly error?: unknown }): boolean {
+    if (entry.phase !== 'abandoned') return false
+    const { message } = entry.taken
+    this.report(
+      new NsbError({
+        code: 'NSB_LATE_VERDICT',
+        message: `The verdict '${ended.error === undefined ? ended.verdict.kind : 'rejected'}' on message '${message.id}' of queue '${message.queue}' came too late: the message had been put back. It will be processed again.`,
+        cause: ended.error,
+      }),
+    )
+    return true
+  }
+
+  async #carryOut(entry: Entry, verdict: Verdict): Promise<void> {
+    if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
+    else await this.#putBack(entry)
+  }
+
+  async #putBack(entry: Entry): Promise<void> {
+    try {
+      await entry.taken.putBack()
+    } catch (error) {
+      this.report(error)
+    }
+  }
+
+  #done(entry: Entry): void {
+    this.#entries.delete(entry)
+    if (this.#stopped && this.#entries.size === 0) {
+      for (const cancel of this.#stopped.timers) cancel()
+      this.#stopped.finish()
+    }
+    this.#freed()
+  }
+}
+
+/** What "put back" means in transaction mode `none`, where the message was removed before the decision. */
+export function lostInModeNone(message: IncomingMessage): never {
+  throw new NsbError({
+    code: 'NSB_MESSAGE_LOST',
+    message: `Message '${message.id}' of queue '${message.queue}' cannot be put back: transaction mode 'none' removed it before it was handled.`,
+    suggestions: [`Use transaction mode 'receiveOnly'`],
+  })
+}
+
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,191 @@
+import { statSync } from 'node:fs'
+import { Header } from '../../message/headers.ts'
+import { NsbError } from '../../message/nsb-error.ts'
+import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
+import { nativeIdOf } from './layout.ts'
+import { type MessageFile, listMessages, readMessage } from './listing.ts'
+import { listOrEmpty } from './storage.ts'
+import { Transaction, type TransactionRoom } from './transaction.ts'
+
+interface Removal {
+  readonly message: HeldMessage
+  readonly file: MessageFile
+  readonly outgoing: readonly OutgoingMessage[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Ready extends Removal {
+  readonly transaction: Transaction
+}
+
+/**
+ * Reads files where they lie; a message is taken only at the moment it is consumed, and then as a receiver takes it. So looking
+ * leaves no trace, and a crash leaves every message either untouched or dealt with.
+ */
+export class LearningHolding implements Holding {
+  readonly facts: QueueFacts
+  readonly #room: TransactionRoom
+  readonly #options: HoldOptions
+  readonly #snapshot: readonly MessageFile[]
+  readonly #held = new Map<HeldMessage, MessageFile>()
+  readonly #ended: () => void
+  #removals: Removal[] = []
+  #removing: Promise<void> | undefined
+  #givenBack: ReturnType<Holding['giveBack']> | undefined
+
+  constructor(room: TransactionRoom, facts: QueueFacts, snapshot: readonly MessageFile[], options: HoldOptions, ended: () => void) {
+    this.#room = room
+    this.facts = facts
+    this.#snapshot = snapshot
+    this.#options = options
+    this.#ended = ended
+  }
+
+  async *pages(): AsyncIterable<readonly HeldMessage[]> {
+    let next = 0
+    while (next < this.#snapshot.length) {
+      if (this.#options.signal.aborted || this.#givenBack) return
+      const page: HeldMessage[] = []
+      const size = Math.min(this.#options.page, this.#options.max - this.#held.size)
+      if (size <= 0) return
+      while (page.length < size && next < this.#snapshot.length) {
+        const file = this.#snapshot[next++] as MessageFile
+        const message = this.#read(file)
+        // Gone: somebody has taken it since the snapshot.
+        if (!message) continue
+        this.#held.set(message, file)
+        page.push(message)
+      }
+      if (page.length > 0) yield page
+    }
+  }
+
+  async consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
+    const file = this.#held.get(message)
+    if (this.#options.purpose === 'look' || !file || this.#givenBack)
+      throw new NsbError({
+        code: 'NSB_NOT_HELD',
+        message: `Message '${message.id}' of queue '${message.queue}' cannot be consumed: ${this.#options.purpose === 'look' ? 'the holding only looks' : 'it is not held any more'}.`,
+      })
+    this.#held.delete(message)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#removals.push({ message, file, outgoing, resolve, reject })
+        this.#removing ??= this.#removeAll()
+      })
+    } catch (error) {
+      if (statSync(this.#pathOf(file), { throwIfNoEntry: false })) this.#held.set(message, file)
+      throw error
+    }
+  }
+
+  giveBack(): ReturnType<Holding['giveBack']> {
+    this.#givenBack ??= this.#giveBack()
+    return this.#givenBack
+  }
+
+  async #giveBack(): ReturnType<Holding['giveBack']> {
+    await this.#removing
+    const shown = new Set(this.#snapshot.map((file) => file.name))
+    const now = listOrEmpty(this.#room.storage.queuePath(this.facts.queue), listMessages)
+    const returned = this.#held.size
+    this.#held.clear()
+    this.#ended()
+    return { returned, rescued: [], newerArrivals: now.filter((file) => !shown.has(file.name)).length }
+  }
+
+  /** Calls that come while a group is in work form the next group, so that one journal entry can stand for many messages. */
+  async #removeAll(): Promise<void> {
+    await Promise.resolve()
+    while (this.#removals.length > 0) {
+      const group = this.#removals
+      this.#removals = []
+      await this.#removeGroup(group)
+    }
+    this.#removing = undefined
+  }
+
+  /**
+   * Copies that are staged are safe only after the commit, so a message with copies is committed before `beforeRemove`; one
+   * without copies after it, since its commit is its removal.
+   */
+  async #removeGroup(group: readonly Removal[]): Promise<void> {
+    const ready: Ready[] = []
+    for (const removal of group) {
+      const claimed = await this.#prepare(removal)
+      if (claimed) ready.push(claimed)
+    }
+    if (ready.length === 0) return
+    try {
+      await this.#options.beforeRemove(ready.map((removal) => removal.message))
+    } catch (error) {
+      for (const removal of ready) this.#undo(removal, error)
+      return
+    }
+    for (const removal of ready) {
+      try {
+        if (removal.outgoing.length === 0) removal.transaction.commit()
+        removal.transaction.complete({ keepBody: removal.message.unreadable !== undefined })
+        removal.resolve()
+      } catch (error) {
+        removal.reject(error)
+      }
+    }
+  }
+
+  async #prepare(removal: Removal): Promise<Ready | undefined> {
+    let transaction: Transaction | undefined
+    try {
+      const copies = await this.#room.sending.copiesOf(removal.outgoing)
+      transaction = Transaction.claim(this.#room, this.facts.queue, removal.file.name)
+      if (!transaction) throw takenError(removal.message)
+      transaction.stage(copies)
+      if (removal.outgoing.length > 0) transaction.commit()
+      return { ...removal, transaction }
+    } catch (error) {
+      putBackIfPossible(transaction)
+      removal.reject(error)
+      return undefined
+    }
+  }
+
+  #undo(removal: Ready, error: unknown): void {
+    try {
+      if (removal.outgoing.length > 0) removal.transaction.uncommit()
+      removal.transaction.putBack()
+      removal.reject(error)
+    } catch (second) {
+      removal.reject(new AggregateError([error, second], `Message '${removal.message.id}' could not be given back.`))
+    }
+  }
+
+  #read(file: MessageFile): HeldMessage | undefined {
+    const reading = readMessage(this.#room.storage, this.facts.queue, this.#pathOf(file), file.name)
+    if (reading.kind === 'gone') return undefined
+    const nativeId = nativeIdOf(file.name) || file.name
+    const place = { nativeId, queue: this.facts.queue, attempt: 1, native: {}, givenBack: 0, enqueuedAt: file.time }
+    return reading.kind === 'message'
+      ? { ...place, id: reading.headers[Header.MessageId] || nativeId, headers: reading.headers, body: reading.body, unreadable: undefined }
+      : { ...place, id: nativeId, headers: {}, body: reading.raw, unreadable: reading.reason }
+  }
+
+  #pathOf(file: MessageFile): string {
+    return `${this.#room.storage.queuePath(this.facts.queue)}/${file.name}`
+  }
+}
+
+function takenError(message: HeldMessage): NsbError {
+  return new NsbError({
+    code: 'NSB_MESSAGE_TAKEN',
+    message: `Message '${message.id}' of queue '${message.queue}' was taken by somebody else meanwhile; nothing was done.`,
+  })
+}
+
+function putBackIfPossible(transaction: Transaction | undefined): void {
+  try {
+    transaction?.putBack()
+  } catch {
+    // The first error is the one to report; what could not be put back now is put back by the next recovery.
+  }
+}

@@ -1,0 +1,82 @@
+import { readFileSync, readdirSync, statSync } from 'node:fs'
+import type { Headers } from '../transport.ts'
+import { parseTimeSpan } from '../../message/wire-formats.ts'
+import { errorCode, nativeIdOf, queueFolders } from './layout.ts'
+import { readMetadata } from './metadata.ts'
+import type { StorageFolder } from './storage.ts'
+
+/** A file that stands for a message. */
+export interface MessageFile {
+  readonly name: string
+  /** When it was sent, in ms since 1970. */
+  readonly time: number
+}
+
+/**
+ * The messages that wait in a queue, oldest first. Every file of the folder counts, whatever its name, as for .NET.
+ *
+ * @throws ENOENT when there is no such queue
+ */
+export function listMessages(folder: string): MessageFile[] {
+  const files: MessageFile[] = []
+  for (const name of readdirSync(folder)) {
+    if (queueFolders.has(name)) continue
+    const stat = statSync(`${folder}/${name}`, { throwIfNoEntry: false })
+    if (stat?.isFile()) files.push({ name, time: sendTime(stat) })
+  }
+  return files.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1))
+}
+
+/** What .NET calls the creation time on Linux; a rename keeps it. */
+export function sendTime(stat: { readonly mtimeMs: number; readonly ctimeMs: number }): number {
+  return Math.min(stat.mtimeMs, stat.ctimeMs)
+}
+
+export type Reading =
+  | { readonly kind: 'message'; readonly headers: Headers; readonly body: Uint8Array; readonly timeToBeReceivedMs: number | undefined }
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly raw: Uint8Array; readonly headers: Headers | undefined }
+  /** Somebody else took it meanwhile. */
+  | { readonly kind: 'gone' }
+
+/** Reads a message whose metadata file is at `path`, wherever that is; the body is always in the queue's `.bodies`. */
+export function readMessage(storage: StorageFolder, queue: string, path: string, fileName: string): Reading {
+  const text = readOr(path, (file) => readFileSync(file, 'utf8'))
+  if (text === undefined) return { kind: 'gone' }
+  const metadata = readMetadata(text)
+  if ('reason' in metadata)
+    return {
+      kind: 'unreadable',
+      reason: `the metadata file '${fileName}' cannot be read: ${metadata.reason}`,
+      raw: rawBytes(path, text),
+      headers: undefined,
+    }
+  const nativeId = nativeIdOf(fileName)
+  const body = readOr(storage.bodyPath(queue, nativeId), (file) => readFileSync(file))
+  if (body) return { kind: 'message', headers: metadata.headers, body, timeToBeReceivedMs: timeToBeReceived(metadata.timeToBeReceived) }
+  if (!statSync(path, { throwIfNoEntry: false })) return { kind: 'gone' }
+  const reason = `the message of the metadata file '${fileName}' has no body file '.bodies/${nativeId}.body.txt'`
+  return { kind: 'unreadable', reason, raw: Buffer.from(text), headers: metadata.headers }
+}
+
+function rawBytes(path: string, text: string): Uint8Array {
+  return readOr(path, (file) => readFileSync(file)) ?? Buffer.from(text)
+}
+
+function readOr<T>(path: string, read: (path: string) => T): T | undefined {
+  try {
+    return read(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** A span that cannot be read does not expire: a message that stays is better than one that vanishes. */
+function timeToBeReceived(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  try {
+    return parseTimeSpan(text)
+  } catch {
+    return undefined
+  }
+}

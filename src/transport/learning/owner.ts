@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync, realpathSync, mkdirSync, statSync, utimesSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { newGuid } from '../../message/ids.ts'
+import { errorCode, ownFolder } from './layout.ts'
+import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
+
+/** Who a transaction folder belongs to, as far as can be told. */
+export type Ownership = 'ours' | 'alive' | 'dead' | 'unknown'
+
+interface Marker {
+  readonly pid: number
+  readonly host: string
+  /** Clock ticks since boot when the process started; tells a process from a later one with the same pid. undefined: not known. */
+  readonly processStart?: string | undefined
+}
+
+/** A marker of another host counts as dead when its owner has not touched it for this long. */
+const staleAfterMs = 15 * 60_000
+
+/**
+ * This process as the owner of transactions in one storage. Its transaction ids begin with its prefix, and one marker file
+ * `.nsb/owners/<prefix>` says which process that is, so that others can tell whether what they find is abandoned.
+ */
+export class Owner {
+  readonly prefix: string
+  /** Transactions in work. One with our prefix that is not here was given up, and is recovered like a dead process's. */
+  readonly active = new Set<string>()
+  readonly #storage: StorageFolder
+  readonly #folder: string
+
+  constructor(storage: StorageFolder) {
+    this.#storage = storage
+    this.#folder = `${storage.path}/${ownFolder}/owners`
+    let prefix = randomBytes(4).toString('hex')
+    while (existsSync(`${this.#folder}/${prefix}`)) prefix = randomBytes(4).toString('hex')
+    this.prefix = prefix
+    this.#write()
+  }
+
+  newTransactionId(): string {
+    return this.prefix + newGuid().slice(8)
+  }
+
+  /** Says that this process still lives, for hosts that cannot look it up. */
+  touch(now: number): void {
+    try {
+      utimesSync(`${this.#folder}/${this.prefix}`, now / 1000, now / 1000)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      this.#write()
+    }
+  }
+
+  release(): void {
+    removeFile(`${this.#folder}/${this.prefix}`)
+  }
+
+  /** Answers for one pass of recovery, reading each marker once. */
+  ownershipOf(now: number): (transactionId: string) => Ownership {
+    const known = new Map<string, Ownership>()
+    return (transactionId) => {
+      const prefix = transactionId.slice(0, 8)
+      if (prefix === this.prefix) return this.active.has(transactionId) ? 'ours' : 'dead'
+      const ownership = known.get(prefix) ?? this.#look(prefix, now)
+      known.set(prefix, ownership)
+      return ownership
+    }
+  }
+
+  /** Prefixes whose processes are gone. */
+  deadPrefixes(now: number): readonly string[] {
+    return listOrEmpty(this.#folder, (folder) => readdirSync(folder)).filter(
+      (prefix) => prefix !== this.prefix && this.#look(prefix, now) === 'dead',
+    )
+  }
+
+  forget(prefix: string): void {
+    removeFile(`${this.#folder}/${prefix}`)
+  }
+
+  #write(): void {
+    mkdirSync(this.#folder, { recursive: true })
+    const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid) }
+    this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`), `${this.#folder}/${this.prefix}`)
+  }
+
+  #look(prefix: string, now: number): Ownership {
+    if (!/^[0-9a-f]{8}$/.test(prefix)) return 'unknown'
+    const path = `${this.#folder}/${prefix}`
+    const marker = readMarker(path)
+    if (!marker) return 'unknown'
+    if (marker.host === hostname()) return isRunning(marker) ? 'alive' : 'dead'
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat && stat.mtimeMs < now - staleAfterMs ? 'dead' : 'alive'
+  }
+}
+
+const owners = new Map<string, { readonly owner: Owner; users: number }>()
+
+/** This process's owner for the storage, shared by all its transports; the marker goes with the last user. */
+export function acquireOwner(storage: StorageFolder): { readonly owner: Owner; release(): void } {
+  mkdirSync(storage.path, { recursive: true })
+  const key = realpathSync(storage.path)
+  const shared = owners.get(key) ?? { owner: new Owner(storage), users: 0 }
+  owners.set(key, shared)
+  shared.users++
+  return {
+    owner: shared.owner,
+    release() {
+      if (--shared.users > 0) return
+      owners.delete(key)
+      // While a transaction is left over, the marker is what lets others complete it after this process has ended.
+      if (shared.owner.active.size === 0) shared.owner.release()
+    },
+  }
+}
+
+function readMarker(path: string): Marker | undefined {
+  try {
+    const marker: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    if (typeof marker !== 'object' || marker === null || !('pid' in marker) || !('host' in marker)) return undefined
+    const start = 'processStart' in marker && typeof marker.processStart === 'string' ? marker.processStart : undefined
+    return typeof marker.pid === 'number' && typeof marker.host === 'string'
+      ? { pid: marker.pid, host: marker.host, processStart: start }
+      : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function isRunning(marker: Marker): boolean {
+  try {
+    process.kill(marker.pid, 0)
+  } catch (error) {
+    if (errorCode(error) === 'ESRCH') return false
+  }
+  const start = processStart(marker.pid)
+  return start === undefined || marker.processStart === undefined || start === marker.processStart
+}
+
+/** When a process started, as the kernel counts it; '' when it is dead but not yet reaped; undefined where there is no /proc. */
+function processStart(pid: number): string | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is the program's name in parentheses and may contain anything, so count from its end.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? '' : fields[19]
+  } catch {
+    return undefined
+  }
+}

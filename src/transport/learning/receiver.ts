@@ -1,0 +1,247 @@
+import { statSync } from 'node:fs'
+import type { Clock } from '../clock.ts'
+import { Header } from '../../message/headers.ts'
+import { MessagesInHand, type Taken, lostInModeNone } from '../in-hand.ts'
+import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
+import { Attempts } from './attempts.ts'
+import { releaseDue } from './delayed.ts'
+import { checkAddress, errorCode } from './layout.ts'
+import { type MessageFile, type Reading, listMessages, sendTime } from './listing.ts'
+import { poisonCopy } from './poison.ts'
+import { recover } from './recovery.ts'
+import type { Copy } from './storage.ts'
+import { OwnershipLostError, Transaction, type TransactionRoom } from './transaction.ts'
+import { FolderWatcher } from './watcher.ts'
+
+const idlePollMs = 75
+const chores = { everyMs: 1000, recoveryEvery: 60 }
+/** Unreadable metadata may be a copy that is still being written across file systems. */
+const unreadable = { lookAgainMs: 100, tries: 12 }
+/** With that many files waiting, a call for each change of the folder costs more than it saves. */
+const busyFrom = 16
+/** Handlers that only compute would otherwise keep timers and signals waiting. */
+const turnMs = 10
+
+/** Takes one file after the other, oldest first, and puts back what was not consumed. */
+export class LearningReceiver implements Receiving {
+  readonly #room: TransactionRoom
+  readonly #clock: Clock
+  readonly #options: ReceiveOptions
+  readonly #folder: string
+  readonly #inHand: MessagesInHand
+  readonly #attempts = new Attempts()
+  readonly #watcher: FolderWatcher
+  readonly #ended: () => void
+  /** The rest of the last listing, oldest last. */
+  #files: MessageFile[] = []
+  /** Messages whose file cannot be read yet, and what cancels the next look. */
+  readonly #unreadable = new Map<Transaction, () => void>()
+  #cancelPoll: (() => void) | undefined
+  #cancelChores: (() => void) | undefined
+  #ticks = 0
+  #turnStarted = 0
+  #nextTurn: NodeJS.Immediate | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(room: TransactionRoom, options: ReceiveOptions, decide: Decide, clock: Clock, ended: () => void) {
+    this.#room = room
+    this.#clock = clock
+    this.#options = options
+    this.#ended = ended
+    this.#folder = room.storage.queuePath(checkAddress(options.queue))
+    checkAddress(options.errorQueue)
+    room.storage.createReceiverFolders(options.queue)
+    recover(room.storage, room.owner, options.queue, clock.now())
+    this.#inHand = new MessagesInHand(options, decide, clock, () => this.#takeAll())
+    this.#watcher = new FolderWatcher(this.#folder, () => this.#wake())
+    this.#doChores()
+    this.#wake()
+  }
+
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    const ended = this.#inHand.stop(options.graceMs)
+    if (this.#stopped) return this.#stopped
+    this.#watcher.close()
+    this.#cancelPoll?.()
+    this.#cancelChores?.()
+    clearImmediate(this.#nextTurn)
+    for (const [transaction, cancel] of this.#unreadable) {
+      cancel()
+      this.#attempt(() => transaction.putBack())
+    }
+    this.#unreadable.clear()
+    this.#stopped = ended.then(this.#ended)
+    return this.#stopped
+  }
+
+  #wake(): void {
+    if (this.#nextTurn || this.#stopped) return
+    this.#nextTurn = setImmediate(() => {
+      this.#nextTurn = undefined
+      this.#turnStarted = performance.now()
+      this.#takeAll()
+    })
+  }
+
+  #takeAll(): void {
+    if (this.#stopped) return
+    try {
+      while (!this.#inHand.full) {
+        if (performance.now() - this.#turnStarted > turnMs) return this.#wake()
+        const file = this.#files.pop() ?? this.#list()
+        if (!file) return this.#idle()
+        this.#take(file)
+      }
+    } catch (error) {
+      this.#inHand.report(error)
+      this.#inHand.pause()
+    }
+  }
+
+  #list(): MessageFile | undefined {
+    try {
+      this.#files = listMessages(this.#folder).reverse()
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      this.#watcher.close()
+      this.#room.storage.createReceiverFolders(this.#options.queue)
+      this.#files = []
+    }
+    if (this.#files.length >= busyFrom) this.#watcher.close()
+    return this.#files.pop()
+  }
+
+  #idle(): void {
+    this.#cancelPoll?.()
+    this.#cancelPoll = this.#clock.after(idlePollMs, () => this.#wake())
+    // What came between the listing and the watch would wait for the poll.
+    if (this.#watcher.open()) this.#wake()
+  }
+
+  #doChores(): void {
+    this.#cancelChores = this.#clock.after(chores.everyMs, () => this.#doChores())
+    const now = this.#clock.now()
+    this.#attempt(() => {
+      let found = releaseDue(this.#room.storage, this.#options.queue, now)
+      if (++this.#ticks % chores.recoveryEvery === 0) {
+        this.#room.owner.touch(now)
+        found += recover(this.#room.storage, this.#room.owner, this.#options.queue, now)
+      }
+      if (found > 0) this.#wake()
+    })
+  }
+
+  #take(file: MessageFile): void {
+    const transaction = Transaction.claim(this.#room, this.#options.queue, file.name)
+    if (!transaction) return
+    let reading: Reading
+    try {
+      reading = transaction.read()
+    } catch (error) {
+      transaction.putBack()
+      throw error
+    }
+    this.#begin(transaction, file, reading)
+  }
+
+  #begin(transaction: Transaction, file: MessageFile, reading: Reading): void {
+    if (reading.kind === 'unreadable') return this.#lookAgain(transaction, file, unreadable.tries)
+    if (reading.kind === 'gone') return this.#attempt(() => transaction.putBack())
+    if (reading.timeToBeReceivedMs !== undefined && this.#hasExpired(transaction, reading.timeToBeReceivedMs))
+      return this.#attempt(() => transaction.discard())
+    if (this.#options.transactionMode === 'none') transaction.discard()
+    const message: IncomingMessage = {
+      id: reading.headers[Header.MessageId] || transaction.nativeId,
+      nativeId: transaction.nativeId,
+      headers: reading.headers,
+      body: reading.body,
+      queue: this.#options.queue,
+      attempt: this.#attempts.next(transaction.nativeId),
+    }
+    this.#inHand.settle(this.#taken(transaction, file, message))
+  }
+
+  #taken(transaction: Transaction, file: MessageFile, message: IncomingMessage): Taken {
+    if (this.#options.transactionMode === 'none')
+      return { message, consume: (outgoing) => this.#dispatch(outgoing), putBack: () => lostInModeNone(message) }
+    return {
+      message,
+      consume: async (outgoing) => {
+        if (this.#options.transactionMode === 'receiveOnly') await this.#dispatch(outgoing)
+        else if (outgoing.length > 0) this.#stage(transaction, await this.#room.sending.copiesOf(outgoing))
+        this.#commit(transaction)
+        this.#attempts.done(message.nativeId)
+      },
+      putBack: () => {
+        this.#attempts.failed(message.nativeId, message.attempt)
+        transaction.putBack()
+        this.#files.push(file)
+      },
+    }
+  }
+
+  async #dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
+    if (outgoing.length > 0) this.#room.sending.write(await this.#room.sending.copiesOf(outgoing))
+  }
+
+  #stage(transaction: Transaction, copies: readonly Copy[]): void {
+    try {
+      transaction.stage(copies)
+    } catch (error) {
+      // Another verdict would not find the message either; the commit says so.
+      if (!(error instanceof OwnershipLostError)) throw error
+    }
+  }
+
+  /** Throws when nothing has happened yet; what fails later is reported, and finished by recovery. */
+  #commit(transaction: Transaction, options: { readonly keepBody?: boolean } = {}): void {
+    try {
+      transaction.commit()
+    } catch (error) {
+      if (error instanceof OwnershipLostError) return this.#inHand.report(error)
+      transaction.unstage()
+      throw error
+    }
+    this.#attempt(() => transaction.complete(options))
+  }
+
+  #hasExpired(transaction: Transaction, timeToBeReceivedMs: number): boolean {
+    const stat = statSync(transaction.path, { throwIfNoEntry: false })
+    return stat !== undefined && sendTime(stat) + timeToBeReceivedMs < this.#clock.now()
+  }
+
+  /** Looks again later, without keeping others waiting; in the end it is poison. */
+  #lookAgain(transaction: Transaction, file: MessageFile, triesLeft: number): void {
+    const cancel = this.#clock.after(unreadable.lookAgainMs, () => {
+      this.#unreadable.delete(transaction)
+      this.#attempt(() => {
+        const reading = transaction.read()
+        if (reading.kind === 'unreadable' && triesLeft > 1) return this.#lookAgain(transaction, file, triesLeft - 1)
+        if (reading.kind === 'unreadable') return this.#moveToErrorQueue(transaction, reading)
+        transaction.putBack()
+        this.#wake()
+      })
+    })
+    this.#unreadable.set(transaction, cancel)
+  }
+
+  #moveToErrorQueue(transaction: Transaction, reading: Extract<Reading, { kind: 'unreadable' }>): void {
+    const from = { queue: this.#options.queue, nativeId: transaction.nativeId, fileName: transaction.fileName }
+    try {
+      transaction.stage([poisonCopy(reading, from, this.#options.errorQueue, this.#clock.now())])
+      this.#commit(transaction, { keepBody: reading.headers === undefined })
+    } catch (error) {
+      transaction.putBack()
+      this.#inHand.pause()
+      throw error
+    }
+  }
+
+  #attempt(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#inHand.report(error)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '../clock.ts'
+import { NsbError } from '../../message/nsb-error.ts'
+import { formatTimeSpan } from '../../message/wire-formats.ts'
+import type { OutgoingMessage } from '../transport.ts'
+import { checkAddress, checkName } from './layout.ts'
+import { writeMetadata } from './metadata.ts'
+import { newNativeId } from './native-id.ts'
+import { type Copy, type StorageFolder, removeFile } from './storage.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+/** Header text and body together, in bytes. */
+const largestMessage = 65_536
+
+/** Turns outgoing messages into copies, and writes copies into queues. */
+export class Sending {
+  readonly #storage: StorageFolder
+  readonly #subscriptions: Subscriptions
+  readonly #clock: Clock
+  readonly #restrictSize: boolean
+
+  constructor(storage: StorageFolder, subscriptions: Subscriptions, clock: Clock, restrictSize: boolean) {
+    this.#storage = storage
+    this.#subscriptions = subscriptions
+    this.#clock = clock
+    this.#restrictSize = restrictSize
+  }
+
+  /** One copy for each message and destination; whatever is wrong with any of them is found before anything is written. */
+  async copiesOf(outgoing: readonly OutgoingMessage[]): Promise<readonly Copy[]> {
+    const copies: Copy[] = []
+    for (const message of outgoing) {
+      const { to } = message
+      const addresses =
+        'address' in to
+          ? [checkAddress(to.address)]
+          : 'exactQueue' in to
+            ? [this.#storage.checkExists(to.exactQueue)]
+            : await this.#subscriptions.addressesOf(to.event)
+      if (addresses.length === 0) continue
+      const metadata = this.#metadataOf(message, addresses)
+      for (const queue of addresses)
+        copies.push({
+          nativeId: message.nativeId === undefined ? newNativeId(this.#clock.now()) : checkName(message.nativeId, 'a message file'),
+          queue,
+          deliverAt: message.deliverAt,
+          metadata,
+          body: message.body,
+          chosenId: message.nativeId !== undefined,
+        })
+    }
+    return copies
+  }
+
+  /** All copies, or none and an error: bodies first, and the metadata files appear when all of them are written. */
+  write(copies: readonly Copy[]): void {
+    const done: string[] = []
+    try {
+      const moves = copies.map((copy) => {
+        this.writeBody(copy, done)
+        const temporary = this.#storage.writeTemporary(copy.metadata)
+        done.push(temporary)
+        return [temporary, this.#storage.metadataPath(copy)] as const
+      })
+      for (const [from, to] of moves) this.#storage.move(from, to)
+    } catch (error) {
+      for (const path of done) removeFile(path)
+      throw error
+    }
+  }
+
+  /** @param done gets the path, for the case that the copy is not sent after all */
+  writeBody(copy: Copy, done: string[]): void {
+    const path = this.#storage.bodyPath(copy.queue, copy.nativeId)
+    if (!copy.chosenId) done.push(path)
+    this.#storage.writeBody(copy)
+    if (copy.chosenId) done.push(path)
+  }
+
+  #metadataOf(message: OutgoingMessage, addresses: readonly string[]): string {
+    if (message.deliverAt !== undefined && message.expiresAfterMs !== undefined)
+      throw new NsbError({
+        code: 'NSB_DELAY_WITH_EXPIRY',
+        message: `Message '${message.id}' has both a delay and a time to be received; the learning transport has no format for that.`,
+        suggestions: ['Leave one of them out'],
+      })
+    const metadata = writeMetadata(
+      message.headers,
+      message.expiresAfterMs === undefined ? undefined : formatTimeSpan(message.expiresAfterMs),
+    )
+    // The text is pure ASCII, so characters are bytes.
+    if (this.#restrictSize && metadata.length + message.body.length > largestMessage)
+      throw new NsbError({
+        code: 'NSB_MESSAGE_TOO_LARGE',
+        message:
+          `Message '${message.id}' to ${addresses.map((address) => `'${address}'`).join(', ')} is too large: ` +
+          `${metadata.length} bytes of headers and ${message.body.length} bytes of body, together more than ${largestMessage}.`,
+        suggestions: ['Send a reference to the data instead', 'Lift the limit on this endpoint: restrictPayloadSize: false'],
+        details: { headerBytes: metadata.length, bodyBytes: message.body.length, limit: largestMessage },
+      })
+    return metadata
+  }
+}

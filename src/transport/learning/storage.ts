@@ -1,0 +1,151 @@
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { QueueNotFoundError } from '../queue-not-found.ts'
+import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
+
+/** A copy on its way to a queue. */
+export interface Copy {
+  readonly nativeId: string
+  readonly queue: string
+  readonly deliverAt: Date | undefined
+  readonly metadata: string
+  readonly body: Uint8Array
+  /** The sender chose the id, so a file of that name may exist. */
+  readonly chosenId: boolean
+}
+
+let temporaryFiles = 0
+
+/** The storage folder: paths, and writing into folders that may not exist yet. */
+export class StorageFolder {
+  readonly path: string
+  readonly #temporary: string
+
+  constructor(path: string) {
+    this.path = path
+    this.#temporary = `${path}/${ownFolder}/tmp`
+  }
+
+  queuePath(queue: string): string {
+    return `${this.path}/${queue}`
+  }
+
+  bodyPath(queue: string, nativeId: string): string {
+    return `${this.path}/${queue}/.bodies/${nativeId}.body.txt`
+  }
+
+  metadataPath(copy: { readonly queue: string; readonly nativeId: string; readonly deliverAt: Date | undefined }): string {
+    const folder = this.queuePath(copy.queue)
+    return copy.deliverAt === undefined
+      ? `${folder}/${copy.nativeId}${metadataEnding}`
+      : `${folder}/.delayed/${delayedFolderOf(copy.deliverAt)}/${copy.nativeId}${metadataEnding}`
+  }
+
+  exists(queue: string): boolean {
+    return statSync(this.queuePath(queue), { throwIfNoEntry: false })?.isDirectory() ?? false
+  }
+
+  /** Names of all queues. */
+  queueNames(): readonly string[] {
+    return listOrEmpty(this.path, (folder) => readdirSync(folder, { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map((entry) => entry.name)
+      .toSorted()
+  }
+
+  /** @throws {QueueNotFoundError} */
+  checkExists(queue: string): string {
+    checkAddress(queue)
+    if (!this.exists(queue)) throw new QueueNotFoundError(queue, this.queueNames(), `in '${this.path}'`)
+    return queue
+  }
+
+  /** What a sender makes. Without `.pending` it shows that nobody has ever received from it. */
+  createQueue(queue: string): void {
+    mkdirSync(`${this.queuePath(checkAddress(queue))}/.bodies`, { recursive: true })
+  }
+
+  /** What a receiver makes. */
+  createReceiverFolders(queue: string): void {
+    this.createQueue(queue)
+    for (const folder of queueFolders) mkdirSync(`${this.queuePath(queue)}/${folder}`, { recursive: true })
+  }
+
+  writeBody(copy: Copy): void {
+    const path = this.bodyPath(copy.queue, copy.nativeId)
+    const flag = copy.chosenId ? 'wx' : 'w'
+    withFolder(`${this.queuePath(copy.queue)}/.bodies`, () => writeBytes(path, copy.body, flag))
+  }
+
+  /** Writes where no reader looks, for {@link move} to make it visible at once and whole. */
+  writeTemporary(text: string): string {
+    const path = `${this.#temporary}/${process.pid}-${temporaryFiles++}-${Math.trunc(Math.random() * 0xffff_ffff).toString(16)}`
+    withFolder(this.#temporary, () => writeFileSync(path, text))
+    return path
+  }
+
+  /** Renames, making the target's folder when it is missing. */
+  move(from: string, to: string): void {
+    withFolder(to.slice(0, to.lastIndexOf('/')), () => renameSync(from, to))
+  }
+
+  /** Temporary files of processes that died while writing. */
+  removeStaleTemporaries(now: number): void {
+    for (const name of listOrEmpty(this.#temporary, (folder) => readdirSync(folder))) {
+      const path = `${this.#temporary}/${name}`
+      const stat = statSync(path, { throwIfNoEntry: false })
+      if (stat && stat.mtimeMs < now - 86_400_000) removeFile(path)
+    }
+  }
+}
+
+/** Tries; when a folder is missing, makes it and tries once more. Asking first would cost a system call for every message. */
+export function withFolder(folder: string, act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    mkdirSync(folder, { recursive: true })
+    act()
+  }
+}
+
+function writeBytes(path: string, bytes: Uint8Array, flag: string): void {
+  const file = openSync(path, flag)
+  try {
+    let written = 0
+    while (written < bytes.length) written += writeSync(file, bytes, written)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** False when it was not there. */
+export function removeFile(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** Removes a folder that is expected to be empty; one that is not, or is gone, stays as it is. */
+export function removeFolder(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code !== 'ENOENT' && code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+  }
+}
+
+/** The listing, or nothing when there is no such folder. */
+export function listOrEmpty<T>(folder: string, list: (folder: string) => readonly T[]): readonly T[] {
+  try {
+    return list(folder)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}

@@ -1,0 +1,168 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
+import type {
+  Decide,
+  EventType,
+  HoldOptions,
+  Holding,
+  IncomingMessage,
+  OutgoingMessage,
+  QueueFacts,
+  ReceiveOptions,
+  Receiving,
+  Subscriber,
+  TemporaryQueue,
+  Transport,
+} from '../transport.ts'
+import { LearningHolding } from './holding.ts'
+import { checkAddress, isFolderName, nativeIdOf } from './layout.ts'
+import { type MessageFile, listMessages } from './listing.ts'
+import { acquireOwner } from './owner.ts'
+import { LearningReceiver } from './receiver.ts'
+import { recover } from './recovery.ts'
+import { Sending } from './sending.ts'
+import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { FolderTap } from './tap.ts'
+import { makeTemporaryQueue } from './temporary.ts'
+import type { FaultPoint, TransactionRoom } from './transaction.ts'
+
+export interface LearningOptions {
+  /** The folder that holds the queue folders; made when it is missing. */
+  readonly storage: string
+  readonly clock?: Clock
+  /** Refuse messages over 64 KiB, as .NET does; default: true. */
+  readonly restrictPayloadSize?: boolean
+  /** Told about what was skipped; default: a process warning. */
+  readonly warn?: (warning: string) => void
+  /** Called between the steps of a transaction; for tests that end the process there. */
+  readonly at?: (place: FaultPoint) => void
+}
+
+/**
+ * Queues as folders and messages as files, in the format of NServiceBus's learning transport, so that .NET endpoints can share the
+ * folder. Delivers oldest first; a copy keeps its place when it is put back.
+ */
+export function learningTransport(options: LearningOptions): Transport {
+  return new LearningTransport(options)
+}
+
+class LearningTransport implements Transport {
+  readonly transactionModes = ['sendsAtomicWithReceive', 'receiveOnly', 'none'] as const
+  readonly defaultConcurrency = 1
+  readonly can = { tap: true, lookWithoutTrace: true }
+  readonly #storage: StorageFolder
+  readonly #clock: Clock
+  readonly #subscriptions: Subscriptions
+  readonly #sending: Sending
+  readonly #at: (place: FaultPoint) => void
+  readonly #receivers = new Set<Receiving>()
+  readonly #holdings = new Set<Holding>()
+  readonly #taps = new Set<FolderTap>()
+  #owner: ReturnType<typeof acquireOwner> | undefined
+
+  constructor(options: LearningOptions) {
+    this.#storage = new StorageFolder(resolve(options.storage))
+    this.#clock = options.clock ?? systemClock
+    this.#subscriptions = new Subscriptions(
+      this.#storage,
+      this.#clock,
+      options.warn ?? ((warning) => process.emitWarning(warning, 'NsbWarning')),
+    )
+    this.#sending = new Sending(this.#storage, this.#subscriptions, this.#clock, options.restrictPayloadSize ?? true)
+    this.#at = options.at ?? ((): void => {})
+  }
+
+  async createQueues(queues: readonly string[]): Promise<void> {
+    for (const queue of queues) this.#storage.createQueue(queue)
+  }
+
+  async dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
+    this.#sending.write(await this.#sending.copiesOf(outgoing))
+  }
+
+  async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
+    const receiver: LearningReceiver = new LearningReceiver(this.#room(), options, decide, this.#clock, () =>
+      this.#receivers.delete(receiver),
+    )
+    this.#receivers.add(receiver)
+    return receiver
+  }
+
+  async subscribe(subscriber: Subscriber, event: EventType): Promise<void> {
+    this.#subscriptions.add(subscriber, event)
+  }
+
+  async unsubscribe(subscriber: Subscriber, event: EventType): Promise<void> {
+    this.#subscriptions.remove(subscriber, event)
+  }
+
+  async queues(): Promise<readonly QueueFacts[]> {
+    return this.#storage.queueNames().map((queue) => this.#factsOf(queue, this.#list(queue).length))
+  }
+
+  async inspect(queue: string): Promise<QueueFacts | undefined> {
+    return isFolderName(queue) && this.#storage.exists(queue) ? this.#factsOf(queue, this.#list(queue).length) : undefined
+  }
+
+  async hold(queue: string, options: HoldOptions): Promise<Holding> {
+    const room = this.#room()
+    recover(this.#storage, room.owner, this.#storage.checkExists(queue), this.#clock.now())
+    const files = this.#list(queue)
+    const holding: LearningHolding = new LearningHolding(room, this.#factsOf(queue, files.length), files, options, () =>
+      this.#holdings.delete(holding),
+    )
+    this.#holdings.add(holding)
+    return holding
+  }
+
+  async tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }> {
+    const tap = new FolderTap(this.#storage, checkAddress(queue), seen, this.#clock)
+    this.#taps.add(tap)
+    return {
+      stop: async () => {
+        tap.stop()
+        this.#taps.delete(tap)
+      },
+    }
+  }
+
+  async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
+    return makeTemporaryQueue(this.#storage, prefix, expiresAfterMs, this.#clock.now())
+  }
+
+  async purge(queue: string): Promise<number> {
+    let removed = 0
+    for (const file of listMessages(this.#storage.queuePath(this.#storage.checkExists(queue)))) {
+      if (!removeFile(`${this.#storage.queuePath(queue)}/${file.name}`)) continue
+      removeFile(this.#storage.bodyPath(queue, nativeIdOf(file.name)))
+      removed++
+    }
+    return removed
+  }
+
+  async close(): Promise<void> {
+    for (const tap of this.#taps) tap.stop()
+    this.#taps.clear()
+    await Promise.all([...this.#holdings].map((holding) => holding.giveBack()))
+    await Promise.all([...this.#receivers].map((receiver) => receiver.stop()))
+    this.#owner?.release()
+    this.#owner = undefined
+  }
+
+  #room(): TransactionRoom {
+    this.#owner ??= acquireOwner(this.#storage)
+    return { storage: this.#storage, sending: this.#sending, owner: this.#owner.owner, at: this.#at }
+  }
+
+  #list(queue: string): readonly MessageFile[] {
+    return listOrEmpty(this.#storage.queuePath(queue), listMessages)
+  }
+
+  #factsOf(queue: string, depth: number): QueueFacts {
+    // A receiver makes `.pending`; a queue without it has never had one.
+    const hadReceiver = statSync(`${this.#storage.queuePath(queue)}/.pending`, { throwIfNoEntry: false }) !== undefined
+    return { queue, depth, consumers: hadReceiver ? 'unknown' : 0, kind: 'folder', looksLeft: 'unlimited' }
+  }
+}

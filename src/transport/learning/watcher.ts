@@ -1,0 +1,31 @@
+import { type FSWatcher, watch } from 'node:fs'
+
+/** Wakes somebody when a folder changes, as far as the system tells; whoever uses it polls as well. */
+export class FolderWatcher {
+  readonly #path: string
+  readonly #changed: () => void
+  #watcher: FSWatcher | undefined
+
+  constructor(path: string, changed: () => void) {
+    this.#path = path
+    this.#changed = changed
+  }
+
+  /** False when it was open already. */
+  open(): boolean {
+    if (this.#watcher) return false
+    try {
+      this.#watcher = watch(this.#path, this.#changed)
+      this.#watcher.on('error', () => this.close())
+    } catch {
+      // No more watches, or a file system without them: polling has to do.
+      return false
+    }
+    return true
+  }
+
+  close(): void {
+    this.#watcher?.close()
+    this.#watcher = undefined
+  }
+}

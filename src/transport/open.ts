@@ -1,0 +1,73 @@
+import { NsbError } from '../message/nsb-error.ts'
+import type { Clock } from './clock.ts'
+import type { Transport } from './transport.ts'
+
+export interface TransportSettings {
+  /** One of {@link transportKinds}. */
+  readonly kind: string
+  /** Learning: the storage folder. */
+  readonly storage?: string
+  /** Learning: false lifts the 64 KiB limit. */
+  readonly restrictPayloadSize?: boolean
+  readonly clock?: Clock
+}
+
+interface TransportKind {
+  readonly kind: string
+  /** How connection strings of it begin. */
+  readonly schemes: readonly string[]
+  fromText(text: string): TransportSettings
+  open(settings: TransportSettings): Promise<Transport>
+}
+
+/** Every transport there is. Each is loaded when it is opened, so that the others cost nothing. */
+export const transportKinds: readonly TransportKind[] = [
+  {
+    kind: 'learning',
+    schemes: ['learning:'],
+    fromText: (text) => ({ kind: 'learning', storage: text.slice('learning:'.length) }),
+    async open({ storage, restrictPayloadSize, clock }) {
+      if (!storage)
+        throw new NsbError({
+          code: 'NSB_NO_STORAGE',
+          message: 'The learning transport needs a storage folder, and none is named.',
+          suggestions: [`Name it: openTransport('learning:/path/.learningtransport')`],
+        })
+      const { learningTransport } = await import('./learning/transport.ts')
+      return learningTransport({
+        storage,
+        ...(restrictPayloadSize === undefined ? {} : { restrictPayloadSize }),
+        ...(clock ? { clock } : {}),
+      })
+    },
+  },
+  {
+    kind: 'memory',
+    schemes: ['memory:'],
+    fromText: () => ({ kind: 'memory' }),
+    async open({ clock }) {
+      const { memoryTransport } = await import('./memory/transport.ts')
+      return memoryTransport(clock ? { clock } : {})
+    },
+  },
+]
+
+/**
+ * Opens a transport from a connection string, such as `learning:/path` or `memory:`, or from settings.
+ *
+ * @throws {NsbError} NSB_UNKNOWN_TRANSPORT
+ */
+export async function openTransport(settings: string | TransportSettings): Promise<Transport> {
+  const known =
+    typeof settings === 'string'
+      ? transportKinds.find(({ schemes }) => schemes.some((scheme) => settings.startsWith(scheme)))
+      : transportKinds.find(({ kind }) => kind === settings.kind)
+  if (known) return known.open(typeof settings === 'string' ? known.fromText(settings) : settings)
+  // Only the scheme is shown: what follows may hold a password.
+  const name = typeof settings === 'string' ? (/^[a-z][a-z0-9+.-]*:/i.exec(settings)?.[0] ?? 'text without a scheme') : settings.kind
+  throw new NsbError({
+    code: 'NSB_UNKNOWN_TRANSPORT',
+    message: `There is no transport for '${name}'. Known: ${transportKinds.flatMap(({ schemes }) => schemes).join(', ')}.`,
+    suggestions: [`Use a folder: openTransport('learning:.learningtransport')`],
+  })
+}
