@@ -82,21 +82,21 @@ export class MessageValidationError extends NsbError {
  * @param schema any Standard Schema of an object, such as `z.object({...})`; it must validate synchronously
  * @throws {NsbError} NSB_BAD_TYPE_NAME
  */
-export function command<S extends StandardSchema<never, unknown>>(fullName: string, schema: S, options?: MessageOptions) {
+export function command<S extends StandardSchema>(fullName: string, schema: S, options?: MessageOptions) {
   return declare<S, 'command'>('command', fullName, schema, options)
 }
 
 /** Declares an event: "this happened", to whoever subscribed. Otherwise like {@link command}. */
-export function event<S extends StandardSchema<never, unknown>>(fullName: string, schema: S, options?: MessageOptions) {
+export function event<S extends StandardSchema>(fullName: string, schema: S, options?: MessageOptions) {
   return declare<S, 'event'>('event', fullName, schema, options)
 }
 
 /** Declares a plain message, what a reply is. Otherwise like {@link command}. */
-export function message<S extends StandardSchema<never, unknown>>(fullName: string, schema: S, options?: MessageOptions) {
+export function message<S extends StandardSchema>(fullName: string, schema: S, options?: MessageOptions) {
   return declare<S, 'message'>('message', fullName, schema, options)
 }
 
-function declare<S extends StandardSchema<never, unknown>, Kind extends MessageKind>(
+function declare<S extends StandardSchema, Kind extends MessageKind>(
   kind: Kind,
   fullName: string,
   schema: S,

@@ -22,7 +22,7 @@ export interface Serializers {
   /** What it writes with, and what it reads messages with whose content type nobody knows or nobody wrote. */
   readonly main: Serializer
   /** Exactly that content type first, then one that accepts it, then the main one. */
-  forContentType(contentType: string | undefined): Serializer
+  forContentType(this: void, contentType: string | undefined): Serializer
 }
 
 /** @param own an endpoint's own serializers, which come before the built-in ones: the first is its main one */
@@ -32,10 +32,8 @@ export function serializersOf(own: readonly Serializer[] = []): Serializers {
   return {
     main,
     forContentType: (contentType) =>
-      contentType === undefined
-        ? main
-        : (available.find((serializer) => serializer.contentType === contentType) ??
-          available.find((serializer) => serializer.accepts(contentType)) ??
-          main),
+      available.find((serializer) => serializer.contentType === contentType) ??
+      available.find((serializer) => contentType !== undefined && serializer.accepts(contentType)) ??
+      main,
   }
 }
