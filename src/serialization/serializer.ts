@@ -15,25 +15,21 @@ export interface Serializer {
 }
 
 /** Every serializer there is; the first is the main one unless an endpoint brings its own. */
-export const serializers: readonly Serializer[] = [jsonSerializer]
+export const serializers: Serializers = [jsonSerializer]
 
-/** An endpoint's serializers. */
-export interface Serializers {
-  /** What it writes with, and what it reads messages with whose content type nobody knows or nobody wrote. */
-  readonly main: Serializer
-  /** Exactly that content type first, then one that accepts it, then the main one. */
-  forContentType(this: void, contentType: string | undefined): Serializer
+/** The serializers of an endpoint: the first is its main one, which writes, and reads what nobody else claims. */
+export type Serializers = readonly [Serializer, ...Serializer[]]
+
+/** The serializer for an incoming message: exactly its content type, else one that accepts it, else (unknown or missing) the main one. */
+export function serializerFor(contentType: string | undefined, available: Serializers = serializers): Serializer {
+  return (
+    available.find((serializer) => serializer.contentType === contentType) ??
+    available.find((serializer) => contentType !== undefined && serializer.accepts(contentType)) ??
+    available[0]
+  )
 }
 
-/** @param own an endpoint's own serializers, which come before the built-in ones: the first is its main one */
+/** @param own an endpoint's own serializers, which come before the built-in ones */
 export function serializersOf(own: readonly Serializer[] = []): Serializers {
-  const available = [...own, ...serializers]
-  const main = available[0] as Serializer
-  return {
-    main,
-    forContentType: (contentType) =>
-      available.find((serializer) => serializer.contentType === contentType) ??
-      available.find((serializer) => contentType !== undefined && serializer.accepts(contentType)) ??
-      main,
-  }
+  return [...own, ...serializers] as unknown as Serializers
 }
