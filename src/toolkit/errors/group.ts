@@ -1,0 +1,64 @@
+import { displayTypeOf, receivingEndpointOf, typeOf } from '../../message/failure.ts'
+import { Header } from '../../message/headers.ts'
+import { deterministicGuid } from '../../message/ids.ts'
+import type { Headers } from '../../transport/transport.ts'
+import { exceptionTitle } from './stack-title.ts'
+
+/** How failures are put into groups; ServiceControl knows the same five. */
+export type Classifier = 'exception' | 'type' | 'queue' | 'instance' | 'endpoint'
+
+/** ServiceControl's names, which are part of the group ids, and its titles; undefined: in no group. */
+const classifiers: Readonly<Record<Classifier, { readonly name: string; readonly title: (headers: Headers) => string | undefined }>> = {
+  exception: { name: 'Exception Type and Stack Trace', title: exceptionTitle },
+  type: { name: 'Message Type', title: typeOf },
+  queue: { name: 'Endpoint Address', title: (headers) => headers[Header.FailedQ] },
+  instance: {
+    name: 'Endpoint Instance',
+    title: (headers) => {
+      const endpoint = receivingEndpointOf(headers)
+      return endpoint === undefined ? undefined : (headers['NServiceBus.Metric.InstanceId'] ?? endpoint.hostId)
+    },
+  },
+  endpoint: { name: 'Endpoint Name', title: (headers) => receivingEndpointOf(headers)?.name },
+}
+
+export const classifierNames = Object.keys(classifiers) as Classifier[]
+
+/** A failure's place in one classification. */
+export interface GroupKey {
+  readonly id: string
+  readonly title: string
+}
+
+export function groupId(by: Classifier, title: string): string {
+  return deterministicGuid(classifiers[by].name + title)
+}
+
+/** The group of a failure; undefined when the classifier has no title for it. */
+export function groupOf(headers: Headers, by: Classifier): GroupKey | undefined {
+  const title = classifiers[by].title(headers)
+  return title === undefined ? undefined : { id: groupId(by, title), title }
+}
+
+/** The title to show: that of a type is shortened to what a person calls it, the id is not. */
+export function displayTitle(by: Classifier, title: string): string {
+  return by === 'type' ? displayTypeOf(title) : title
+}
+
+/** Is the failure in a group whose id begins like this, by any classifier? */
+export function isInGroup(headers: Headers, idPrefix: string): boolean {
+  return classifierNames.some((by) => groupOf(headers, by)?.id.startsWith(idPrefix) === true)
+}
+
+/** Failures of one group, counted. */
+export interface Group {
+  readonly id: string
+  readonly title: string
+  count: number
+  /** ms since 1970. */
+  first: number | undefined
+  last: number | undefined
+  /** At most three of each. */
+  readonly endpoints: string[]
+  readonly types: string[]
+}
