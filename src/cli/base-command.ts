@@ -24,6 +24,7 @@ export interface GlobalFlags {
   readonly 'no-input'?: boolean
   readonly yes?: boolean
   readonly force?: boolean
+  readonly confirm?: string | undefined
   readonly output?: string | undefined
 }
 
@@ -144,12 +145,15 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * The one confirmation of a command; `--yes` answers it.
+   * The one confirmation of a command; `--yes` answers it, on a protected profile `--confirm <profile>`.
    *
    * @throws {NsbError} NSB_NEEDS_CONFIRMATION (exit 6) where nobody can be asked, NSB_NOT_CONFIRMED (exit 6) on a no
    */
   protected async confirm(question: string, options: Confirmation = {}): Promise<void> {
-    if (this.globals.yes !== true) await confirm(question, this.terminal, options)
+    const { protect, profile } = await this.connection()
+    if (protect && this.globals.confirm !== profile.value)
+      return confirm(`Profile '${profile.value}' is protected. ${question}`, this.terminal, { typed: profile.value, flag: `--confirm ${profile.value}` })
+    if (!protect && this.globals.yes !== true) await confirm(question, this.terminal, options)
   }
 
   /** One question; `flag` names what answers it without a terminal. */
@@ -193,7 +197,10 @@ export abstract class BaseCommand extends Command {
   /** Opens the transport that was chosen; it is closed when the command ends. */
   protected async openTransport(): Promise<Transport> {
     const { openConnection } = await import('./open-connection.ts')
-    const transport = await openConnection(await this.connection(), await this.project(), (text) => this.detail(text))
+    const transport = await openConnection(await this.connection(), await this.project(), {
+      detail: (text) => this.detail(text),
+      warning: (text) => this.warning(text),
+    })
     this.atEnd(() => transport.close())
     return transport
   }

@@ -42,6 +42,7 @@ export const globalFlags = {
   'no-progress': Flags.boolean({ env: 'NSB_NO_PROGRESS', summary: 'no progress lines', ...output }),
   'no-input': Flags.boolean({ env: 'NSB_NO_INPUT', summary: 'never ask (also when CI is set)', ...safety }),
   yes: Flags.boolean({ char: 'y', summary: 'answer yes to the confirmation', ...safety }),
+  confirm: Flags.string({ helpValue: '<profile>', summary: 'answer for a protected profile, by its name', ...safety }),
   force: Flags.boolean({ summary: 'overrule the safety rule that was named in the error', ...safety }),
 }
 

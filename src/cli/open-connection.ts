@@ -1,13 +1,38 @@
+import { statSync } from 'node:fs'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Connection, Project } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 
+export interface Told {
+  /** Where the storage is and why; for `--verbose`. */
+  detail(text: string): void
+  warning(text: string): void
+}
+
 /**
  * Opens what {@link Connection} says; nothing of a transport is loaded before.
  *
- * @param tell is told the storage folder and where it comes from
+ * @throws {NsbError} NSB_NO_STORAGE, NSB_UNKNOWN_TRANSPORT
  */
-export async function openConnection(connection: Connection, project: Project, tell: (text: string) => void): Promise<Transport> {
-  void [connection, project, tell]
-  return Promise.reject(new NsbError({ code: 'NSB_CANNOT_CONNECT', message: 'No transport yet.' }))
+export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Transport> {
+  const { openTransport } = await import('../transport/open.ts')
+  told.detail(`profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`)
+  if (connection.transport.value !== 'learning') return openTransport({ kind: connection.transport.value })
+  const storage = await storageOf(connection, project)
+  told.detail(`storage ${storage.path} (${storage.reason})`)
+  if (!statSync(storage.path, { throwIfNoEntry: false })?.isDirectory()) told.warning(`the storage folder '${storage.path}' (${storage.reason}) does not exist`)
+  return openTransport({ kind: 'learning', storage: storage.path })
+}
+
+async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {
+  if (connection.storage !== undefined) return { path: connection.storage.value, reason: connection.storage.origin }
+  const { discoverStorage } = await import('../transport/learning/discover.ts')
+  const found = discoverStorage({ from: project.folder })
+  if (found !== undefined) return found
+  throw new NsbError({
+    code: 'NSB_NO_STORAGE',
+    message: `No storage folder of the learning transport: neither a solution file nor a folder '.learningtransport' in '${project.folder}' or above it.`,
+    suggestions: ['Name one: --storage <dir> or NSB_STORAGE', 'Make one where you are: mkdir .learningtransport'],
+    details: { from: project.folder },
+  })
 }

@@ -1,0 +1,69 @@
+import type { FailedMessage } from '../../message/failure.ts'
+import { Header } from '../../message/headers.ts'
+import { formatTimestamp } from '../../message/wire-formats.ts'
+import type { Headers } from '../../transport/transport.ts'
+
+/** ServiceControl's filter, ordinal prefixes. @source ServiceControl HeaderFilter */
+const strippedByServiceControl = ['NServiceBus.Retries', Header.FailedQ, Header.TimeOfFailure, Header.ExceptionPrefix, 'ServiceControl.EditOf']
+
+/** Leftovers of the failure and of its transport. */
+const alsoStripped: ReadonlySet<string> = new Set([
+  Header.FLRetries,
+  Header.DeliverAt,
+  Header.ProcessingEndpoint,
+  Header.ProcessingMachine,
+  Header.ProcessingStarted,
+  Header.ProcessingEnded,
+  Header.HostId,
+  Header.HostDisplayName,
+  'ServiceControl.Retry.StagingId',
+  'ServiceControl.Retry.Attempt.MessageId',
+  'ServiceControl.TargetEndpointAddress',
+  'x-death',
+  'x-delivery-count',
+  'x-acquired-count',
+  'x-dotnet-pub-seq-no',
+  'CC',
+  'BCC',
+  'NServiceBus.Transport.RabbitMQ.DelayInSeconds',
+  'NServiceBus.Transport.RabbitMQ.ConfirmationId',
+])
+const alsoStrippedPrefixes = ['x-first-death-', 'x-last-death-']
+
+export interface CopyMarks {
+  readonly operation: string
+  /** ms since 1970. */
+  readonly now: number
+  /** Queue for the acknowledgement; undefined removes the header, since an address nobody owns makes a success fail. */
+  readonly acknowledgeTo: string | undefined
+  /** Keep the address that is there. */
+  readonly keepAcknowledgeTo?: boolean
+}
+
+/** Headers of the copy a replay sends: failure removed, identity and business kept, marks of the replay set. */
+export function replayHeaders(headers: Headers, failed: FailedMessage, marks: CopyMarks): Headers {
+  const kept = Object.entries(headers).filter(([name]) => isKept(name) && (name !== Header.RetryAcknowledgementQueue || marks.keepAcknowledgeTo === true))
+  return {
+    [Header.MessageId]: failed.messageId,
+    ...Object.fromEntries(kept),
+    [Header.RetryUniqueMessageId]: failed.uniqueId,
+    ...(marks.acknowledgeTo === undefined ? {} : { [Header.RetryAcknowledgementQueue]: marks.acknowledgeTo }),
+    [Header.ReplayCount]: String(ownReplays(headers) + 1),
+    [Header.ReplayAt]: formatTimestamp(marks.now),
+    [Header.ReplayOperation]: marks.operation,
+  }
+}
+
+function isKept(name: string): boolean {
+  return (
+    !strippedByServiceControl.some((prefix) => name.startsWith(prefix)) &&
+    !alsoStripped.has(name) &&
+    !alsoStrippedPrefixes.some((prefix) => name.startsWith(prefix))
+  )
+}
+
+/** How often nsb replayed it; what other tools did is not counted. */
+export function ownReplays(headers: Headers): number {
+  const count = headers[Header.ReplayCount] ?? ''
+  return /^\d{1,9}$/.test(count) ? Number(count) : 0
+}
