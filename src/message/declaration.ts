@@ -155,7 +155,13 @@ export function check(
   input: unknown,
 ): { readonly value: object; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] } {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
-    return { issues: [{ message: `a message is an object with properties, not ${input === null ? 'null' : Array.isArray(input) ? 'an array' : `a ${typeof input}`}` }] }
+    return {
+      issues: [
+        {
+          message: `a message is an object with properties, not ${input === null ? 'null' : Array.isArray(input) ? 'an array' : `a ${typeof input}`}`,
+        },
+      ],
+    }
   if (!definition.schema) return { value: input }
   const result = definition.schema['~standard'].validate(input)
   if (result instanceof Promise) {
@@ -181,7 +187,8 @@ export function instantiate(type: MessageType, value: object): object {
 
 // Bodies are untrusted: `__proto__` must not reach a setter, so it is dropped instead of assigned.
 function setOwn(target: object, source: object): void {
-  for (const key of Object.keys(source)) if (key !== '__proto__') (target as Record<string, unknown>)[key] = (source as Record<string, unknown>)[key]
+  for (const key of Object.keys(source))
+    if (key !== '__proto__') (target as Record<string, unknown>)[key] = (source as Record<string, unknown>)[key]
 }
 
 /** The definition behind a message class or interface; undefined for anything else. */
@@ -191,7 +198,9 @@ export function definitionOf(type: unknown): MessageDefinition | undefined {
 
 /** The definition behind a message instance; undefined for anything else, a spread copy included. */
 export function definitionOfInstance(instance: unknown): MessageDefinition | undefined {
-  return typeof instance === 'object' && instance !== null ? definitionOf((instance as { constructor?: unknown }).constructor) : undefined
+  if (typeof instance !== 'object' || instance === null) return undefined
+  // Not from the instance itself: a body may have a property of that name.
+  return definitionOf((Object.getPrototypeOf(instance) as { constructor?: unknown } | null)?.constructor)
 }
 
 /** True when a message of type `from` can be handled as `to`. */
@@ -214,6 +223,12 @@ function define(
   checkFullName(fullName, options.allowGeneric ?? false)
   for (const alias of options.aliases ?? []) checkFullName(alias, true)
   const { assembly, version = '1.0.0.0' } = options
+  if (assembly !== undefined && !/^[^;,\s]+$/.test(assembly))
+    throw new NsbError({
+      code: 'NSB_BAD_TYPE_NAME',
+      message: `'${fullName}' names the assembly '${assembly}', which is not a simple assembly name.`,
+      suggestions: [`Write it without version and culture: { assembly: 'Shop.Messages' }`],
+    })
   const parents = hierarchy(fullName, isInterface, options.implements ?? [])
   const timeToBeReceivedMs = options.timeToBeReceived === undefined ? undefined : parseTimeSpan(options.timeToBeReceived)
   if (timeToBeReceivedMs !== undefined && timeToBeReceivedMs <= 0)
@@ -245,7 +260,10 @@ function hierarchy(fullName: string, isInterface: boolean, firstHand: readonly M
       throw new NsbError({
         code: 'NSB_NOT_A_MESSAGE',
         message: `'${fullName}' lists something in 'implements' that is no message type: ${describe(type)}.`,
-        suggestions: ['List classes made by command, event or message, or interfaces made by MessageInterface', 'Circular imports leave undefined here: declare the parent in a file of its own'],
+        suggestions: [
+          'List classes made by command, event or message, or interfaces made by MessageInterface',
+          'Circular imports leave undefined here: declare the parent in a file of its own',
+        ],
       })
     return definition
   })
