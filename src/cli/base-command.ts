@@ -7,6 +7,7 @@ import { type Confirmation, type Question, type Terminal, ask, confirm, terminal
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
 import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
+import type { ListingChoice } from './listing.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
 
@@ -36,6 +37,14 @@ const sources: Readonly<Record<'profile' | 'transport' | 'storage', string>> = {
   profile: 'NSB_PROFILE',
   transport: 'NSB_TRANSPORT',
   storage: 'NSB_STORAGE',
+}
+
+/** How a list shows its rows beside a table. */
+export interface ListedAs<Row> {
+  readonly id: (row: Row) => string
+  readonly fields: (row: Row) => object
+  /** Of the last line of ndjson. */
+  readonly summary: object
 }
 
 /** What every command is made of: the global flags, the two streams, errors and exit codes, the project and its transport. */
@@ -134,6 +143,24 @@ export abstract class BaseCommand extends Command {
     this.out(await drawTable(rows, columns, { width, short: terminal, header: style.header !== false, paintHeader: this.colour.out.dim }))
   }
 
+  /** A list in the form of `-o`: table, wide, ids, ndjson or csv; nothing under `--json`. */
+  protected async list<Row>(
+    rows: readonly Row[],
+    columns: readonly Column<Row>[],
+    choice: ListingChoice,
+    as: ListedAs<Row>,
+  ): Promise<void> {
+    const { chosenColumns, csvLines, sortedRows } = await import('./listing.ts')
+    const [shown, sorted] = [chosenColumns(columns, choice), sortedRows(rows, columns, choice.sort)]
+    if (choice.output === 'ids') for (const row of sorted) this.out(as.id(row))
+    else if (choice.output === 'csv') for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(line)
+    else if (choice.output === 'ndjson') {
+      for (const row of sorted) this.out(JSON.stringify(as.fields(row)))
+      this.out(JSON.stringify({ schema: 'nsb.summary/1', ...as.summary }))
+    } else if (sorted.length > 0)
+      await this.table(sorted, shown, { header: choice['no-header'] !== true, truncate: choice['no-truncate'] !== true })
+  }
+
   /** Ends with this exit code, without throwing, so that the command's own document is printed. */
   protected finish(code: number): void {
     process.exitCode = code
@@ -152,7 +179,10 @@ export abstract class BaseCommand extends Command {
   protected async confirm(question: string, options: Confirmation = {}): Promise<void> {
     const { protect, profile } = await this.connection()
     if (protect && this.globals.confirm !== profile.value)
-      return confirm(`Profile '${profile.value}' is protected. ${question}`, this.terminal, { typed: profile.value, flag: `--confirm ${profile.value}` })
+      return confirm(`Profile '${profile.value}' is protected. ${question}`, this.terminal, {
+        typed: profile.value,
+        flag: `--confirm ${profile.value}`,
+      })
     if (!protect && this.globals.yes !== true) await confirm(question, this.terminal, options)
   }
 

@@ -9,7 +9,14 @@ const body = { helpGroup: 'BODY' } as const
 
 /** Flags of `send` and `publish` alike. */
 export const bodyFlags = {
-  data: Flags.string({ char: 'd', multiple: true, multipleNonGreedy: true, helpValue: '<path=value>', summary: 'set a property; := takes JSON; wins over file and body', ...body }),
+  data: Flags.string({
+    char: 'd',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: '<path=value>',
+    summary: 'set a property; := takes JSON; wins over file and body',
+    ...body,
+  }),
   file: Flags.string({ char: 'f', helpValue: '<path>', summary: 'JSON body from a file', ...body }),
   validate: Flags.boolean({ default: true, allowNo: true, summary: 'check the body against its schema', ...body }),
   header: Flags.string({ multiple: true, multipleNonGreedy: true, helpValue: '<name=value>', summary: 'add a custom header', ...body }),
@@ -27,7 +34,10 @@ export const bodyArgs = {
  *
  * @throws {NsbError} NSB_FILE_NOT_READABLE, NSB_EMPTY_BODY
  */
-export async function bodySources(argument: string | undefined, flags: { readonly data?: readonly string[] | undefined; readonly file?: string | undefined }): Promise<BodySources> {
+export async function bodySources(
+  argument: string | undefined,
+  flags: { readonly data?: readonly string[] | undefined; readonly file?: string | undefined },
+): Promise<BodySources> {
   const texts: { source: string; text: string | Uint8Array }[] = []
   if (flags.file !== undefined) texts.push({ source: flags.file, text: await read(flags.file) })
   const data = flags.data ?? []
@@ -35,7 +45,12 @@ export async function bodySources(argument: string | undefined, flags: { readonl
   if (argument === '-' || (nothingElse && !process.stdin.isTTY)) {
     const text = await stdin()
     if (text.length > 0) texts.push({ source: 'stdin', text })
-    else if (argument === '-') throw new NsbError({ code: 'NSB_EMPTY_BODY', message: 'stdin was empty; a body was expected there.', suggestions: [`Pipe one in: echo '{"OrderId":"42"}' | nsb send PlaceOrder -`] })
+    else if (argument === '-')
+      throw new NsbError({
+        code: 'NSB_EMPTY_BODY',
+        message: 'stdin was empty; a body was expected there.',
+        suggestions: [`Pipe one in: echo '{"OrderId":"42"}' | nsb send PlaceOrder -`],
+      })
   } else if (argument !== undefined) texts.push({ source: 'the command line', text: argument })
   return { texts, data }
 }
@@ -45,7 +60,12 @@ export function headersFrom(pairs: readonly string[] = []): Record<string, strin
   return Object.fromEntries(
     pairs.map((pair) => {
       const equals = pair.indexOf('=')
-      if (equals <= 0 || pair.slice(0, equals).trim() === '') throw new NsbError({ code: 'NSB_BAD_HEADER', message: `'${pair}' is not of the form name=value.`, suggestions: ['--header Tenant=acme'] })
+      if (equals <= 0 || pair.slice(0, equals).trim() === '')
+        throw new NsbError({
+          code: 'NSB_BAD_HEADER',
+          message: `'${pair}' is not of the form name=value.`,
+          suggestions: ['--header Tenant=acme'],
+        })
       return [pair.slice(0, equals), pair.slice(equals + 1)]
     }),
   )
@@ -60,7 +80,12 @@ async function read(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (error) {
-    throw new NsbError({ code: 'NSB_FILE_NOT_READABLE', message: `'${path}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`, suggestions: ['Give the path relative to the working directory'], cause: error })
+    throw new NsbError({
+      code: 'NSB_FILE_NOT_READABLE',
+      message: `'${path}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`,
+      suggestions: ['Give the path relative to the working directory'],
+      cause: error,
+    })
   }
 }
 

@@ -16,11 +16,14 @@ export interface Told {
  */
 export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Transport> {
   const { openTransport } = await import('../transport/open.ts')
-  told.detail(`profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`)
+  told.detail(
+    `profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`,
+  )
   if (connection.transport.value !== 'learning') return openTransport({ kind: connection.transport.value })
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
-  if (!statSync(storage.path, { throwIfNoEntry: false })?.isDirectory()) told.warning(`the storage folder '${storage.path}' (${storage.reason}) does not exist`)
+  if (!statSync(storage.path, { throwIfNoEntry: false })?.isDirectory())
+    told.warning(`the storage folder '${storage.path}' (${storage.reason}) does not exist`)
   return openTransport({ kind: 'learning', storage: storage.path })
 }
 

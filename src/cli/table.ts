@@ -49,7 +49,7 @@ export async function drawTable<Row>(rows: readonly Row[], columns: readonly Col
   const { default: Table } = await import('cli-table3')
   const texts = rows.map((row) =>
     columns.map((column) => {
-      const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? '')
+      const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? '–')
       return printableLine(text)
     }),
   )

@@ -109,7 +109,9 @@ export function endpointOf(headers: Headers): string | undefined {
 
 /** @source ServiceControl EndpointDetailsParser */
 export function hostOf(headers: Headers): string {
-  return present(headers[Header.HostDisplayName]) ?? present(headers[Header.ProcessingMachine]) ?? afterAt(headers[Header.FailedQ]) ?? 'unknown'
+  return (
+    present(headers[Header.HostDisplayName]) ?? present(headers[Header.ProcessingMachine]) ?? afterAt(headers[Header.FailedQ]) ?? 'unknown'
+  )
 }
 
 /** The receiving endpoint as ServiceControl's endpoint classifiers see it: never the reply address. */
@@ -138,7 +140,10 @@ function replayCountOf(headers: Headers): number {
 
 /** A message of the platform rather than of the business. @source ServiceControl MessageTypeEnricher */
 export function isSystemMessage(headers: Headers): boolean {
-  return headers[Header.ControlMessage] !== undefined || (headers[Header.EnclosedMessageTypes]?.includes('NServiceBus.Scheduling.Messages.ScheduledTask') ?? false)
+  return (
+    headers[Header.ControlMessage] !== undefined ||
+    (headers[Header.EnclosedMessageTypes]?.includes('NServiceBus.Scheduling.Messages.ScheduledTask') ?? false)
+  )
 }
 
 /** May the body be shown as text? No content type counts as binary. @source ServiceControl HeaderExtensions.IsBinary */

@@ -35,7 +35,7 @@ export async function listenForAnswers(transport: Transport, errorQueue: string,
   await transport.createQueues([acknowledgementQueue])
   const expected = new Map<string, number | undefined>()
   const answers = new Map<string, Answer>()
-  let wake = (_: string): void => {}
+  let wake: (uniqueId: string) => void = () => {}
 
   const acknowledgements = await transport.tap(acknowledgementQueue, (message) => {
     const uniqueId = message.headers[Header.RetryUniqueMessageId]
@@ -83,7 +83,14 @@ export async function listenForAnswers(transport: Transport, errorQueue: string,
 }
 
 async function consumeOurs(transport: Transport, queue: string, ours: ReadonlyMap<string, unknown>): Promise<void> {
-  const options = { purpose: 'change', overrule: [], page: 100, max: 100_000, signal: new AbortController().signal, beforeRemove: () => undefined } as const
+  const options = {
+    purpose: 'change',
+    overrule: [],
+    page: 100,
+    max: 100_000,
+    signal: new AbortController().signal,
+    beforeRemove: () => undefined,
+  } as const
   const holding = await transport.hold(queue, options)
   try {
     for await (const messages of holding.pages())

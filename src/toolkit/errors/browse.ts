@@ -27,7 +27,11 @@ export interface Browsed {
 const page = 1000
 
 /** Shows every entry of the queue once, in its order, and gives all of them back. */
-async function browse(operations: Operations, options: BrowseOptions, seen: (failed: FailedMessage, message: HeldMessage) => void): Promise<Browsed> {
+async function browse(
+  operations: Operations,
+  options: BrowseOptions,
+  seen: (failed: FailedMessage, message: HeldMessage) => void,
+): Promise<Browsed> {
   const { queue, overrule, signal, maxHold } = options
   if ((await operations.inspect(queue)) === undefined) return { facts: undefined, poison: 0, newerArrivals: 0 }
   const holding = await operations.hold(queue, { purpose: 'look', overrule, page, max: maxHold, signal, beforeRemove: () => undefined })
@@ -145,7 +149,10 @@ export async function showFailed(operations: Operations, options: BrowseOptions,
     // Of an ambiguous prefix the first bodies are enough to know that it is one.
     if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
   })
-  const [uniqueId] = resolveIds([id], found.map((each) => each.failed))
+  const [uniqueId] = resolveIds(
+    [id],
+    found.map((each) => each.failed),
+  )
   const shown = found.find((each) => each.failed.uniqueId === uniqueId) as { failed: FailedMessage; message: HeldMessage }
   return { ...browsed, ...shown }
 }

@@ -4,7 +4,13 @@ import { formatTimestamp } from '../../message/wire-formats.ts'
 import type { Headers } from '../../transport/transport.ts'
 
 /** ServiceControl's filter, ordinal prefixes. @source ServiceControl HeaderFilter */
-const strippedByServiceControl = ['NServiceBus.Retries', Header.FailedQ, Header.TimeOfFailure, Header.ExceptionPrefix, 'ServiceControl.EditOf']
+const strippedByServiceControl = [
+  'NServiceBus.Retries',
+  Header.FailedQ,
+  Header.TimeOfFailure,
+  Header.ExceptionPrefix,
+  'ServiceControl.EditOf',
+]
 
 /** Leftovers of the failure and of its transport. */
 const alsoStripped: ReadonlySet<string> = new Set([
@@ -42,7 +48,9 @@ export interface CopyMarks {
 
 /** Headers of the copy a replay sends: failure removed, identity and business kept, marks of the replay set. */
 export function replayHeaders(headers: Headers, failed: FailedMessage, marks: CopyMarks): Headers {
-  const kept = Object.entries(headers).filter(([name]) => isKept(name) && (name !== Header.RetryAcknowledgementQueue || marks.keepAcknowledgeTo === true))
+  const kept = Object.entries(headers).filter(
+    ([name]) => isKept(name) && (name !== Header.RetryAcknowledgementQueue || marks.keepAcknowledgeTo === true),
+  )
   return {
     [Header.MessageId]: failed.messageId,
     ...Object.fromEntries(kept),

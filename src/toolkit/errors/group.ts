@@ -62,3 +62,30 @@ export interface Group {
   readonly endpoints: string[]
   readonly types: string[]
 }
+
+/** Groups of several queues as one list, largest first. */
+export function mergedGroups(groups: readonly Group[]): readonly Group[] {
+  const byId = new Map<string, Group>()
+  const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+  const later = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
+  const some = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])].slice(0, 3)
+  for (const group of groups) {
+    const same = byId.get(group.id)
+    byId.set(
+      group.id,
+      same === undefined
+        ? group
+        : {
+            ...same,
+            count: same.count + group.count,
+            first: earlier(same.first, group.first),
+            last: later(same.last, group.last),
+            endpoints: some(same.endpoints, group.endpoints),
+            types: some(same.types, group.types),
+          },
+    )
+  }
+  return [...byId.values()].toSorted((a, b) => b.count - a.count || (b.last ?? 0) - (a.last ?? 0))
+}

@@ -82,7 +82,14 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
   const ids = criteria.ids ?? []
   const named: FailedMessage[] = []
   let messages: PlannedMessage[] = []
-  const holding = await operations.hold(queue, { purpose: 'look', overrule: options.overrule, page, max: options.maxHold, signal, beforeRemove: () => undefined })
+  const holding = await operations.hold(queue, {
+    purpose: 'look',
+    overrule: options.overrule,
+    page,
+    max: options.maxHold,
+    signal,
+    beforeRemove: () => undefined,
+  })
   try {
     for await (const held of holding.pages())
       for (const message of held) {
@@ -101,12 +108,23 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
   if (ids.length > 0) messages = messages.filter((message) => meant.has(message.uniqueId))
   const distinct = withoutDuplicates(messages)
   const chosen = chosenOf(distinct, options)
-  return { facts: holding.facts, matching: distinct.length, duplicates: messages.length - distinct.length, messages: chosen, targets: await targetsOf(operations, chosen) }
+  return {
+    facts: holding.facts,
+    matching: distinct.length,
+    duplicates: messages.length - distinct.length,
+    messages: chosen,
+    targets: await targetsOf(operations, chosen),
+  }
 }
 
 /** Where a message goes: `--to`, redirect, the message's own wish, where it failed. */
-export function targetOf(failed: FailedMessage, retryTo: string | undefined, options: Pick<ReplayOptions, 'to' | 'redirects'>): string | undefined {
-  const redirect = failed.queue !== undefined && Object.hasOwn(options.redirects, failed.queue) ? options.redirects[failed.queue] : undefined
+export function targetOf(
+  failed: FailedMessage,
+  retryTo: string | undefined,
+  options: Pick<ReplayOptions, 'to' | 'redirects'>,
+): string | undefined {
+  const redirect =
+    failed.queue !== undefined && Object.hasOwn(options.redirects, failed.queue) ? options.redirects[failed.queue] : undefined
   return options.to ?? redirect ?? (retryTo === undefined || retryTo === '' ? failed.queue : retryTo)
 }
 
@@ -114,7 +132,13 @@ function planned(message: HeldMessage, failed: FailedMessage, options: ReplayOpt
   const retryTo = message.headers[Header.RetryTo]
   const target = targetOf(failed, retryTo, options)
   const withoutWish = targetOf(failed, undefined, options)
-  return { nativeId: message.nativeId, uniqueId: failed.uniqueId, failedAt: failed.failedAt, target, redirectedByMessage: target !== withoutWish }
+  return {
+    nativeId: message.nativeId,
+    uniqueId: failed.uniqueId,
+    failedAt: failed.failedAt,
+    target,
+    redirectedByMessage: target !== withoutWish,
+  }
 }
 
 // What failed again has a later time; the same id at the same time is the same failure, there twice after a crash.

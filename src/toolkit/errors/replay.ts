@@ -38,7 +38,12 @@ export interface ReplayRun {
   readonly sameNativeId: boolean
   readonly clock: () => number
   /** Told after each message and each answer; both count up to the number of messages. */
-  readonly progress: (step: { readonly doing: 'replaying' | 'waiting'; readonly done: number; readonly of: number; readonly failed: number }) => void
+  readonly progress: (step: {
+    readonly doing: 'replaying' | 'waiting'
+    readonly done: number
+    readonly of: number
+    readonly failed: number
+  }) => void
 }
 
 /** Where endpoints acknowledge what succeeded; outlives the command, because a dead address makes a success fail. */
@@ -118,7 +123,11 @@ async function sendBack(
 }
 
 /** Newest first needs them all before the first one goes. */
-async function* inWantedOrder(holding: Holding, planned: ReadonlyMap<string, PlannedMessage>, newest: boolean): AsyncIterable<readonly HeldMessage[]> {
+async function* inWantedOrder(
+  holding: Holding,
+  planned: ReadonlyMap<string, PlannedMessage>,
+  newest: boolean,
+): AsyncIterable<readonly HeldMessage[]> {
   if (!newest) {
     yield* holding.pages()
     return
@@ -128,7 +137,13 @@ async function* inWantedOrder(holding: Holding, planned: ReadonlyMap<string, Pla
   yield wanted.toReversed()
 }
 
-async function sendOne(holding: Holding, message: HeldMessage, plan: PlannedMessage, run: ReplayRun, answers: Answers | undefined): Promise<void> {
+async function sendOne(
+  holding: Holding,
+  message: HeldMessage,
+  plan: PlannedMessage,
+  run: ReplayRun,
+  answers: Answers | undefined,
+): Promise<void> {
   if (plan.target === undefined) throw noTarget()
   const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
   const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
@@ -139,7 +154,13 @@ async function sendOne(holding: Holding, message: HeldMessage, plan: PlannedMess
     keepAcknowledgeTo: run.keepAcknowledgeTo,
   })
   answers?.expect(plan.uniqueId, failed.failedAt)
-  const copy: OutgoingMessage = { id: failed.messageId, headers, body: message.body, to: { exactQueue: plan.target }, ...nativeIdFor(holding, message, plan, run) }
+  const copy: OutgoingMessage = {
+    id: failed.messageId,
+    headers,
+    body: message.body,
+    to: { exactQueue: plan.target },
+    ...nativeIdFor(holding, message, plan, run),
+  }
   await holding.consume(message, [copy])
 }
 
@@ -154,7 +175,13 @@ function gone(plan: PlannedMessage): ReplayedMessage {
   return { uniqueId: plan.uniqueId, target: plan.target, result: 'failed', error }
 }
 
-async function awaitAnswers(answers: Answers, items: readonly ReplayedMessage[], waitMs: number, signal: AbortSignal, run: ReplayRun): Promise<void> {
+async function awaitAnswers(
+  answers: Answers,
+  items: readonly ReplayedMessage[],
+  waitMs: number,
+  signal: AbortSignal,
+  run: ReplayRun,
+): Promise<void> {
   const published = items.filter((item) => item.result === 'published')
   const of = published.length
   await answers.until(

@@ -8,7 +8,9 @@ const shortest = 4
 
 /** Could the id mean this entry? A prefix of its unique id from 4 characters on, or its whole message id. */
 export function couldMean(id: string, entry: Identified): boolean {
-  return entry.messageId === id || entry.uniqueId === id || (id.length >= shortest && entry.uniqueId.toLowerCase().startsWith(id.toLowerCase()))
+  return (
+    entry.messageId === id || entry.uniqueId === id || (id.length >= shortest && entry.uniqueId.toLowerCase().startsWith(id.toLowerCase()))
+  )
 }
 
 /**
@@ -35,7 +37,11 @@ function resolveId(id: string, entries: readonly Identified[]): string {
       details: { id, candidates },
     })
   if (id.length < shortest)
-    throw new NsbError({ code: 'NSB_BAD_ID', message: `'${id}' is too short for an id: give at least ${shortest} characters of it.`, details: { id } })
+    throw new NsbError({
+      code: 'NSB_BAD_ID',
+      message: `'${id}' is too short for an id: give at least ${shortest} characters of it.`,
+      details: { id },
+    })
   throw new NsbError({
     code: 'NSB_MESSAGE_NOT_FOUND',
     message: `No message in the error queue has the id '${id}'.`,

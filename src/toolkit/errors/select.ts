@@ -52,7 +52,11 @@ export function selector(criteria: Criteria, now: number): Matches {
     (failed) => kinds.has(failed.kind),
     anyOf(criteria.type, typePattern, (matches) => (failed) => failed.type !== undefined && matches(failed.type)),
     anyOf(criteria.exception, typePattern, (matches) => (failed) => failed.exceptionType !== undefined && matches(failed.exceptionType)),
-    anyOf(criteria.message, textPattern, (matches) => (failed) => failed.exceptionMessage !== undefined && matches(failed.exceptionMessage)),
+    anyOf(
+      criteria.message,
+      textPattern,
+      (matches) => (failed) => failed.exceptionMessage !== undefined && matches(failed.exceptionMessage),
+    ),
     anyOf(criteria.endpoint, glob, (matches) => (failed) => failed.endpoint !== undefined && matches(failed.endpoint)),
     anyOf(criteria.failedQueue, glob, (matches) => (failed) => failed.queue !== undefined && matches(failed.queue)),
     anyOf(criteria.host, glob, (matches) => (failed) => matches(failed.host)),
@@ -74,7 +78,8 @@ export function selector(criteria: Criteria, now: number): Matches {
 // Without --kind only failures are meant, unless an entry was named by its id.
 function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
   const given = criteria.kind ?? []
-  for (const kind of given) if (!failedKinds.includes(kind as FailedKind)) throw badCriterion(`--kind '${kind}'`, `one of ${failedKinds.join(', ')}`)
+  for (const kind of given)
+    if (!failedKinds.includes(kind as FailedKind)) throw badCriterion(`--kind '${kind}'`, `one of ${failedKinds.join(', ')}`)
   if (given.length > 0) return new Set(given as FailedKind[])
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
 }
@@ -129,7 +134,8 @@ function idPattern(id: string): TextTest {
 
 function groupPrefix(id: string): string {
   const prefix = id.toLowerCase()
-  if (!/^[0-9a-f-]{4,36}$/.test(prefix)) throw badCriterion(`--group '${id}'`, 'at least 4 characters of a group id, as nsb errors groups shows it')
+  if (!/^[0-9a-f-]{4,36}$/.test(prefix))
+    throw badCriterion(`--group '${id}'`, 'at least 4 characters of a group id, as nsb errors groups shows it')
   return prefix
 }
 

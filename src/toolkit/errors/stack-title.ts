@@ -68,7 +68,8 @@ export function parseFrame(line: string): Frame | undefined {
     if (close >= 0) lists.push({ methodEnd, open: methodEnd, close })
   }
   const detached = skipBlanks(rest, nameEnd)
-  if (detached > nameEnd && rest[detached] === '(' && closing(detached) >= 0) lists.push({ methodEnd: nameEnd, open: detached, close: closing(detached) })
+  if (detached > nameEnd && rest[detached] === '(' && closing(detached) >= 0)
+    lists.push({ methodEnd: nameEnd, open: detached, close: closing(detached) })
 
   // The type is the longest possible, then the method the shortest.
   const last = lists.at(-1)

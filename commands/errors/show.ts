@@ -1,0 +1,66 @@
+import { Args, Flags } from '@oclif/core'
+import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { showText } from '../../src/cli/errors/show-text.ts'
+import { printable } from '../../src/cli/printable.ts'
+import { isTextBody } from '../../src/message/failure.ts'
+import { Header } from '../../src/message/headers.ts'
+import { type Shown, showFailed } from '../../src/toolkit/errors/browse.ts'
+import { failedFields, isoTime } from '../../src/toolkit/errors/documents.ts'
+
+export default class ErrorsShow extends ErrorsCommand {
+  static override summary = 'one failed message: exception, origin, headers, body'
+  static override description =
+    `Finds a message by its unique id (4 characters are enough if they mean one) or its whole message id, and leaves it where it is.
+
+Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message; 5 the transport cannot be reached.`
+  static override examples = [
+    '<%= config.bin %> errors show acc35ddb',
+    '<%= config.bin %> errors show acc35ddb --headers --stack',
+    '<%= config.bin %> errors show acc35ddb --raw > body.json',
+    '<%= config.bin %> errors show acc35ddb --json',
+  ]
+  static override args = {
+    id: Args.string({ required: true, ignoreStdin: true, description: 'unique id, at least 4 characters of it, or message id' }),
+  }
+  static override flags = {
+    headers: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'also all headers' }),
+    body: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, as text', exclusive: ['raw'] }),
+    raw: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, byte for byte' }),
+    stack: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'the whole stack trace' }),
+    'max-hold': maxHoldFlag,
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ErrorsShow)
+    const [queue] = await this.errorQueues()
+    const transport = await this.openTransport()
+    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
+    this.noteFacts(queue, shown.facts, flags['max-hold'])
+
+    const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
+    if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)
+    else if (flags.body) this.out(printable(body.toString('utf8')))
+    else {
+      this.out(showText(shown, flags, this.colour.out))
+      if (shown.failed.kind === 'failure') this.next(`nsb errors replay ${shortId(shown.failed.uniqueId)} --wait`)
+    }
+    return { schema: 'nsb.errors.show/1', profile: await this.profileName(), queue, items: [shownFields(shown)] }
+  }
+}
+
+function shownFields({ failed, message }: Shown): object {
+  const { handler, sender, conversationId, relatedTo } = failed
+  const text = isTextBody(message.headers)
+  const more = { sentAt: isoTime(failed.sentAt), sender, handler, conversationId, relatedTo, unreadable: message.unreadable }
+  const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength)
+  return {
+    ...failedFields(failed),
+    ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined)),
+    headers: message.headers,
+    body: {
+      encoding: text ? 'utf8' : 'base64',
+      ...(message.headers[Header.ContentType] === undefined ? {} : { contentType: message.headers[Header.ContentType] }),
+      data: body.toString(text ? 'utf8' : 'base64'),
+    },
+  }
+}

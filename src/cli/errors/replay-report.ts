@@ -1,0 +1,85 @@
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { PlannedTarget, ReplayPlan } from '../../toolkit/errors/plan.ts'
+import type { ReplayReport, ReplayedMessage } from '../../toolkit/errors/replay.ts'
+import { Exit } from '../exit-codes.ts'
+import { printableLine } from '../printable.ts'
+
+/** `nsb.errors.replay/1`; the counts of outcomes are there when they were waited for. */
+export interface ReplayDocument {
+  readonly schema: 'nsb.errors.replay/1'
+  readonly profile: string
+  readonly queue: string
+  readonly operation?: string
+  readonly dryRun?: true
+  readonly stopped?: true
+  readonly selected: number
+  readonly published: number
+  readonly succeeded?: number
+  readonly failedAgain?: number
+  readonly noAnswer?: number
+  readonly failed: number
+  readonly leftInQueue: number
+  readonly newerArrivals: number
+  readonly items: readonly object[]
+}
+
+/** The document of a replay; without a report that of a dry run. */
+export function replayDocument(of: {
+  profile: string
+  queue: string
+  plan: ReplayPlan
+  report?: ReplayReport
+  waited?: boolean
+}): ReplayDocument {
+  const { profile, queue, plan, report } = of
+  const head = { schema: 'nsb.errors.replay/1', profile, queue } as const
+  if (report === undefined) return { ...head, ...dryRun(plan) }
+  const count = (result: ReplayedMessage['result']): number => report.items.filter((item) => item.result === result).length
+  const failed = count('failed')
+  return {
+    ...head,
+    operation: report.operation,
+    ...(report.stopped ? { stopped: true } : {}),
+    selected: plan.messages.length,
+    published: report.items.length - failed,
+    ...(of.waited === true ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),
+    failed,
+    leftInQueue: report.leftInQueue,
+    newerArrivals: report.newerArrivals,
+    items: report.items,
+  }
+}
+
+function dryRun(plan: ReplayPlan): Omit<ReplayDocument, 'schema' | 'profile' | 'queue'> {
+  const problems = new Map(plan.targets.map(({ target, problem }) => [target, problem]))
+  const items = plan.messages.map(({ uniqueId, target }) => {
+    const problem = problems.get(target)
+    return problem === undefined
+      ? { uniqueId, target, result: 'planned' }
+      : { uniqueId, target, result: 'failed', error: problemFields(problem) }
+  })
+  const failed = items.filter((item) => item.result === 'failed').length
+  return { dryRun: true, selected: items.length, published: 0, failed, leftInQueue: plan.facts?.depth ?? 0, newerArrivals: 0, items }
+}
+
+function problemFields(problem: unknown): object {
+  return { code: problem instanceof NsbError ? problem.code : 'NSB_UNEXPECTED', message: errorText(problem) }
+}
+
+/** Not sent before failed again before no answer yet. */
+export function replayExitCode(document: ReplayDocument): number {
+  // What was selected and never tried was stopped or interrupted.
+  if (document.failed > 0 || document.items.length < document.selected) return Exit.partly
+  if ((document.failedAgain ?? 0) > 0) return Exit.negative
+  return (document.noAnswer ?? 0) > 0 ? Exit.timedOut : Exit.done
+}
+
+/** `Sales  100  (queue exists, 1 consumer)` */
+export function targetLine({ target, count, facts, problem }: PlannedTarget): string {
+  const consumers =
+    typeof facts?.consumers === 'number' && facts.kind !== 'folder'
+      ? `, ${facts.consumers} consumer${facts.consumers === 1 ? '' : 's'}`
+      : ''
+  const what = facts === undefined ? printableLine(errorText(problem)) : `queue exists${consumers}`
+  return `${printableLine(target ?? '–')}  ${count}  (${what})`
+}

@@ -1,0 +1,129 @@
+import { relative } from 'node:path'
+import { uniqueIdOf } from '../message/failure.ts'
+import { errorText } from '../message/nsb-error.ts'
+import { shortTypeName } from '../message/type-names.ts'
+import { formatTimeSpan } from '../message/wire-formats.ts'
+import { Header } from '../message/headers.ts'
+import type { RunningEndpoint } from '../runtime/endpoint.ts'
+import type { EndpointEvent, OutgoingSummary } from '../runtime/engine.ts'
+import { dotnetTypeOf } from '../runtime/dotnet-stack.ts'
+import { codeFrame, userFrame } from '../toolkit/load-handlers/frames.ts'
+import type { Colours } from './colour.ts'
+import { printable, printableLine } from './printable.ts'
+
+/** What a run prints at the start: what it runs, where, with which policy. */
+export function bannerLines(endpoint: RunningEndpoint, where: string, readyMs: number, colour: Colours, noRetries: boolean): string[] {
+  const byType = grouped(endpoint)
+  const width = Math.max(0, ...[...byType.keys()].map((name) => name.length))
+  const rows = [...byType].map(([name, handlers]) => {
+    const names = handlers.map((handler) => handler.name).join(', ')
+    const files = [...new Set(handlers.flatMap((handler) => handler.file ?? []))].join(', ')
+    const event = handlers[0]?.handles.kind === 'event' ? '  (event, subscribed)' : ''
+    return `  ${name.padEnd(width)}  → ${names}${event}  ${colour.dim(files)}`.trimEnd()
+  })
+  const { concurrency, recoverability } = endpoint.settings
+  const { delayIncreaseMs, delayedRetries, errorQueue, immediateRetries } = recoverability
+  const delays = Array.from({ length: delayedRetries }, (_, index) => `${((index + 1) * delayIncreaseMs) / 1000} s`).join(', ')
+  const retries = noRetries
+    ? 'no retries (--no-retries)'
+    : `${immediateRetries} immediate retries, ${delayedRetries} delayed${delays === '' ? '' : ` (${delays})`}`
+  return [
+    `${colour.bold(endpoint.name)} on ${where}   ready in ${Math.round(readyMs)} ms`,
+    ...rows,
+    colour.dim(`  ${retries} · error queue ${errorQueue} · concurrency ${concurrency}`),
+    '',
+  ]
+}
+
+/** One delivery as lines for people. */
+export function eventLines(event: EndpointEvent, endpointName: string, root: string, colour: Colours): string[] {
+  const { durationMs, message, outcome } = event
+  const type = printableLine(nameOf(event))
+  const row = (mark: string, id: string, text: string): string =>
+    `${new Date().toTimeString().slice(0, 8)} ${mark} ${type.padEnd(14)}  ${id.slice(0, 8).padEnd(8)}  ${String(Math.round(durationMs)).padStart(4)} ms   ${text}`.trimEnd()
+  if (outcome.kind === 'handled') return [row(colour.done('✓'), message.id, outcome.outgoing.map(outgoingText).join(', '))]
+  if (outcome.kind === 'cancelled') return [row(colour.warning('!'), message.id, 'put back: the endpoint is stopping')]
+  const unique = uniqueIdOf({ ...message.headers, [Header.ProcessingEndpoint]: endpointName }, message.id)
+  const { action, error } = outcome
+  switch (action.kind) {
+    case 'retryNow':
+      return [row(colour.warning('↻'), message.id, `attempt ${message.attempt} failed, trying again: ${printableLine(errorText(error))}`)]
+    case 'retryLater':
+      return [
+        row(colour.warning('↻'), message.id, `failed, next try in ${formatTimeSpan(action.delayMs)}: ${printableLine(errorText(error))}`),
+      ]
+    case 'discard':
+      return [row(colour.warning('-'), message.id, `discarded: ${printableLine(action.reason)}`)]
+    case 'moveToError':
+      return [
+        row(colour.failure('✗'), unique, `failed, moved to ${action.queue}`),
+        ...failureLines(error, root, colour),
+        `           replay after the fix: ${colour.command(`nsb errors replay ${unique.slice(0, 4)}`)}`,
+      ]
+  }
+}
+
+const indent = ' '.repeat(11)
+
+function failureLines(error: unknown, root: string, colour: Colours): string[] {
+  const cause =
+    error instanceof Error && error.cause !== undefined
+      ? [`${indent}caused by ${dotnetTypeOf(error.cause).replace(/^Node\./, '')}: ${errorText(error.cause)}`]
+      : []
+  const place = userFrame(error, root)
+  const frame = place && codeFrame(place.file, place.line, place.column)
+  return [
+    `${indent}${colour.failure(dotnetTypeOf(error).replace(/^Node\./, ''))}: ${errorText(error)}`,
+    ...cause,
+    ...(place ? [`${indent}  ${colour.command(`${relative(root, place.file)}:${place.line}:${place.column}`)}`] : []),
+    ...(frame === undefined ? [] : frame.split('\n').map((line) => `${indent}  ${line}`)),
+  ].map(printable)
+}
+
+/** One delivery as a JSON line. */
+export function eventDocument(event: EndpointEvent, endpointName: string): Record<string, unknown> {
+  const { durationMs, handlersRun, message, outcome, types } = event
+  const common = {
+    event: outcome.kind,
+    at: new Date().toISOString(),
+    messageId: message.id,
+    queue: message.queue,
+    types,
+    attempt: message.attempt,
+    handlers: handlersRun.map((handler) => handler.name),
+    durationMs: Math.round(durationMs * 1000) / 1000,
+  }
+  if (outcome.kind === 'handled') return { ...common, outgoing: outcome.outgoing }
+  if (outcome.kind === 'cancelled') return common
+  const { action, error } = outcome
+  return {
+    ...common,
+    action: action.kind,
+    ...(action.kind === 'retryLater' && { delayMs: action.delayMs }),
+    ...(action.kind === 'moveToError' && {
+      errorQueue: action.queue,
+      uniqueId: uniqueIdOf({ ...message.headers, [Header.ProcessingEndpoint]: endpointName }, message.id),
+    }),
+    exceptionType: dotnetTypeOf(error),
+    exceptionMessage: errorText(error),
+  }
+}
+
+function nameOf({ message, types }: EndpointEvent): string {
+  const full = types[0] ?? message.headers[Header.EnclosedMessageTypes]?.split(/[,;]/, 1)[0]
+  return full === undefined || full === '' ? '(no type)' : shortTypeName(full)
+}
+
+function outgoingText({ intent, to, type }: OutgoingSummary): string {
+  const name = type === undefined ? 'return code' : printableLine(shortTypeName(type))
+  if (intent === 'Reply') return `reply ${name}`
+  if (intent === 'Publish') return `published ${name}`
+  return `${type === undefined ? 'control message' : `sent ${name}`} to ${printableLine(to)}`
+}
+
+// Map.groupBy needs Node 21.
+function grouped(endpoint: RunningEndpoint): Map<string, RunningEndpoint['handlers'][number][]> {
+  const byType = new Map<string, RunningEndpoint['handlers'][number][]>()
+  for (const handler of endpoint.handlers) byType.set(handler.handles.fullName, [...(byType.get(handler.handles.fullName) ?? []), handler])
+  return byType
+}
