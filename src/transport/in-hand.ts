@@ -108,61 +108,61 @@ export class MessagesInHand {
   }
 
   async #settle(entry: Entry): Promise<void> {
-    const { message } = entry.taken
-    const ended = await this.#outcome(() => this.#decide(message, this.#abort.signal))
-    if (this.#isLate(entry, ended)) return
-    entry.phase = 'settling'
-    let again = true
-    if (ended.error !== undefined) this.report(ended.error)
+    let verdict = putBack
+    let rejected: unknown
     try {
-      await this.#carryOut(entry, ended.verdict)
+      verdict = await this.#decide(entry.taken.message, this.#abort.signal)
     } catch (error) {
-      again = await this.#settleOtherwise(entry, error)
+      rejected = error ?? new Error('The decision was rejected without a reason.')
     }
-    if (again) this.#done(entry)
+    if (entry.phase === 'abandoned') return this.#reportLate(entry, rejected ?? verdict.kind)
+    if (rejected !== undefined) this.report(rejected)
+    entry.phase = 'settling'
+    try {
+      if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
+      else await this.#putBack(entry)
+    } catch (error) {
+      return this.#settleOtherwise(entry, error)
+    }
+    this.#done(entry)
   }
 
-  /** The answer of `onDispatchFailed` replaces the verdict. False when the message was abandoned meanwhile. */
-  async #settleOtherwise(entry: Entry, error: unknown): Promise<boolean> {
+  /** The answer of `onDispatchFailed` replaces the verdict. */
+  async #settleOtherwise(entry: Entry, error: unknown): Promise<void> {
     entry.phase = 'deciding'
-    const ended = await this.#outcome(() => this.#options.onDispatchFailed(entry.taken.message, error))
-    if (this.#isLate(entry, ended)) return false
-    entry.phase = 'settling'
+    let failed: unknown
     try {
-      if (ended.error !== undefined) throw ended.error
-      await this.#carryOut(entry, ended.verdict)
+      const verdict = await this.#options.onDispatchFailed(entry.taken.message, error)
+      if (this.#isAbandoned(entry)) return this.#reportLate(entry, verdict.kind)
+      entry.phase = 'settling'
+      if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
+      else await this.#putBack(entry)
     } catch (second) {
-      this.report(second)
+      failed = second ?? error
+    }
+    if (this.#isAbandoned(entry)) return this.#reportLate(entry, failed)
+    if (failed !== undefined) {
+      this.report(failed)
       await this.#putBack(entry)
       this.pause()
     }
-    return true
+    this.#done(entry)
   }
 
-  async #outcome(ask: () => Promise<Verdict>): Promise<{ readonly verdict: Verdict; readonly error?: unknown }> {
-    try {
-      return { verdict: await ask() }
-    } catch (error) {
-      return { verdict: putBack, error: error ?? new Error('The decision was rejected without a reason.') }
-    }
+  #isAbandoned(entry: Entry): boolean {
+    return entry.phase === 'abandoned'
   }
 
-  #isLate(entry: Entry, ended: { readonly verdict: Verdict; readonly error?: unknown }): boolean {
-    if (entry.phase !== 'abandoned') return false
+  #reportLate(entry: Entry, answer: unknown): void {
     const { message } = entry.taken
+    const said = typeof answer === 'string' ? `'${answer}'` : 'a rejection'
     this.report(
       new NsbError({
         code: 'NSB_LATE_VERDICT',
-        message: `The verdict '${ended.error === undefined ? ended.verdict.kind : 'rejected'}' on message '${message.id}' of queue '${message.queue}' came too late: the message had been put back. It will be processed again.`,
-        cause: ended.error,
+        message: `The verdict on message '${message.id}' of queue '${message.queue}', ${said}, came too late: the message had been put back. It will be processed again.`,
+        cause: typeof answer === 'string' ? undefined : answer,
       }),
     )
-    return true
-  }
-
-  async #carryOut(entry: Entry, verdict: Verdict): Promise<void> {
-    if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
-    else await this.#putBack(entry)
   }
 
   async #putBack(entry: Entry): Promise<void> {

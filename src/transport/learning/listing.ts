@@ -20,11 +20,21 @@ export interface MessageFile {
 export function listMessages(folder: string): MessageFile[] {
   const files: MessageFile[] = []
   for (const name of readdirSync(folder)) {
-    if (queueFolders.has(name)) continue
-    const stat = statSync(`${folder}/${name}`, { throwIfNoEntry: false })
-    if (stat?.isFile()) files.push({ name, time: sendTime(stat) })
+    const file = queueFolders.has(name) ? undefined : messageFile(folder, name)
+    if (file) files.push(file)
   }
-  return files.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1))
+  return files.sort(bySendTime)
+}
+
+const quietly = { throwIfNoEntry: false } as const
+
+function messageFile(folder: string, name: string): MessageFile | undefined {
+  const stat = statSync(`${folder}/${name}`, quietly)
+  return stat?.isFile() ? { name, time: sendTime(stat) } : undefined
+}
+
+function bySendTime(a: MessageFile, b: MessageFile): number {
+  return a.time - b.time || (a.name < b.name ? -1 : 1)
 }
 
 /** What .NET calls the creation time on Linux; a rename keeps it. */

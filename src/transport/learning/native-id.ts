@@ -1,7 +1,8 @@
-import { newGuid } from '../../message/ids.ts'
+import { randomUUID } from 'node:crypto'
 
 let lastMs = 0
-let counter = 0
+let time = ''
+let counter = 0xfff
 
 /**
  * A new GUID for a copy of a message. It starts with the time and a counter, so that files written within one tick of the file
@@ -10,12 +11,12 @@ let counter = 0
  * @source RFC 9562, version 7
  */
 export function newNativeId(ms: number): string {
-  const whole = Math.floor(ms)
   counter++
-  if (whole > lastMs || counter > 0xfff) {
-    lastMs = Math.max(whole, counter > 0xfff ? lastMs + 1 : whole)
+  if (ms >= lastMs + 1 || counter > 0xfff) {
+    lastMs = Math.max(Math.floor(ms), lastMs + 1)
+    const digits = lastMs.toString(16).padStart(12, '0')
+    time = `${digits.slice(0, 8)}-${digits.slice(8)}-7`
     counter = 0
   }
-  const time = lastMs.toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}${newGuid().slice(18)}`
+  return time + counter.toString(16).padStart(3, '0') + randomUUID().slice(18)
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, realpathSync, mkdirSync, statSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { newGuid } from '../../message/ids.ts'
 import { errorCode, ownFolder } from './layout.ts'
 import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 
@@ -39,7 +38,7 @@ export class Owner {
   }
 
   newTransactionId(): string {
-    return this.prefix + newGuid().slice(8)
+    return this.prefix + randomUUID().slice(8)
   }
 
   /** Says that this process still lives, for hosts that cannot look it up. */
@@ -82,7 +81,7 @@ export class Owner {
   #write(): void {
     mkdirSync(this.#folder, { recursive: true })
     const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid) }
-    this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`), `${this.#folder}/${this.prefix}`)
+    this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`, randomUUID()), `${this.#folder}/${this.prefix}`)
   }
 
   #look(prefix: string, now: number): Ownership {

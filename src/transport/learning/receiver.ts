@@ -158,30 +158,29 @@ export class LearningReceiver implements Receiving {
       queue: this.#options.queue,
       attempt: this.#attempts.next(transaction.nativeId),
     }
-    this.#inHand.settle(this.#taken(transaction, file, message))
+    this.#inHand.settle(new Delivery(this, transaction, file, message))
   }
 
-  #taken(transaction: Transaction, file: MessageFile, message: IncomingMessage): Taken {
-    if (this.#options.transactionMode === 'none')
-      return { message, consume: (outgoing) => this.#dispatch(outgoing), putBack: () => lostInModeNone(message) }
-    return {
-      message,
-      consume: async (outgoing) => {
-        if (this.#options.transactionMode === 'receiveOnly') await this.#dispatch(outgoing)
-        else if (outgoing.length > 0) this.#stage(transaction, await this.#room.sending.copiesOf(outgoing))
-        this.#commit(transaction)
-        this.#attempts.done(message.nativeId)
-      },
-      putBack: () => {
-        this.#attempts.failed(message.nativeId, message.attempt)
-        transaction.putBack()
-        this.#files.push(file)
-      },
-    }
+  /** Carries out `consume`. */
+  consume(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
+    if (outgoing.length > 0) return this.#consumeAndSend(transaction, message, outgoing)
+    if (this.#options.transactionMode !== 'none') this.#commit(transaction)
+    this.#attempts.done(message.nativeId)
   }
 
-  async #dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
-    if (outgoing.length > 0) this.#room.sending.write(await this.#room.sending.copiesOf(outgoing))
+  /** Carries out `putBack`. */
+  putBack(transaction: Transaction, message: IncomingMessage, file: MessageFile): void {
+    if (this.#options.transactionMode === 'none') lostInModeNone(message)
+    this.#attempts.failed(message.nativeId, message.attempt)
+    transaction.putBack()
+    this.#files.push(file)
+  }
+
+  async #consumeAndSend(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
+    const copies = await this.#room.sending.copiesOf(outgoing)
+    if (this.#options.transactionMode === 'sendsAtomicWithReceive') this.#stage(transaction, copies)
+    else this.#room.sending.write(copies)
+    this.consume(transaction, message, [])
   }
 
   #stage(transaction: Transaction, copies: readonly Copy[]): void {
@@ -243,5 +242,28 @@ export class LearningReceiver implements Receiving {
     } catch (error) {
       this.#inHand.report(error)
     }
+  }
+}
+
+/** One message in hand. */
+class Delivery implements Taken {
+  readonly #receiver: LearningReceiver
+  readonly #transaction: Transaction
+  readonly #file: MessageFile
+  readonly message: IncomingMessage
+
+  constructor(receiver: LearningReceiver, transaction: Transaction, file: MessageFile, message: IncomingMessage) {
+    this.#receiver = receiver
+    this.#transaction = transaction
+    this.#file = file
+    this.message = message
+  }
+
+  consume(outgoing: readonly OutgoingMessage[]): void | Promise<void> {
+    return this.#receiver.consume(this.#transaction, this.message, outgoing)
+  }
+
+  putBack(): void {
+    this.#receiver.putBack(this.#transaction, this.message, this.#file)
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { formatTimeSpan } from '../../message/wire-formats.ts'
-import type { OutgoingMessage } from '../transport.ts'
+import type { Destination, OutgoingMessage } from '../transport.ts'
 import { checkAddress, checkName } from './layout.ts'
 import { writeMetadata } from './metadata.ts'
 import { newNativeId } from './native-id.ts'
@@ -26,29 +26,40 @@ export class Sending {
   }
 
   /** One copy for each message and destination; whatever is wrong with any of them is found before anything is written. */
-  async copiesOf(outgoing: readonly OutgoingMessage[]): Promise<readonly Copy[]> {
+  copiesOf(outgoing: readonly OutgoingMessage[]): readonly Copy[] | Promise<readonly Copy[]> {
+    const only = outgoing.length === 1 ? (outgoing[0] as OutgoingMessage) : undefined
+    // The usual single message needs no waiting for subscription files.
+    return only && 'address' in only.to
+      ? [this.#copyOf(only, checkAddress(only.to.address), this.#metadataOf(only))]
+      : this.#allCopies(outgoing)
+  }
+
+  async #allCopies(outgoing: readonly OutgoingMessage[]): Promise<readonly Copy[]> {
     const copies: Copy[] = []
     for (const message of outgoing) {
-      const { to } = message
-      const addresses =
-        'address' in to
-          ? [checkAddress(to.address)]
-          : 'exactQueue' in to
-            ? [this.#storage.checkExists(to.exactQueue)]
-            : await this.#subscriptions.addressesOf(to.event)
-      if (addresses.length === 0) continue
-      const metadata = this.#metadataOf(message, addresses)
-      for (const queue of addresses)
-        copies.push({
-          nativeId: message.nativeId === undefined ? newNativeId(this.#clock.now()) : checkName(message.nativeId, 'a message file'),
-          queue,
-          deliverAt: message.deliverAt,
-          metadata,
-          body: message.body,
-          chosenId: message.nativeId !== undefined,
-        })
+      const queues = await this.#queuesOf(message.to)
+      if (queues.length === 0) continue
+      const metadata = this.#metadataOf(message)
+      for (const queue of queues) copies.push(this.#copyOf(message, queue, metadata))
     }
     return copies
+  }
+
+  #queuesOf(to: Destination): readonly string[] | Promise<readonly string[]> {
+    if ('address' in to) return [checkAddress(to.address)]
+    if ('exactQueue' in to) return [this.#storage.checkExists(to.exactQueue)]
+    return this.#subscriptions.addressesOf(to.event)
+  }
+
+  #copyOf(message: OutgoingMessage, queue: string, metadata: string): Copy {
+    return {
+      nativeId: message.nativeId === undefined ? newNativeId(this.#clock.now()) : checkName(message.nativeId, 'a message file'),
+      queue,
+      deliverAt: message.deliverAt,
+      metadata,
+      body: message.body,
+      chosenId: message.nativeId !== undefined,
+    }
   }
 
   /** All copies, or none and an error: bodies first, and the metadata files appear when all of them are written. */
@@ -57,7 +68,7 @@ export class Sending {
     try {
       const moves = copies.map((copy) => {
         this.writeBody(copy, done)
-        const temporary = this.#storage.writeTemporary(copy.metadata)
+        const temporary = this.#storage.writeTemporary(copy.metadata, copy.nativeId)
         done.push(temporary)
         return [temporary, this.#storage.metadataPath(copy)] as const
       })
@@ -76,7 +87,7 @@ export class Sending {
     if (copy.chosenId) done.push(path)
   }
 
-  #metadataOf(message: OutgoingMessage, addresses: readonly string[]): string {
+  #metadataOf(message: OutgoingMessage): string {
     if (message.deliverAt !== undefined && message.expiresAfterMs !== undefined)
       throw new NsbError({
         code: 'NSB_DELAY_WITH_EXPIRY',
@@ -92,11 +103,16 @@ export class Sending {
       throw new NsbError({
         code: 'NSB_MESSAGE_TOO_LARGE',
         message:
-          `Message '${message.id}' to ${addresses.map((address) => `'${address}'`).join(', ')} is too large: ` +
+          `Message '${message.id}' to ${destinationText(message.to)} is too large: ` +
           `${metadata.length} bytes of headers and ${message.body.length} bytes of body, together more than ${largestMessage}.`,
         suggestions: ['Send a reference to the data instead', 'Lift the limit on this endpoint: restrictPayloadSize: false'],
         details: { headerBytes: metadata.length, bodyBytes: message.body.length, limit: largestMessage },
       })
     return metadata
   }
+}
+
+function destinationText(to: Destination): string {
+  if ('event' in to) return `the subscribers of '${to.event.fullName}'`
+  return `'${'address' in to ? to.address : to.exactQueue}'`
 }

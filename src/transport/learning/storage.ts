@@ -71,21 +71,24 @@ export class StorageFolder {
   }
 
   writeBody(copy: Copy): void {
-    const path = this.bodyPath(copy.queue, copy.nativeId)
-    const flag = copy.chosenId ? 'wx' : 'w'
-    withFolder(`${this.queuePath(copy.queue)}/.bodies`, () => writeBytes(path, copy.body, flag))
+    writeFile(this.bodyPath(copy.queue, copy.nativeId), copy.body, copy.chosenId ? 'wx' : 'w')
   }
 
-  /** Writes where no reader looks, for {@link move} to make it visible at once and whole. */
-  writeTemporary(text: string): string {
-    const path = `${this.#temporary}/${process.pid}-${temporaryFiles++}-${Math.trunc(Math.random() * 0xffff_ffff).toString(16)}`
-    withFolder(this.#temporary, () => writeFileSync(path, text))
+  /** Writes where no reader looks, for {@link move} to make it visible at once and whole. @param name not used by anybody else */
+  writeTemporary(text: string, name: string): string {
+    const path = `${this.#temporary}/${name}-${temporaryFiles++}`
+    writeFile(path, text, 'w')
     return path
   }
 
   /** Renames, making the target's folder when it is missing. */
   move(from: string, to: string): void {
-    withFolder(to.slice(0, to.lastIndexOf('/')), () => renameSync(from, to))
+    try {
+      renameSync(from, to)
+    } catch (error) {
+      makeFolderFor(to, error)
+      renameSync(from, to)
+    }
   }
 
   /** Temporary files of processes that died while writing. */
@@ -98,25 +101,30 @@ export class StorageFolder {
   }
 }
 
-/** Tries; when a folder is missing, makes it and tries once more. Asking first would cost a system call for every message. */
-export function withFolder(folder: string, act: () => void): void {
+/** Makes the folder only when writing fails without it: asking first would cost a system call for every message. */
+function writeFile(path: string, data: string | Uint8Array, flag: string): void {
+  const file = openForWriting(path, flag)
   try {
-    act()
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-    mkdirSync(folder, { recursive: true })
-    act()
-  }
-}
-
-function writeBytes(path: string, bytes: Uint8Array, flag: string): void {
-  const file = openSync(path, flag)
-  try {
-    let written = 0
-    while (written < bytes.length) written += writeSync(file, bytes, written)
+    // A text is written with one call; bytes may take several.
+    if (typeof data === 'string') writeFileSync(file, data)
+    else for (let written = 0; written < data.length; ) written += writeSync(file, data, written)
   } finally {
     closeSync(file)
   }
+}
+
+function openForWriting(path: string, flag: string): number {
+  try {
+    return openSync(path, flag)
+  } catch (error) {
+    makeFolderFor(path, error)
+    return openSync(path, flag)
+  }
+}
+
+function makeFolderFor(path: string, error: unknown): void {
+  if (errorCode(error) !== 'ENOENT') throw error
+  mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true })
 }
 
 /** False when it was not there. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { namesOf } from '../hierarchy.ts'
@@ -26,7 +27,7 @@ export class Subscriptions {
   add(subscriber: Subscriber, event: EventType): void {
     // Every file in an event folder is taken for a subscriber, so the file is made elsewhere and moved in.
     const path = this.#pathOf(subscriber, event)
-    this.#storage.move(this.#storage.writeTemporary(checkAddress(subscriber.queue)), path)
+    this.#storage.move(this.#storage.writeTemporary(checkAddress(subscriber.queue), randomUUID()), path)
   }
 
   remove(subscriber: Subscriber, event: EventType): void {
