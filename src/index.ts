@@ -41,8 +41,9 @@ export {
   defineEndpoint,
   route,
 } from './runtime/definition.ts'
-export { type Explanation, type RunningEndpoint, type StartOptions, startEndpoint } from './runtime/endpoint.ts'
+export { type RunningEndpoint, type StartOptions, startEndpoint } from './runtime/endpoint.ts'
 export type { EndpointEvent, OutgoingSummary } from './runtime/engine.ts'
+export type { Explanation } from './runtime/explain.ts'
 export { CallbackError, MessageDeserializationError, NoHandlerError, UnrecoverableError } from './runtime/errors.ts'
 export {
   type CheckedHandler,

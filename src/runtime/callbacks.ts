@@ -122,11 +122,19 @@ function dotnetName(expected: Expected): string {
 }
 
 function badCode(message: string): CallbackError {
-  return new CallbackError({ code: 'NSB_CALLBACK_BAD_RETURN_CODE', message, suggestions: ['Compare what the request expects with what the responder replies'] })
+  return new CallbackError({
+    code: 'NSB_CALLBACK_BAD_RETURN_CODE',
+    message,
+    suggestions: ['Compare what the request expects with what the responder replies'],
+  })
 }
 
 function mismatch(message: string): CallbackError {
-  return new CallbackError({ code: 'NSB_CALLBACK_TYPE_MISMATCH', message, suggestions: ['Compare what the request expects with what the responder replies'] })
+  return new CallbackError({
+    code: 'NSB_CALLBACK_TYPE_MISMATCH',
+    message,
+    suggestions: ['Compare what the request expects with what the responder replies'],
+  })
 }
 
 /** What a request is told to expect, as text for errors. */

@@ -50,7 +50,10 @@ export interface EndpointOptions<H extends readonly Handler[] = readonly Handler
 }
 
 /** Wraps all handlers of one message; `next` runs them. */
-export type UnitOfWork = (context: Pick<MessageHandlerContext, 'messageId' | 'headers' | 'signal' | 'extensions'>, next: () => Promise<void>) => Promise<void>
+export type UnitOfWork = (
+  context: Pick<MessageHandlerContext, 'messageId' | 'headers' | 'signal' | 'extensions'>,
+  next: () => Promise<void>,
+) => Promise<void>
 
 const endpointSymbol: unique symbol = Symbol.for('nsbus.endpoint') as never
 
@@ -75,9 +78,17 @@ export interface Route {
  */
 export function route(match: { readonly prototype: object; readonly name: string } | string, destination: string): Route {
   if (typeof match !== 'string' && !definitionOf(match))
-    throw new NsbError({ code: 'NSB_BAD_ROUTE', message: `A route to '${destination}' matches '${match?.name}', which is no message class.`, suggestions: [`route(PlaceOrder, '${destination}')`] })
+    throw new NsbError({
+      code: 'NSB_BAD_ROUTE',
+      message: `A route to '${destination}' matches '${match?.name}', which is no message class.`,
+      suggestions: [`route(PlaceOrder, '${destination}')`],
+    })
   if (destination.trim() === '' || destination.includes('@'))
-    throw new NsbError({ code: 'NSB_BAD_ROUTE', message: `'${destination}' is not the name of an endpoint.`, suggestions: [`Write it without a machine name: route(PlaceOrder, 'Sales')`] })
+    throw new NsbError({
+      code: 'NSB_BAD_ROUTE',
+      message: `'${destination}' is not the name of an endpoint.`,
+      suggestions: [`Write it without a machine name: route(PlaceOrder, 'Sales')`],
+    })
   return { match: match as MessageType | string, destination }
 }
 
@@ -91,10 +102,20 @@ export function defineEndpoint<const H extends readonly Handler[]>(name: string,
   const refuse = (message: string, suggestion: string): never => {
     throw new NsbError({ code: 'NSB_BAD_ENDPOINT', message, suggestions: [suggestion] })
   }
-  if (name.trim() === '' || /[\\/@]/.test(name) || /^\.{1,2}$/.test(name)) refuse(`'${name}' cannot be the name of an endpoint: it names a queue, so it has no '/', '\\' or '@'.`, `defineEndpoint('Shop.Sales', { ... })`)
-  if (options.sendOnly && (options.handlers?.length ?? 0) > 0) refuse(`The send-only endpoint '${name}' has handlers, but no queue to get messages from.`, 'Leave out sendOnly, or the handlers')
-  if (options.sendOnly && options.instance !== undefined) refuse(`The send-only endpoint '${name}' has the instance '${options.instance}', but no queue.`, 'Leave out sendOnly to request and be replied to')
-  if (options.concurrency !== undefined && !(Number.isInteger(options.concurrency) && options.concurrency > 0)) refuse(`The concurrency of '${name}' is ${options.concurrency}; it is a whole number above zero.`, 'concurrency: 4')
+  if (name.trim() === '' || /[\\/@]/.test(name) || /^\.{1,2}$/.test(name))
+    refuse(
+      `'${name}' cannot be the name of an endpoint: it names a queue, so it has no '/', '\\' or '@'.`,
+      `defineEndpoint('Shop.Sales', { ... })`,
+    )
+  if (options.sendOnly && (options.handlers?.length ?? 0) > 0)
+    refuse(`The send-only endpoint '${name}' has handlers, but no queue to get messages from.`, 'Leave out sendOnly, or the handlers')
+  if (options.sendOnly && options.instance !== undefined)
+    refuse(
+      `The send-only endpoint '${name}' has the instance '${options.instance}', but no queue.`,
+      'Leave out sendOnly to request and be replied to',
+    )
+  if (options.concurrency !== undefined && !(Number.isInteger(options.concurrency) && options.concurrency > 0))
+    refuse(`The concurrency of '${name}' is ${options.concurrency}; it is a whole number above zero.`, 'concurrency: 4')
   return { ...options, [endpointSymbol]: true, name, handlers: (options.handlers ?? []) as unknown as readonly Handler[] }
 }
 

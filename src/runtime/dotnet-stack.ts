@@ -7,16 +7,19 @@
 export function dotnetStack(error: unknown): string {
   const chain = causesOf(error)
   const heads = chain.map((link, index) => `${index === 0 ? '' : ' ---> '}${dotnetTypeOf(link)}: ${textOf(link)}`)
-  const frames = chain.toReversed().flatMap((link, index) => [
-    ...framesOf(link).map(formatFrame),
-    ...(index < chain.length - 1 ? ['   --- End of inner exception stack trace ---'] : []),
-  ])
+  const frames = chain
+    .toReversed()
+    .flatMap((link, index) => [
+      ...framesOf(link).map(formatFrame),
+      ...(index < chain.length - 1 ? ['   --- End of inner exception stack trace ---'] : []),
+    ])
   return [...heads, ...frames].join('\n')
 }
 
 /** `error.name` where it looks like a .NET name, else `Node.` and the class of what was thrown. */
 export function dotnetTypeOf(error: unknown): string {
-  if (!(error instanceof Error)) return `Node.${typeof error === 'object' && error !== null ? (error.constructor?.name ?? 'Object') : typeof error}`
+  if (!(error instanceof Error))
+    return `Node.${typeof error === 'object' && error !== null ? (error.constructor?.name ?? 'Object') : typeof error}`
   const name = String(error.name)
   return name.includes('.') ? name : `Node.${error.constructor.name || 'Error'}`
 }
@@ -58,7 +61,8 @@ function formatFrame({ file, line, method, type }: StackFrame): string {
 function causesOf(error: unknown): readonly unknown[] {
   const chain: unknown[] = [error]
   // A cause may lead back to itself, and ten levels tell enough.
-  for (let next = causeOf(error); next !== undefined && next !== null && !chain.includes(next) && chain.length < 10; next = causeOf(next)) chain.push(next)
+  for (let next = causeOf(error); next !== undefined && next !== null && !chain.includes(next) && chain.length < 10; next = causeOf(next))
+    chain.push(next)
   return chain
 }
 

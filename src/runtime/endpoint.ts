@@ -1,7 +1,7 @@
 import { type MessageDefinition, type MessageType, definitionOf } from '../message/declaration.ts'
 import { eventTypeOf } from '../message/event-type.ts'
 import { NsbError } from '../message/nsb-error.ts'
-import { type Mapping, TypeMap } from '../message/type-map.ts'
+import { TypeMap } from '../message/type-map.ts'
 import { serializers } from '../serialization/serializer.ts'
 import { type Clock, systemClock } from '../transport/clock.ts'
 import type { Receiving, Transport, TransactionMode } from '../transport/transport.ts'
@@ -9,11 +9,19 @@ import { Callbacks } from './callbacks.ts'
 import type { EndpointDefinition } from './definition.ts'
 import { type EndpointEvent, type Engine, instanceAddress } from './engine.ts'
 import { CallbackError } from './errors.ts'
+import { type Explanation, explain } from './explain.ts'
 import { type HandlerFiles, HandlerTable, type RegisteredHandler, registerHandlers } from './handlers.ts'
 import { thisHost } from './host.ts'
 import { type Logger, stderrLogger } from './logger.ts'
+import { prepare } from './prepare.ts'
 import { receiver } from './receive.ts'
-import { type Failure, type RecoverabilityAction, type RecoverabilitySettings, defaultRecoverability, defaultRetries } from './recoverability.ts'
+import {
+  type Failure,
+  type RecoverabilityAction,
+  type RecoverabilitySettings,
+  defaultRecoverability,
+  defaultRetries,
+} from './recoverability.ts'
 import { Routing } from './routing.ts'
 import { type MessageSession, session } from './session.ts'
 
@@ -27,18 +35,18 @@ export interface StartOptions {
   readonly files?: HandlerFiles
 }
 
-/** A handler for a resolved type, as `nsb explain` prints it. */
-export interface Explanation extends Mapping {
-  readonly handlers: readonly { readonly type: string; readonly handlers: readonly RegisteredHandler[] }[]
-}
-
 /** A started endpoint: it receives until stopped, and sends. */
 export interface RunningEndpoint extends MessageSession {
   readonly name: string
   readonly handlers: readonly RegisteredHandler[]
   readonly types: TypeMap
   /** What is in force. */
-  readonly settings: { readonly recoverability: RecoverabilitySettings; readonly concurrency: number; readonly transactionMode: TransactionMode; readonly auditQueue: string | undefined }
+  readonly settings: {
+    readonly recoverability: RecoverabilitySettings
+    readonly concurrency: number
+    readonly transactionMode: TransactionMode
+    readonly auditQueue: string | undefined
+  }
   /** Requests that wait for a reply. */
   readonly pendingRequests: number
   /** How a type header would be mapped, and who would run. */
@@ -56,7 +64,9 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
   const { transport } = options
   const engine = assemble(definition, options)
   const settings = settingsOf(definition, transport)
-  const queues = definition.sendOnly ? [] : [definition.name, ...(definition.instance === undefined ? [] : [instanceAddress(definition.name, definition.instance)])]
+  const queues = definition.sendOnly
+    ? []
+    : [definition.name, ...(definition.instance === undefined ? [] : [instanceAddress(definition.name, definition.instance)])]
   await transport.createQueues(queues)
   await subscribeToHandledEvents(engine)
   const { decide, onDispatchFailed } = receiver(engine)
@@ -70,7 +80,8 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
           concurrency: settings.concurrency,
           transactionMode: settings.transactionMode,
           onDispatchFailed,
-          onCriticalError: (error) => engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error),
+          onCriticalError: (error) =>
+            engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error),
         },
         decide,
       ),
@@ -84,10 +95,15 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
     get pendingRequests() {
       return engine.callbacks?.size ?? 0
     },
-    explain: (header) => explain(engine, header),
+    explain: (header) => explain(engine.types, engine.handlers, header),
     async stop(stopOptions) {
       await Promise.all(receivings.map((receiving) => receiving.stop(stopOptions)))
-      engine.callbacks?.abandon(new CallbackError({ code: 'NSB_CALLBACK_CANCELLED', message: `A task was canceled: the endpoint '${definition.name}' was stopped.` }))
+      engine.callbacks?.abandon(
+        new CallbackError({
+          code: 'NSB_CALLBACK_CANCELLED',
+          message: `A task was canceled: the endpoint '${definition.name}' was stopped.`,
+        }),
+      )
     },
   }
 }
@@ -96,9 +112,12 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
 export function assemble(definition: EndpointDefinition, options: StartOptions): Engine {
   const { clock = systemClock, logger = stderrLogger, transport } = options
   const settings = settingsOf(definition, transport)
-  const handlers = registerHandlers([...(definition.first ?? []), ...definition.handlers], { create: definition.createHandler, files: options.files })
+  const handlers = registerHandlers([...(definition.first ?? []), ...definition.handlers], {
+    create: definition.createHandler,
+    files: options.files,
+  })
   const routed = (definition.routes ?? []).flatMap(({ match }) => (typeof match === 'string' ? [] : [match]))
-  return {
+  const engine: Engine = {
     name: definition.name,
     instance: definition.instance,
     sendOnly: definition.sendOnly ?? false,
@@ -116,10 +135,15 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     decide: policyOf(definition, settings.recoverability, settings.transactionMode, logger),
     unitOfWork: definition.unitOfWork,
     observe: options.observe ?? (() => undefined),
+    prepare: (intent, content, outgoingOptions, origin) => prepare(engine, intent, content, outgoingOptions, origin),
   }
+  return engine
 }
 
-function settingsOf(definition: EndpointDefinition, transport: Transport): { recoverability: RecoverabilitySettings; concurrency: number; transactionMode: TransactionMode } {
+function settingsOf(
+  definition: EndpointDefinition,
+  transport: Transport,
+): { recoverability: RecoverabilitySettings; concurrency: number; transactionMode: TransactionMode } {
   const transactionMode = definition.transactionMode ?? transport.transactionModes[0]
   if (!transport.transactionModes.includes(transactionMode))
     throw new NsbError({
@@ -133,7 +157,11 @@ function settingsOf(definition: EndpointDefinition, transport: Transport): { rec
   const recoverability: RecoverabilitySettings = { ...retries, unrecoverable: [], ...chosen, errorQueue: definition.errorQueue ?? 'error' }
   for (const key of ['immediateRetries', 'delayedRetries', 'delayIncreaseMs'] as const)
     if (!Number.isInteger(recoverability[key]) || recoverability[key] < 0)
-      throw new NsbError({ code: 'NSB_BAD_RETRIES', message: `The setting ${key} of '${definition.name}' is ${recoverability[key]}; it is a whole number of zero or more.`, suggestions: [`recoverability: { ${key}: ${defaultRetries[key]} }`] })
+      throw new NsbError({
+        code: 'NSB_BAD_RETRIES',
+        message: `The setting ${key} of '${definition.name}' is ${recoverability[key]}; it is a whole number of zero or more.`,
+        suggestions: [`recoverability: { ${key}: ${defaultRetries[key]} }`],
+      })
   if (transactionMode === 'none' && recoverability.immediateRetries + recoverability.delayedRetries > 0)
     throw new NsbError({
       code: 'NSB_RETRIES_WITHOUT_TRANSACTION',
@@ -143,10 +171,17 @@ function settingsOf(definition: EndpointDefinition, transport: Transport): { rec
   return { recoverability, concurrency: definition.concurrency ?? transport.defaultConcurrency, transactionMode }
 }
 
-function policyOf(definition: EndpointDefinition, settings: RecoverabilitySettings, mode: TransactionMode, logger: Logger): (failure: Failure) => RecoverabilityAction {
+function policyOf(
+  definition: EndpointDefinition,
+  settings: RecoverabilitySettings,
+  mode: TransactionMode,
+  logger: Logger,
+): (failure: Failure) => RecoverabilityAction {
   const policy = typeof definition.recoverability === 'function' ? definition.recoverability : undefined
   return (failure) => {
-    const action = policy ? policy(failure, (changed) => defaultRecoverability(failure, { ...settings, ...changed })) : defaultRecoverability(failure, settings)
+    const action = policy
+      ? policy(failure, (changed) => defaultRecoverability(failure, { ...settings, ...changed }))
+      : defaultRecoverability(failure, settings)
     if (mode !== 'none' || (action.kind !== 'retryNow' && action.kind !== 'retryLater')) return action
     logger.warn(`Message '${failure.messageId}' cannot be retried without transactions; it moves to '${settings.errorQueue}'.`)
     return { kind: 'moveToError', queue: settings.errorQueue }
@@ -154,7 +189,9 @@ function policyOf(definition: EndpointDefinition, settings: RecoverabilitySettin
 }
 
 async function subscribeToHandledEvents(engine: Engine): Promise<void> {
-  const events = new Set<MessageDefinition>(engine.handlers.all.map((handler) => handler.handles).filter((handled) => handled.kind === 'event'))
+  const events = new Set<MessageDefinition>(
+    engine.handlers.all.map((handler) => handler.handles).filter((handled) => handled.kind === 'event'),
+  )
   for (const event of events)
     try {
       await engine.transport.subscribe({ endpoint: engine.name, queue: engine.name }, eventTypeOf(event))
@@ -163,18 +200,12 @@ async function subscribeToHandledEvents(engine: Engine): Promise<void> {
     }
 }
 
-function explain(engine: Engine, header: string): Explanation {
-  const mapping = engine.types.map(header)
-  return {
-    ...mapping,
-    handlers: mapping.roots.map((type) => {
-      const definition = definitionOf(type) as MessageDefinition
-      return { type: definition.fullName, handlers: engine.handlers.matching(definition) }
-    }),
-  }
-}
-
 function requireMessageType(type: MessageType): MessageType {
-  if (!definitionOf(type)) throw new NsbError({ code: 'NSB_NOT_A_MESSAGE', message: `The endpoint lists '${String(type)}' under messages, which is no message type.`, suggestions: ['messages: [OrderAccepted]'] })
+  if (!definitionOf(type))
+    throw new NsbError({
+      code: 'NSB_NOT_A_MESSAGE',
+      message: `The endpoint lists '${String(type)}' under messages, which is no message type.`,
+      suggestions: ['messages: [OrderAccepted]'],
+    })
   return type
 }

@@ -1,7 +1,10 @@
 import type { TypeMap } from '../message/type-map.ts'
 import type { Serializer } from '../serialization/serializer.ts'
 import type { Clock } from '../transport/clock.ts'
-import type { IncomingMessage, Transport } from '../transport/transport.ts'
+import type { Intent } from '../message/headers.ts'
+import type { IncomingMessage, OutgoingMessage, Transport } from '../transport/transport.ts'
+import type { PublishOptions, ReplyOptions, SendOptions } from './context.ts'
+import type { Origin, OutgoingContent } from './outgoing/outgoing.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { UnitOfWork } from './definition.ts'
 import type { HandlerTable, RegisteredHandler } from './handlers.ts'
@@ -30,6 +33,13 @@ export interface Engine {
   readonly decide: (failure: Failure) => RecoverabilityAction
   readonly unitOfWork: UnitOfWork | undefined
   readonly observe: (event: EndpointEvent) => void
+  /** Runs the outgoing steps. */
+  readonly prepare: (
+    intent: Intent,
+    content: OutgoingContent,
+    options: SendOptions & ReplyOptions & PublishOptions,
+    origin: Origin | undefined,
+  ) => OutgoingMessage
 }
 
 /** What the outside is told of each delivery. */

@@ -36,5 +36,8 @@ export class CallbackError extends NsbError {}
 
 /** True for what an aborted signal makes operations throw. */
 export function isCancellation(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && (error === signal.reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === signal.reason)))
+  return (
+    signal.aborted &&
+    (error === signal.reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === signal.reason)))
+  )
 }

@@ -2,7 +2,7 @@ import { Header, type Intent } from '../message/headers.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Headers, OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageHandlerContext, PublishOptions, ReplyOptions, SendOptions } from './context.ts'
-import { contentOf, prepare, returnCodeOf } from './dispatch.ts'
+import { contentOf, returnCodeOf } from './content.ts'
 import type { Incoming } from './incoming/incoming.ts'
 import { Operation } from './operation.ts'
 import type { OutgoingContent } from './outgoing/outgoing.ts'
@@ -51,7 +51,11 @@ export class HandlerContext implements MessageHandlerContext {
   }
 
   reply(message: object | number | bigint, options: ReplyOptions = {}): Promise<void> {
-    return this.#emit('reply', () => this.#prepare('Reply', typeof message === 'object' ? contentOf(message) : returnCodeOf(message), options), options)
+    return this.#emit(
+      'reply',
+      () => this.#prepare('Reply', typeof message === 'object' ? contentOf(message) : returnCodeOf(message), options),
+      options,
+    )
   }
 
   replyEnum<E extends EnumObject>(type: E, value: E[keyof E], options: ReplyOptions = {}): Promise<void> {
@@ -60,7 +64,11 @@ export class HandlerContext implements MessageHandlerContext {
 
   forwardCurrentMessageTo(address: string): Promise<void> {
     const { headers, message } = this.#incoming
-    return this.#emit('forwardCurrentMessageTo', () => ({ id: message.id, headers: { ...headers }, body: message.body, to: { address } }), {})
+    return this.#emit(
+      'forwardCurrentMessageTo',
+      () => ({ id: message.id, headers: { ...headers }, body: message.body, to: { address } }),
+      {},
+    )
   }
 
   doNotContinueDispatchingCurrentMessageToHandlers(): void {
@@ -90,7 +98,7 @@ export class HandlerContext implements MessageHandlerContext {
   }
 
   #prepare(intent: Intent, content: OutgoingContent, options: SendOptions & ReplyOptions & PublishOptions): OutgoingMessage {
-    return prepare(this.#incoming.engine, intent, content, options, { id: this.#incoming.message.id, headers: this.#incoming.headers })
+    return this.#incoming.engine.prepare(intent, content, options, { id: this.#incoming.message.id, headers: this.#incoming.headers })
   }
 
   #emit(name: string, prepareMessage: () => OutgoingMessage, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {
@@ -117,7 +125,9 @@ export function enumNumber(type: EnumObject, value: unknown): number {
   if (number === undefined || !Number.isInteger(number))
     throw new NsbError({
       code: 'NSB_UNKNOWN_ENUM_VALUE',
-      message: `'${String(value)}' is not a number of that enum: ${Object.keys(type).filter((key) => !/^-?\d+$/.test(key)).join(', ')}.`,
+      message: `'${String(value)}' is not a number of that enum: ${Object.keys(type)
+        .filter((key) => !/^-?\d+$/.test(key))
+        .join(', ')}.`,
       suggestions: ['context.replyEnum(OrderStatus, OrderStatus.Cancelled)'],
     })
   return number

@@ -17,8 +17,11 @@ export interface FunctionHandler {
   readonly fn: (message: never, context: MessageHandlerContext) => Promise<void> | void
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a handler may take any message and be constructed with anything; CheckedHandler ties it down.
-type AnyHandlerClass = { new (...dependencies: never[]): { handle(message: never, context: MessageHandlerContext): unknown }; readonly handles: MessageType | readonly MessageType[] }
+// A handler may take any message and be constructed with anything; CheckedHandler ties it down.
+type AnyHandlerClass = {
+  new (...dependencies: never[]): { handle(message: never, context: MessageHandlerContext): unknown }
+  readonly handles: MessageType | readonly MessageType[]
+}
 
 export type Handler = AnyHandlerClass | FunctionHandler
 
@@ -27,7 +30,10 @@ type MessageOf<H> = H extends readonly (infer One)[] ? MessageOf<One> : H extend
 /** Refuses, at compile time, a class whose `handles` is not what its `handle()` takes. */
 export type CheckedHandler<H> = H extends FunctionHandler
   ? H
-  : H extends { new (...dependencies: never[]): { handle(message: infer M, context: MessageHandlerContext): Promise<void> | void }; readonly handles: infer T }
+  : H extends {
+        new (...dependencies: never[]): { handle(message: infer M, context: MessageHandlerContext): Promise<void> | void }
+        readonly handles: infer T
+      }
     ? MessageOf<T> extends M
       ? H
       : never
@@ -43,7 +49,12 @@ export function handler<T extends object>(
   fn: (message: T, context: MessageHandlerContext) => Promise<void> | void,
   options: { readonly name?: string } = {},
 ): FunctionHandler {
-  return { [handlerSymbol]: true, handles: handles as MessageType, name: options.name ?? (fn.name || 'anonymous'), fn: fn as FunctionHandler['fn'] }
+  return {
+    [handlerSymbol]: true,
+    handles: handles as MessageType,
+    name: options.name ?? (fn.name || 'anonymous'),
+    fn: fn as FunctionHandler['fn'],
+  }
 }
 
 /** One handler for one message type, as the dispatch loop calls it. */
@@ -67,13 +78,22 @@ export type HandlerFiles = ReadonlyMap<unknown, string>
  *
  * @throws {NsbError} NSB_NOT_A_HANDLER when something has no `handle` or no `handles`; the message names the file
  */
-export function registerHandlers(handlers: readonly unknown[], options: { create?: CreateHandler | undefined; files?: HandlerFiles | undefined } = {}): readonly RegisteredHandler[] {
+export function registerHandlers(
+  handlers: readonly unknown[],
+  options: { create?: CreateHandler | undefined; files?: HandlerFiles | undefined } = {},
+): readonly RegisteredHandler[] {
   return [...new Set(handlers)].flatMap((candidate) => {
     const file = options.files?.get(candidate)
     const where = file === undefined ? '' : ` in ${file}`
     if (isFunctionHandler(candidate)) {
       const { fn, name, handles } = candidate
-      return typesOf(handles, name, where).map((type) => ({ name, file, type, handles: type[messageSymbol], invoke: (message, context) => fn(message as never, context) }))
+      return typesOf(handles, name, where).map((type) => ({
+        name,
+        file,
+        type,
+        handles: type[messageSymbol],
+        invoke: (message, context) => fn(message as never, context),
+      }))
     }
     if (!isHandlerClass(candidate)) throw notAHandler(candidate, where)
     const create = options.create ?? ((type) => new (type as new () => unknown)())
@@ -119,7 +139,11 @@ function isFunctionHandler(candidate: unknown): candidate is FunctionHandler {
 }
 
 function isHandlerClass(candidate: unknown): candidate is AnyHandlerClass {
-  return typeof candidate === 'function' && 'handles' in candidate && typeof (candidate.prototype as { handle?: unknown } | undefined)?.handle === 'function'
+  return (
+    typeof candidate === 'function' &&
+    'handles' in candidate &&
+    typeof (candidate.prototype as { handle?: unknown } | undefined)?.handle === 'function'
+  )
 }
 
 function typesOf(handles: unknown, name: string, where: string): readonly MessageType[] {
@@ -128,17 +152,26 @@ function typesOf(handles: unknown, name: string, where: string): readonly Messag
     throw new NsbError({
       code: 'NSB_NOT_A_HANDLER',
       message: `The handler '${name}'${where} lists something in 'handles' that is no message type.`,
-      suggestions: ['static readonly handles = PlaceOrder', 'Circular imports leave undefined here: declare the message in a file of its own'],
+      suggestions: [
+        'static readonly handles = PlaceOrder',
+        'Circular imports leave undefined here: declare the message in a file of its own',
+      ],
     })
   return types as MessageType[]
 }
 
 function notAHandler(candidate: unknown, where: string): NsbError {
   const name = typeof candidate === 'function' ? `The class '${candidate.name}'` : `A value of type ${typeof candidate}`
-  const missing = typeof candidate === 'function' && !('handles' in candidate) ? `it has no static 'handles', so nobody knows at run time which message it takes` : `it has no handle(message, context) method`
+  const missing =
+    typeof candidate === 'function' && !('handles' in candidate)
+      ? `it has no static 'handles', so nobody knows at run time which message it takes`
+      : `it has no handle(message, context) method`
   return new NsbError({
     code: 'NSB_NOT_A_HANDLER',
     message: `${name}${where} is no handler: ${missing}.`,
-    suggestions: ['static readonly handles = PlaceOrder', 'or: export const audit = handler(PlaceOrder, async (message, context) => { ... })'],
+    suggestions: [
+      'static readonly handles = PlaceOrder',
+      'or: export const audit = handler(PlaceOrder, async (message, context) => { ... })',
+    ],
   })
 }

@@ -22,13 +22,13 @@ export class Operation extends Promise<void> {
     })
     operation.name = name
     // Nobody may be listening, and an unheard rejection would end the process instead of failing the message.
-    super.prototype.then.call(operation, undefined, (error: unknown) => {
+    void super.prototype.then.call(operation, undefined, (error: unknown) => {
       operation.failure = error
     })
     return operation
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: this is how awaiting is noticed.
+  // oxlint-disable-next-line unicorn/no-thenable -- this is how awaiting is noticed
   override then<A = void, B = never>(
     onfulfilled?: ((value: void) => A | PromiseLike<A>) | null,
     onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -18,7 +18,25 @@ import { senderInfo } from './outgoing/sender-info.ts'
 import { serialize } from './outgoing/serialize.ts'
 
 /** Outermost first. The order is the behaviour. */
-export const incomingSteps: readonly IncomingStep[] = [recover, audit, confirmRetry, mapTypes, deserialize, completeCallbacks, unitOfWork, invokeHandlers]
+export const incomingSteps: readonly IncomingStep[] = [
+  recover,
+  audit,
+  confirmRetry,
+  mapTypes,
+  deserialize,
+  completeCallbacks,
+  unitOfWork,
+  invokeHandlers,
+]
 
 /** In order; it is also the order of the headers on the wire. */
-export const outgoingSteps: readonly OutgoingStep[] = [bestPractices, identity, causation, returnCode, originHeaders, serialize, address, senderInfo]
+export const outgoingSteps: readonly OutgoingStep[] = [
+  bestPractices,
+  identity,
+  causation,
+  returnCode,
+  originHeaders,
+  serialize,
+  address,
+  senderInfo,
+]

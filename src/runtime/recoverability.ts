@@ -11,7 +11,9 @@ export interface RecoverabilitySettings {
   /** The first wait; the n-th is n times as long. Default 10 s. */
   readonly delayIncreaseMs: number
   /** Error classes, besides {@link UnrecoverableError}, that no retry can mend; subclasses count. */
-  readonly unrecoverable: readonly (abstract new (...args: never[]) => unknown)[]
+  readonly unrecoverable: readonly (abstract new (
+    ...args: never[]
+  ) => unknown)[]
   readonly errorQueue: string
 }
 
@@ -37,7 +39,10 @@ export type RecoverabilityAction =
   | { readonly kind: 'discard'; readonly reason: string }
 
 /** Replaces the default policy; it may call `byDefault`, with changed numbers too. */
-export type RecoverabilityPolicy = (failure: Failure, byDefault: (changed?: Partial<RecoverabilitySettings>) => RecoverabilityAction) => RecoverabilityAction
+export type RecoverabilityPolicy = (
+  failure: Failure,
+  byDefault: (changed?: Partial<RecoverabilitySettings>) => RecoverabilityAction,
+) => RecoverabilityAction
 
 const day = 24 * 3_600_000
 

@@ -31,10 +31,14 @@ export class Routing {
 
   #find(definition: MessageDefinition): string | undefined {
     const namespace = namespaceOf(definition.fullName)
-    const exact = this.#routes.find(({ match }) => (typeof match === 'string' ? match === definition.fullName : sameType(definitionOf(match) as MessageDefinition, definition)))
+    const exact = this.#routes.find(({ match }) =>
+      typeof match === 'string' ? match === definition.fullName : sameType(definitionOf(match) as MessageDefinition, definition),
+    )
     const texts = this.#routes.filter((route): route is Route & { match: string } => typeof route.match === 'string')
     const byNamespace = texts.findLast(({ match }) => !match.endsWith('*') && match.toLowerCase() === namespace.toLowerCase())
-    const patterns = texts.filter(({ match }) => match.endsWith('.*') && `${namespace.toLowerCase()}.`.startsWith(match.slice(0, -1).toLowerCase()))
+    const patterns = texts.filter(
+      ({ match }) => match.endsWith('.*') && `${namespace.toLowerCase()}.`.startsWith(match.slice(0, -1).toLowerCase()),
+    )
     const longest = patterns.sort((a, b) => b.match.length - a.match.length)[0]
     return (exact ?? byNamespace ?? longest)?.destination
   }

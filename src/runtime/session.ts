@@ -5,7 +5,7 @@ import { NsbError } from '../message/nsb-error.ts'
 import type { OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageSender, PublishOptions, SendOptions } from './context.ts'
 import type { CallbackSettings } from './definition.ts'
-import { contentOf, prepare } from './dispatch.ts'
+import { contentOf } from './content.ts'
 import { type Engine, instanceAddress } from './engine.ts'
 import { CallbackError } from './errors.ts'
 import { type Expected, expectedText } from './callbacks.ts'
@@ -13,7 +13,11 @@ import { isInsideHandler } from './handling.ts'
 import { enforceBestPractices } from './outgoing/best-practices.ts'
 import { requireInstance } from './outgoing/origin-headers.ts'
 
-export interface RequestOptions extends Omit<SendOptions, 'delayDeliveryWith' | 'doNotDeliverBefore' | 'routeReplyTo' | 'routeReplyToThisInstance' | 'routeReplyToAnyInstance'> {
+export interface RequestOptions
+  extends Omit<
+    SendOptions,
+    'delayDeliveryWith' | 'doNotDeliverBefore' | 'routeReplyTo' | 'routeReplyToThisInstance' | 'routeReplyToAnyInstance'
+  > {
   /** How long to wait for the reply; default: the endpoint's `callbacks.timeoutMs`, else 30 s. */
   readonly timeoutMs?: number
   /** Gives up waiting; the request itself is not recalled. */
@@ -41,23 +45,33 @@ type MessageTypeOf<T extends object> = Pick<MessageType<T>, keyof MessageType<T>
 
 export function session(engine: Engine, settings: CallbackSettings): MessageSession {
   const emit = (outgoing: OutgoingMessage): Promise<void> => engine.transport.dispatch([outgoing])
-  const send = async (message: object, options: SendOptions = {}): Promise<void> => emit(prepare(engine, 'Send', contentOf(message), options, undefined))
+  const send = async (message: object, options: SendOptions = {}): Promise<void> =>
+    emit(engine.prepare('Send', contentOf(message), options, undefined))
   return {
     send,
     sendLocal: (message, options = {}) => send(message, { ...options, routeToThisEndpoint: true }),
-    publish: async (event, options: PublishOptions = {}) => emit(prepare(engine, 'Publish', contentOf(event), options, undefined)),
-    request: ((message: object, expected: Expected, options: RequestOptions = {}) => request(engine, settings, message, expected, options)) as MessageSession['request'],
-    subscribe: async (event) => engine.transport.subscribe({ endpoint: engine.name, queue: engine.name }, subscribable(engine, event, 'Subscribe')),
-    unsubscribe: async (event) => engine.transport.unsubscribe({ endpoint: engine.name, queue: engine.name }, subscribable(engine, event, 'Unsubscribe')),
+    publish: async (event, options: PublishOptions = {}) => emit(engine.prepare('Publish', contentOf(event), options, undefined)),
+    request: ((message: object, expected: Expected, options: RequestOptions = {}) =>
+      request(engine, settings, message, expected, options)) as MessageSession['request'],
+    subscribe: async (event) =>
+      engine.transport.subscribe({ endpoint: engine.name, queue: engine.name }, subscribable(engine, event, 'Subscribe')),
+    unsubscribe: async (event) =>
+      engine.transport.unsubscribe({ endpoint: engine.name, queue: engine.name }, subscribable(engine, event, 'Unsubscribe')),
   }
 }
 
-async function request(engine: Engine, settings: CallbackSettings, message: object, expected: Expected, options: RequestOptions): Promise<unknown> {
+async function request(
+  engine: Engine,
+  settings: CallbackSettings,
+  message: object,
+  expected: Expected,
+  options: RequestOptions,
+): Promise<unknown> {
   refuseRequest(engine, options)
   const { callbacks } = engine
   const { signal, timeoutMs = settings.timeoutMs ?? 30_000, ...sendOptions } = options
   if (!callbacks || signal?.aborted) throw cancelled('before it was sent')
-  const outgoing = prepare(engine, 'Send', contentOf(message), { ...sendOptions, routeReplyToThisInstance: true }, undefined)
+  const outgoing = engine.prepare('Send', contentOf(message), { ...sendOptions, routeReplyToThisInstance: true }, undefined)
   const destination = 'address' in outgoing.to ? outgoing.to.address : ''
   let cancelTimer: (() => void) | undefined
   let onAbort: (() => void) | undefined
@@ -101,7 +115,12 @@ function refuseRequest(engine: Engine, options: RequestOptions): void {
 function subscribable(engine: Engine, event: MessageType, intent: 'Subscribe' | 'Unsubscribe'): ReturnType<typeof eventTypeOf> {
   const definition = definitionOf(event)
   if (!definition) throw new NsbError({ code: 'NSB_NOT_A_MESSAGE', message: `'${String(event)}' is no message type.` })
-  if (engine.sendOnly) throw new NsbError({ code: 'NSB_SEND_ONLY', message: `'${engine.name}' is send-only and has no queue for '${definition.fullName}'.`, suggestions: ['Leave out sendOnly'] })
+  if (engine.sendOnly)
+    throw new NsbError({
+      code: 'NSB_SEND_ONLY',
+      message: `'${engine.name}' is send-only and has no queue for '${definition.fullName}'.`,
+      suggestions: ['Leave out sendOnly'],
+    })
   enforceBestPractices(intent, definition)
   return eventTypeOf(definition)
 }

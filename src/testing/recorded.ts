@@ -32,7 +32,10 @@ export class Recorded<Options> implements Iterable<RecordedOperation<object, Opt
 
   /** The messages of a type, with their options. */
   entries<T extends object>(type: Like<T>): readonly RecordedOperation<T, Options>[] {
-    return this.#operations.filter(({ message }) => isA(message, type as MessageType)) as unknown as readonly RecordedOperation<T, Options>[]
+    return this.#operations.filter(({ message }) => isA(message, type as MessageType)) as unknown as readonly RecordedOperation<
+      T,
+      Options
+    >[]
   }
 
   first<T extends object>(type: Like<T>): RecordedOperation<T, Options> | undefined {
@@ -42,14 +45,20 @@ export class Recorded<Options> implements Iterable<RecordedOperation<object, Opt
   /** @throws {Error} unless there is exactly one */
   single<T extends object>(type: Like<T>): RecordedOperation<T, Options> {
     const entries = this.entries(type)
-    if (entries.length !== 1) throw new Error(`Expected exactly one message of type '${nameOf(type as MessageType)}', but there are ${entries.length}${this.#listing()}.`)
+    if (entries.length !== 1)
+      throw new Error(
+        `Expected exactly one message of type '${nameOf(type as MessageType)}', but there are ${entries.length}${this.#listing()}.`,
+      )
     return entries[0] as RecordedOperation<T, Options>
   }
 
   /** @throws {Error} when there is one */
   none<T extends object>(type: Like<T>): void {
     const { length } = this.entries(type)
-    if (length > 0) throw new Error(`Expected no message of type '${nameOf(type as MessageType)}', but there ${length === 1 ? 'is one' : `are ${length}`}${this.#listing()}.`)
+    if (length > 0)
+      throw new Error(
+        `Expected no message of type '${nameOf(type as MessageType)}', but there ${length === 1 ? 'is one' : `are ${length}`}${this.#listing()}.`,
+      )
   }
 
   #listing(): string {

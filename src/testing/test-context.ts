@@ -3,7 +3,7 @@ import type { Intent } from '../message/headers.ts'
 import { newGuid } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { EnumObject, MessageHandlerContext, PublishOptions, ReplyOptions, SendOptions } from '../runtime/context.ts'
-import { contentOf, returnCodeOf } from '../runtime/dispatch.ts'
+import { contentOf, returnCodeOf } from '../runtime/content.ts'
 import { enumNumber } from '../runtime/handler-context.ts'
 import { Operation } from '../runtime/operation.ts'
 import { enforceBestPractices } from '../runtime/outgoing/best-practices.ts'
@@ -144,4 +144,3 @@ function callSite(): string {
   const outside = frames.find((frame) => !frame.includes('RecordingContext.') && !frame.includes('callSite'))
   return outside?.trim() ?? 'at an unknown place'
 }
-

@@ -37,12 +37,22 @@ export function testSession(): TestSession {
     unsubscribe: async (event) => void unsubscriptions.push(nameOf(event)),
     onRequest: (type, answer) => void answers.set(nameOf(type as unknown as MessageType), answer as (request: object) => unknown),
     request: (async (message: object, _expected: Expected, options: RequestOptions = {}) => {
-      if (options.headers?.[Header.CorrelationId] !== undefined) throw new NsbError({ code: 'NSB_CORRELATION_FIXED', message: 'The correlation id of a request is its message id.' })
-      if (options.signal?.aborted) throw new CallbackError({ code: 'NSB_CALLBACK_CANCELLED', message: 'A task was canceled: the request was cancelled before it was sent.' })
+      if (options.headers?.[Header.CorrelationId] !== undefined)
+        throw new NsbError({ code: 'NSB_CORRELATION_FIXED', message: 'The correlation id of a request is its message id.' })
+      if (options.signal?.aborted)
+        throw new CallbackError({
+          code: 'NSB_CALLBACK_CANCELLED',
+          message: 'A task was canceled: the request was cancelled before it was sent.',
+        })
       await context.send(message as never, options)
       const name = definitionOfInstance(message)?.fullName ?? ''
       const answer = answers.get(name)
-      if (!answer) throw new CallbackError({ code: 'NSB_CALLBACK_TIMEOUT', message: `No reply to a '${name}': the test gave none.`, suggestions: [`session.onRequest(${name.slice(name.lastIndexOf('.') + 1)}, (request) => ...)`] })
+      if (!answer)
+        throw new CallbackError({
+          code: 'NSB_CALLBACK_TIMEOUT',
+          message: `No reply to a '${name}': the test gave none.`,
+          suggestions: [`session.onRequest(${name.slice(name.lastIndexOf('.') + 1)}, (request) => ...)`],
+        })
       return answer(message)
     }) as MessageSession['request'],
   }

@@ -5,7 +5,7 @@ import { NsbError } from '../message/nsb-error.ts'
 import { parseDuration } from '../message/wire-formats.ts'
 import type { Duration } from '../runtime/context.ts'
 import { type EndpointDefinition, type EndpointOptions, defineEndpoint } from '../runtime/definition.ts'
-import { contentOf } from '../runtime/dispatch.ts'
+import { contentOf } from '../runtime/content.ts'
 import { type RunningEndpoint, startEndpoint } from '../runtime/endpoint.ts'
 import type { EndpointEvent } from '../runtime/engine.ts'
 import type { Handler } from '../runtime/handlers.ts'
@@ -87,7 +87,10 @@ export function testWorld(options: WorldOptions = {}): TestWorld {
  *
  * @param definition a definition, or its options; the name is then `Test`
  */
-export async function testEndpoint<const H extends readonly Handler[]>(definition: EndpointDefinition | EndpointOptions<H>, options?: WorldOptions): Promise<TestEndpoint> {
+export async function testEndpoint<const H extends readonly Handler[]>(
+  definition: EndpointDefinition | EndpointOptions<H>,
+  options?: WorldOptions,
+): Promise<TestEndpoint> {
   return testWorld(options).start('name' in definition ? definition : defineEndpoint('Test', definition))
 }
 
@@ -117,12 +120,24 @@ class World implements TestWorld {
     const journal = new Journal(definition.auditQueue)
     const transport = this.#watched(this.transport(), journal)
     this.#errorQueues.add(definition.errorQueue ?? 'error')
-    const running = await startEndpoint(definition, { transport, clock: this.clock, logger: this.#logger, observe: (event) => journal.note(event) })
+    const running = await startEndpoint(definition, {
+      transport,
+      clock: this.clock,
+      logger: this.#logger,
+      observe: (event) => journal.note(event),
+    })
     this.#endpoints.push(running)
     const receiveRaw: TestEndpoint['receiveRaw'] = async ({ body, headers }) => {
       const id = headers[Header.MessageId] || newCombId(this.clock.now())
       const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-      await this.transport().dispatch([{ id, headers: headers[Header.MessageId] ? headers : { ...headers, [Header.MessageId]: id }, body: bytes, to: { address: definition.name } }])
+      await this.transport().dispatch([
+        {
+          id,
+          headers: headers[Header.MessageId] ? headers : { ...headers, [Header.MessageId]: id },
+          body: bytes,
+          to: { address: definition.name },
+        },
+      ])
       await this.settle()
       return journal.outcome(id)
     }
@@ -131,10 +146,20 @@ class World implements TestWorld {
       const message = isType ? new (first as unknown as new (input: unknown) => object)(second) : first
       const content = contentOf(message)
       if (content.kind !== 'message') throw new NsbError({ code: 'NSB_NOT_A_MESSAGE', message: 'Only messages can be received.' })
-      const headers = { [Header.ContentType]: jsonSerializer.contentType, [Header.EnclosedMessageTypes]: content.definition.enclosedTypes, [Header.MessageIntent]: content.definition.kind === 'event' ? 'Publish' : 'Send' }
-      return receiveRaw({ headers: { ...headers, ...(isType ? third : (second as Headers | undefined)) }, body: jsonSerializer.serialize(message) })
+      const headers = {
+        [Header.ContentType]: jsonSerializer.contentType,
+        [Header.EnclosedMessageTypes]: content.definition.enclosedTypes,
+        [Header.MessageIntent]: content.definition.kind === 'event' ? 'Publish' : 'Send',
+      }
+      return receiveRaw({
+        headers: { ...headers, ...(isType ? third : (second as Headers | undefined)) },
+        body: jsonSerializer.serialize(message),
+      })
     }
-    return Object.defineProperties({ world: this, receive, receiveRaw, outcome: (id: string) => journal.outcome(id) }, Object.getOwnPropertyDescriptors(running)) as unknown as TestEndpoint
+    return Object.defineProperties(
+      { world: this, receive, receiveRaw, outcome: (id: string) => journal.outcome(id) },
+      Object.getOwnPropertyDescriptors(running),
+    ) as unknown as TestEndpoint
   }
 
   async settle(): Promise<void> {
@@ -257,4 +282,3 @@ function parsed(body: Uint8Array): unknown {
     return undefined
   }
 }
-

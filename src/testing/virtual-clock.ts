@@ -2,7 +2,7 @@ import type { Clock } from '../transport/clock.ts'
 
 interface Timer {
   readonly at: number
-  readonly then: () => void
+  readonly fire: () => void
 }
 
 /** A clock that stands still until it is told to go on; timers fire in order, with the clock at their due time. */
@@ -20,7 +20,7 @@ export class VirtualClock implements Clock {
   }
 
   after(ms: number, then: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, ms), then }
+    const timer = { at: this.#now + Math.max(0, ms), fire: then }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
   }
@@ -40,7 +40,7 @@ export class VirtualClock implements Clock {
     for (let next = this.#earliest(end); next; next = this.#earliest(end)) {
       this.#timers.delete(next)
       this.#now = Math.max(this.#now, next.at)
-      next.then()
+      next.fire()
       await settle()
     }
     this.#now = end

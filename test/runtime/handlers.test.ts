@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type IHandleMessages, type MessageHandlerContext, MessageInterface, command, defineEndpoint, event, handler, message } from '../../src/index.ts'
+import {
+  type IHandleMessages,
+  type MessageHandlerContext,
+  MessageInterface,
+  command,
+  defineEndpoint,
+  event,
+  handler,
+  message,
+} from '../../src/index.ts'
 import { testContext, testEndpoint, testWorld } from '../../src/testing/index.ts'
 
 class PlaceOrder extends command('Shop.PlaceOrder', z.object({ OrderId: z.string() })) {}
@@ -72,7 +81,9 @@ describe('a handler', () => {
     const endpoint = await testEndpoint({
       handlers: [
         handler(PlaceOrder, (_, context) => {
-          late = new Promise((resolve) => setImmediate(resolve)).then(() => context.send(new Pack({ OrderId: '7' }), { destination: 'Stock' })).catch((error: unknown) => error)
+          late = new Promise((resolve) => setImmediate(resolve))
+            .then(() => context.send(new Pack({ OrderId: '7' }), { destination: 'Stock' }))
+            .catch((error: unknown) => error)
         }),
       ],
     })
@@ -85,29 +96,59 @@ describe('a handler', () => {
   })
 
   it('H-5 replies to the address of the requester', async () => {
-    const endpoint = await testEndpoint({ handlers: [handler(PlaceOrder, (received, context) => context.reply(new OrderAccepted({ OrderId: received.OrderId })))] })
+    const endpoint = await testEndpoint({
+      handlers: [handler(PlaceOrder, (received, context) => context.reply(new OrderAccepted({ OrderId: received.OrderId })))],
+    })
 
-    const outcome = await endpoint.receive(order, { 'NServiceBus.ReplyToAddress': 'Web', 'NServiceBus.MessageId': 'm1', 'NServiceBus.ConversationId': 'c1' })
+    const outcome = await endpoint.receive(order, {
+      'NServiceBus.ReplyToAddress': 'Web',
+      'NServiceBus.MessageId': 'm1',
+      'NServiceBus.ConversationId': 'c1',
+    })
 
     expect(outcome.dispatched).toMatchObject([
-      { to: 'Web', type: 'Shop.OrderAccepted', data: { OrderId: '7' }, headers: { 'NServiceBus.MessageIntent': 'Reply', 'NServiceBus.RelatedTo': 'm1', 'NServiceBus.CorrelationId': 'm1', 'NServiceBus.ConversationId': 'c1' } },
+      {
+        to: 'Web',
+        type: 'Shop.OrderAccepted',
+        data: { OrderId: '7' },
+        headers: {
+          'NServiceBus.MessageIntent': 'Reply',
+          'NServiceBus.RelatedTo': 'm1',
+          'NServiceBus.CorrelationId': 'm1',
+          'NServiceBus.ConversationId': 'c1',
+        },
+      },
     ])
   })
 
   it('fails with a reason when there is no address to reply to', async () => {
-    const endpoint = await testEndpoint({ handlers: [handler(PlaceOrder, (received, context) => context.reply(new OrderAccepted({ OrderId: received.OrderId })))], recoverability: noRetries })
+    const endpoint = await testEndpoint({
+      handlers: [handler(PlaceOrder, (received, context) => context.reply(new OrderAccepted({ OrderId: received.OrderId })))],
+      recoverability: noRetries,
+    })
 
     const outcome = await endpoint.receive(order)
 
-    expect(outcome.error).toMatchObject({ code: 'NSB_NO_REPLY_ADDRESS', message: expect.stringContaining('No `ReplyToAddress` found on the Shop.PlaceOrder') })
+    expect(outcome.error).toMatchObject({
+      code: 'NSB_NO_REPLY_ADDRESS',
+      message: expect.stringContaining('No `ReplyToAddress` found on the Shop.PlaceOrder'),
+    })
   })
 
   it('H-6 publishes, and every subscribed endpoint gets its own copy', async () => {
     const world = testWorld()
     const seen: string[] = []
-    const sales = await world.start(defineEndpoint('Sales', { handlers: [handler(PlaceOrder, (_, context) => context.publish(new OrderPlaced({ OrderId: '7' })))] }))
-    await world.start(defineEndpoint('Billing', { handlers: [handler(OrderPlaced, (_, context) => void seen.push(`Billing ${context.messageId.length}`))] }))
-    await world.start(defineEndpoint('Shipping', { handlers: [handler(IOrderEvent, (received) => void seen.push(`Shipping ${received.OrderId}`))] }))
+    const sales = await world.start(
+      defineEndpoint('Sales', { handlers: [handler(PlaceOrder, (_, context) => context.publish(new OrderPlaced({ OrderId: '7' })))] }),
+    )
+    await world.start(
+      defineEndpoint('Billing', {
+        handlers: [handler(OrderPlaced, (_, context) => void seen.push(`Billing ${context.messageId.length}`))],
+      }),
+    )
+    await world.start(
+      defineEndpoint('Shipping', { handlers: [handler(IOrderEvent, (received) => void seen.push(`Shipping ${received.OrderId}`))] }),
+    )
 
     await sales.receive(order)
 
@@ -160,7 +201,11 @@ describe('when several handlers take one message', () => {
   })
 
   it('runs those of `first` before all others, each once', async () => {
-    const [a, b, c] = ['A', 'B', 'C'].map((name) => handler(PlaceOrder, () => undefined, { name })) as [ReturnType<typeof handler>, ReturnType<typeof handler>, ReturnType<typeof handler>]
+    const [a, b, c] = ['A', 'B', 'C'].map((name) => handler(PlaceOrder, () => undefined, { name })) as [
+      ReturnType<typeof handler>,
+      ReturnType<typeof handler>,
+      ReturnType<typeof handler>,
+    ]
     const endpoint = await testEndpoint({ handlers: [a, b, c], first: [c] })
 
     expect((await endpoint.receive(order)).handlersRun).toEqual(['C', 'A', 'B'])
@@ -185,12 +230,18 @@ describe('when several handlers take one message', () => {
 
     const outcome = await endpoint.receive(order)
 
-    expect(outcome).toMatchObject({ status: 'ok', attempts: 3, handlersRun: ['First', 'Second', 'First', 'Second', 'First', 'Second', 'Third'] })
+    expect(outcome).toMatchObject({
+      status: 'ok',
+      attempts: 3,
+      handlersRun: ['First', 'Second', 'First', 'Second', 'First', 'Second', 'Third'],
+    })
     expect(outcome.dispatched).toHaveLength(1)
   })
 
   it('U-5 consumes the message exactly once when all succeed', async () => {
-    const endpoint = await testEndpoint({ handlers: [handler(PlaceOrder, () => undefined, { name: 'A' }), handler(PlaceOrder, () => undefined, { name: 'B' })] })
+    const endpoint = await testEndpoint({
+      handlers: [handler(PlaceOrder, () => undefined, { name: 'A' }), handler(PlaceOrder, () => undefined, { name: 'B' })],
+    })
 
     const outcome = await endpoint.receive(order)
     await endpoint.world.advance('1h')
@@ -214,7 +265,9 @@ describe('when several handlers take one message', () => {
 
       await endpoint.receive(order)
 
-      expect(endpoint.world.errorQueue.map((failed) => failed.headers['NServiceBus.ExceptionInfo.Data.Handler type'])).toEqual([`H${failing}`])
+      expect(endpoint.world.errorQueue.map((failed) => failed.headers['NServiceBus.ExceptionInfo.Data.Handler type'])).toEqual([
+        `H${failing}`,
+      ])
     }
   })
 
@@ -222,7 +275,7 @@ describe('when several handlers take one message', () => {
     const instances = new Set<unknown>()
     class Both {
       static readonly handles = [OrderPlaced, IOrderEvent] as const
-      handle(_: { OrderId: string }): void {
+      handle(_message: { OrderId: string }): void {
         instances.add(this)
       }
     }
@@ -278,8 +331,15 @@ it('U-8 processes different messages independently, and at the same time', async
 it('U-9 gives each endpoint its own copy of an event, and the failure of one does not touch the other', async () => {
   const world = testWorld()
   const done: string[] = []
-  const publisher = await world.start(defineEndpoint('Sales', { handlers: [handler(PlaceOrder, (_, context) => context.publish(new OrderPlaced({ OrderId: '7' })))] }))
-  await world.start(defineEndpoint('Billing', { handlers: [handler(OrderPlaced, () => Promise.reject(new Error('bank closed')))], recoverability: noRetries }))
+  const publisher = await world.start(
+    defineEndpoint('Sales', { handlers: [handler(PlaceOrder, (_, context) => context.publish(new OrderPlaced({ OrderId: '7' })))] }),
+  )
+  await world.start(
+    defineEndpoint('Billing', {
+      handlers: [handler(OrderPlaced, () => Promise.reject(new Error('bank closed')))],
+      recoverability: noRetries,
+    }),
+  )
   await world.start(defineEndpoint('Shipping', { handlers: [handler(OrderPlaced, () => void done.push('shipped'))] }))
 
   await publisher.receive(order)
@@ -308,6 +368,8 @@ describe('a definition that cannot work is refused at the start', () => {
 
   it('two types of one name', async () => {
     class Twin extends command('Shop.PlaceOrder', z.object({})) {}
-    await expect(start([handler(PlaceOrder, () => undefined), handler(Twin, () => undefined)])).rejects.toMatchObject({ code: 'NSB_DUPLICATE_TYPE' })
+    await expect(start([handler(PlaceOrder, () => undefined), handler(Twin, () => undefined)])).rejects.toMatchObject({
+      code: 'NSB_DUPLICATE_TYPE',
+    })
   })
 })

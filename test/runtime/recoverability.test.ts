@@ -26,23 +26,60 @@ describe('the default policy', () => {
   const cases = [
     { name: 'retries at once up to the limit', failedAttempts: 5, action: { kind: 'retryNow' } },
     { name: 'retries later after that', failedAttempts: 6, action: { kind: 'retryLater', delayMs: 10_000 } },
-    { name: 'waits longer each time', failedAttempts: 6, headers: { 'NServiceBus.Retries': '2' }, action: { kind: 'retryLater', delayMs: 30_000 } },
-    { name: 'gives up when the delayed retries are used up', failedAttempts: 6, headers: { 'NServiceBus.Retries': '3' }, action: { kind: 'moveToError', queue: 'error' } },
-    { name: 'RC-5 reads an unreadable number of retries as none', failedAttempts: 6, headers: { 'NServiceBus.Retries': 'many' }, action: { kind: 'retryLater', delayMs: 10_000 } },
+    {
+      name: 'waits longer each time',
+      failedAttempts: 6,
+      headers: { 'NServiceBus.Retries': '2' },
+      action: { kind: 'retryLater', delayMs: 30_000 },
+    },
+    {
+      name: 'gives up when the delayed retries are used up',
+      failedAttempts: 6,
+      headers: { 'NServiceBus.Retries': '3' },
+      action: { kind: 'moveToError', queue: 'error' },
+    },
+    {
+      name: 'RC-5 reads an unreadable number of retries as none',
+      failedAttempts: 6,
+      headers: { 'NServiceBus.Retries': 'many' },
+      action: { kind: 'retryLater', delayMs: 10_000 },
+    },
     {
       name: 'RC-6 makes no delayed retry when the last one is more than a day old',
       failedAttempts: 6,
       headers: { 'NServiceBus.Retries': '1', 'NServiceBus.Retries.Timestamp': formatTimestamp(now - 25 * 3_600_000) },
       action: { kind: 'moveToError', queue: 'error' },
     },
-    { name: 'ignores a timestamp that cannot be read', failedAttempts: 6, headers: { 'NServiceBus.Retries.Timestamp': '2020-01-01' }, action: { kind: 'retryLater', delayMs: 10_000 } },
-    { name: 'RC-4 does not retry an unrecoverable error or a subclass of one', failedAttempts: 1, error: new NoMoney('none'), action: { kind: 'moveToError', queue: 'error' } },
-    { name: 'RC-4 does not retry a subclass of a configured class', failedAttempts: 1, error: new BadArgument('x'), action: { kind: 'moveToError', queue: 'error' } },
-    { name: 'looks at the outermost error only', failedAttempts: 1, error: new Error('outer', { cause: new NoMoney('inner') }), action: { kind: 'retryNow' } },
+    {
+      name: 'ignores a timestamp that cannot be read',
+      failedAttempts: 6,
+      headers: { 'NServiceBus.Retries.Timestamp': '2020-01-01' },
+      action: { kind: 'retryLater', delayMs: 10_000 },
+    },
+    {
+      name: 'RC-4 does not retry an unrecoverable error or a subclass of one',
+      failedAttempts: 1,
+      error: new NoMoney('none'),
+      action: { kind: 'moveToError', queue: 'error' },
+    },
+    {
+      name: 'RC-4 does not retry a subclass of a configured class',
+      failedAttempts: 1,
+      error: new BadArgument('x'),
+      action: { kind: 'moveToError', queue: 'error' },
+    },
+    {
+      name: 'looks at the outermost error only',
+      failedAttempts: 1,
+      error: new Error('outer', { cause: new NoMoney('inner') }),
+      action: { kind: 'retryNow' },
+    },
   ]
   for (const { action, error = new Error('x'), failedAttempts, headers = {}, name } of cases)
     it(name, () => {
-      expect(defaultRecoverability({ error, messageId: '1', headers, failedAttempts, delayedRetries: delayedRetriesOf(headers), now }, settings)).toEqual(action)
+      expect(
+        defaultRecoverability({ error, messageId: '1', headers, failedAttempts, delayedRetries: delayedRetriesOf(headers), now }, settings),
+      ).toEqual(action)
     })
 })
 
@@ -74,7 +111,10 @@ describe('when a handler always throws', () => {
   })
 
   it('keeps id and body on a delayed retry, counts it, and lets the first due time stick', async () => {
-    const endpoint = await testEndpoint({ handlers: [failing(() => new Error('no stock'))], recoverability: { immediateRetries: 0 } }, { now: Date.UTC(2026, 0, 1) })
+    const endpoint = await testEndpoint(
+      { handlers: [failing(() => new Error('no stock'))], recoverability: { immediateRetries: 0 } },
+      { now: Date.UTC(2026, 0, 1) },
+    )
 
     await endpoint.receive(order, { 'NServiceBus.MessageId': 'm1' })
     await endpoint.world.advance('10s')
@@ -98,27 +138,42 @@ describe('when a handler always throws', () => {
 it('RC-3 does not retry a body that cannot be read', async () => {
   const endpoint = await testEndpoint({ handlers: [failing(() => new Error('never'))] })
 
-  const outcome = await endpoint.receiveRaw({ headers: { 'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder' }, body: '{"OrderId": not json' })
+  const outcome = await endpoint.receiveRaw({
+    headers: { 'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder' },
+    body: '{"OrderId": not json',
+  })
 
   expect(outcome).toMatchObject({ status: 'failed', attempts: 1, handlersRun: [] })
-  expect(endpoint.world.errorQueue[0]?.headers['NServiceBus.ExceptionInfo.ExceptionType']).toBe('NServiceBus.MessageDeserializationException')
+  expect(endpoint.world.errorQueue[0]?.headers['NServiceBus.ExceptionInfo.ExceptionType']).toBe(
+    'NServiceBus.MessageDeserializationException',
+  )
 })
 
 describe('the copy in the error queue', () => {
   async function fail(error: () => unknown, headers: Record<string, string> = {}) {
-    const endpoint = await testEndpoint(defineEndpoint('Sales', { handlers: [failing(error)], recoverability: { immediateRetries: 0, delayedRetries: 0 }, host: { machine: 'web-1', displayName: 'Web 1', id: 'a'.repeat(32) } }))
+    const endpoint = await testEndpoint(
+      defineEndpoint('Sales', {
+        handlers: [failing(error)],
+        recoverability: { immediateRetries: 0, delayedRetries: 0 },
+        host: { machine: 'web-1', displayName: 'Web 1', id: 'a'.repeat(32) },
+      }),
+    )
     await endpoint.receive(order, headers)
     return endpoint.world.errorQueue[0]?.headers as Record<string, string>
   }
 
   it('RC-7 has every header about the failure, and the retry counters no more', async () => {
-    const headers = await fail(() => Object.assign(new RangeError('no stock', { cause: new TypeError('inner') }), { code: 'E42', helpLink: 'https://shop.example/42' }), {
-      'NServiceBus.MessageId': 'm1',
-      'NServiceBus.Retries': '2',
-      'NServiceBus.FLRetries': '1',
-      'NServiceBus.Retries.Timestamp': formatTimestamp(Date.now()),
-      Tenant: 'a',
-    })
+    const headers = await fail(
+      () =>
+        Object.assign(new RangeError('no stock', { cause: new TypeError('inner') }), { code: 'E42', helpLink: 'https://shop.example/42' }),
+      {
+        'NServiceBus.MessageId': 'm1',
+        'NServiceBus.Retries': '2',
+        'NServiceBus.FLRetries': '1',
+        'NServiceBus.Retries.Timestamp': formatTimestamp(Date.now()),
+        Tenant: 'a',
+      },
+    )
 
     expect(headers).toMatchObject({
       Tenant: 'a',
@@ -139,7 +194,14 @@ describe('the copy in the error queue', () => {
       'NServiceBus.ExceptionInfo.Data.Pipeline canceled': 'False',
       'NServiceBus.ExceptionInfo.Data.Message ID': 'm1',
     })
-    for (const name of ['TimeOfFailure', 'ExceptionInfo.Source', 'ExceptionInfo.StackTrace', 'Retries.Timestamp', 'ExceptionInfo.Data.Handler start time', 'ExceptionInfo.Data.Transport message ID'])
+    for (const name of [
+      'TimeOfFailure',
+      'ExceptionInfo.Source',
+      'ExceptionInfo.StackTrace',
+      'Retries.Timestamp',
+      'ExceptionInfo.Data.Handler start time',
+      'ExceptionInfo.Data.Transport message ID',
+    ])
       expect(headers).toHaveProperty([`NServiceBus.${name}`])
     expect(headers).not.toHaveProperty(['NServiceBus.Retries'])
     expect(headers).not.toHaveProperty(['NServiceBus.FLRetries'])
@@ -199,7 +261,8 @@ it('RC-9 drops the batch of a failed attempt and keeps what was dispatched at on
 
 describe('a message that ServiceControl sent back', () => {
   const retry = { 'ServiceControl.Retry.UniqueMessageId': 'u-1', 'ServiceControl.Retry.AcknowledgementQueue': 'acks' }
-  const acks = (messages: readonly { to: string; headers: Readonly<Record<string, string>>; body: Uint8Array }[]) => messages.filter((message) => message.to === 'acks')
+  const acks = (messages: readonly { to: string; headers: Readonly<Record<string, string>>; body: Uint8Array }[]) =>
+    messages.filter((message) => message.to === 'acks')
 
   it('RC-13 is acknowledged when it succeeds, with five headers and no body', async () => {
     const endpoint = await testEndpoint({ handlers: [handler(PlaceOrder, () => undefined)], auditQueue: 'audit' })
@@ -209,7 +272,11 @@ describe('a message that ServiceControl sent back', () => {
     const [acknowledgement, ...more] = acks(outcome.dispatched)
     expect(more).toEqual([])
     expect(acknowledgement?.body).toHaveLength(0)
-    expect(Object.keys(acknowledgement?.headers ?? {}).filter((name) => name !== 'nsb.Version').sort()).toEqual([
+    expect(
+      Object.keys(acknowledgement?.headers ?? {})
+        .filter((name) => name !== 'nsb.Version')
+        .sort(),
+    ).toEqual([
       'NServiceBus.ControlMessage',
       'NServiceBus.TimeSent',
       'NServiceBus.Version',
@@ -220,7 +287,10 @@ describe('a message that ServiceControl sent back', () => {
   })
 
   it('RC-13 is not acknowledged when it fails again', async () => {
-    const endpoint = await testEndpoint({ handlers: [failing(() => new Error('again'))], recoverability: { immediateRetries: 0, delayedRetries: 0 } })
+    const endpoint = await testEndpoint({
+      handlers: [failing(() => new Error('again'))],
+      recoverability: { immediateRetries: 0, delayedRetries: 0 },
+    })
 
     const outcome = await endpoint.receive(order, retry)
 

@@ -29,13 +29,20 @@ export class PriorityOrderPlaced extends event(
   z.object({ Priority: z.int(), ...orderId, Total: decimal(), Status: z.int() }),
   { ...assembly, implements: [OrderPlaced] },
 ) {}
-export class ExpiringQuote extends command('Shop.Messages.ExpiringQuote', z.object(orderId), { ...assembly, timeToBeReceived: '00:10:00' }) {}
+export class ExpiringQuote extends command('Shop.Messages.ExpiringQuote', z.object(orderId), {
+  ...assembly,
+  timeToBeReceived: '00:10:00',
+}) {}
 export class ReminderDue extends command('Shop.Messages.ReminderDue', z.object(orderId), assembly) {}
 export class SlowOrder extends command('Shop.Messages.SlowOrder', z.object({ ...orderId, Milliseconds: z.int().optional() }), assembly) {}
 export class GetOrderStatus extends command('Shop.Messages.GetOrderStatus', z.object(orderId), assembly) {}
 export class GetOrderCount extends command('Shop.Messages.GetOrderCount', z.object({ Customer: z.string() }), assembly) {}
 export class GetOrder extends command('Shop.Messages.GetOrder', z.object(orderId), assembly) {}
-export class OrderDetails extends message('Shop.Messages.OrderDetails', z.object({ ...orderId, Status: z.int(), Total: decimal() }), assembly) {}
+export class OrderDetails extends message(
+  'Shop.Messages.OrderDetails',
+  z.object({ ...orderId, Status: z.int(), Total: decimal() }),
+  assembly,
+) {}
 export class CancelOrder extends command('Shop.Messages.CancelOrder', z.object({ ...orderId, Reason: z.string().nullable() }), assembly) {}
 export class CancelOrderAck extends message('Shop.Messages.CancelOrderAck', z.object({ ...orderId, Accepted: z.boolean() }), assembly) {}
 export class FailingOrder extends command('Shop.Messages.FailingOrder', z.object({ ...orderId, Note: z.string().nullable() }), assembly) {}

@@ -16,11 +16,15 @@ async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Pro
   const matching = engine.handlers.matching(logical.definition)
   if (matching.length === 0 && !incoming.handled) {
     if (isLateReply(incoming) && engine.lateObjectReplies === 'discard') {
-      engine.logger.info(`Dropped the reply '${incoming.message.id}' of type '${logical.definition.fullName}': nobody waits for it any more.`)
+      engine.logger.info(
+        `Dropped the reply '${incoming.message.id}' of type '${logical.definition.fullName}': nobody waits for it any more.`,
+      )
       incoming.handled = true
       return
     }
-    throw new NoHandlerError(logical.definition.fullName, engine.name, [...new Set(engine.handlers.all.map((handler) => `'${handler.handles.fullName}'`))])
+    throw new NoHandlerError(logical.definition.fullName, engine.name, [
+      ...new Set(engine.handlers.all.map((handler) => `'${handler.handles.fullName}'`)),
+    ])
   }
   for (const handler of matching) {
     incoming.signal.throwIfAborted()

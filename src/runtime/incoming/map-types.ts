@@ -25,6 +25,9 @@ function unknownType(header: string | undefined, known: number): NsbError {
       header === undefined
         ? 'The message has no NServiceBus.EnclosedMessageTypes header, and a JSON body does not say what it is: the serializer requires message types to be defined.'
         : `Could not determine message type from message header '${header}': none of the ${known} known types has that name.`,
-    suggestions: [header === undefined ? 'Send it with the header; the full name is enough' : `See how it was mapped: nsb explain '${header}'`, `Accept another name: command('…', schema, { aliases: ['…'] })`],
+    suggestions: [
+      header === undefined ? 'Send it with the header; the full name is enough' : `See how it was mapped: nsb explain '${header}'`,
+      `Accept another name: command('…', schema, { aliases: ['…'] })`,
+    ],
   })
 }

@@ -59,9 +59,15 @@ function logAction({ engine, message }: Incoming, action: RecoverabilityAction, 
     case 'retryNow':
       return engine.logger.info(`Immediate Retry is going to retry message '${message.id}' because of an exception:`, error)
     case 'retryLater':
-      return engine.logger.warn(`Delayed Retry will reschedule message '${message.id}' after a delay of ${formatTimeSpan(action.delayMs)} because of an exception:`, error)
+      return engine.logger.warn(
+        `Delayed Retry will reschedule message '${message.id}' after a delay of ${formatTimeSpan(action.delayMs)} because of an exception:`,
+        error,
+      )
     case 'moveToError':
-      return engine.logger.error(`Moving message '${message.id}' to the error queue '${action.queue}' because processing failed due to an exception:`, error)
+      return engine.logger.error(
+        `Moving message '${message.id}' to the error queue '${action.queue}' because processing failed due to an exception:`,
+        error,
+      )
     case 'discard':
       return engine.logger.info(`Discarding message with id '${message.id}'. Reason: ${action.reason}: ${errorText(error)}`)
   }

@@ -13,7 +13,11 @@ export function address(outgoing: Outgoing): void {
   const { content, intent, options } = outgoing
   const chosen = routingOptions.filter((option) => options[option] !== undefined && options[option] !== false)
   if (chosen.length > 1)
-    throw new NsbError({ code: 'NSB_CONFLICTING_OPTIONS', message: `Already specified routing option for this message: ${chosen.join(' and ')}.`, suggestions: ['Keep one'] })
+    throw new NsbError({
+      code: 'NSB_CONFLICTING_OPTIONS',
+      message: `Already specified routing option for this message: ${chosen.join(' and ')}.`,
+      suggestions: ['Keep one'],
+    })
   if (intent === 'Publish' && content.kind === 'message') outgoing.to = { event: eventTypeOf(content.definition) }
   else outgoing.to = unicast(outgoing)
 }
@@ -31,7 +35,12 @@ function unicast({ content, engine, intent, options, origin }: Outgoing): Destin
     })
   }
   if (options.routeToThisEndpoint) {
-    if (engine.sendOnly) throw new NsbError({ code: 'NSB_SEND_ONLY', message: `'${engine.name}' is send-only and has no queue to send '${fullName}' to.`, suggestions: ['Leave out sendOnly'] })
+    if (engine.sendOnly)
+      throw new NsbError({
+        code: 'NSB_SEND_ONLY',
+        message: `'${engine.name}' is send-only and has no queue to send '${fullName}' to.`,
+        suggestions: ['Leave out sendOnly'],
+      })
     return { address: engine.name }
   }
   if (options.routeToThisInstance) return { address: instanceAddress(engine.name, requireInstance(engine)) }
@@ -40,7 +49,10 @@ function unicast({ content, engine, intent, options, origin }: Outgoing): Destin
     throw new NsbError({
       code: 'NSB_NO_ROUTE',
       message: `No destination specified for message: ${fullName}`,
-      suggestions: [`defineEndpoint('${engine.name}', { routes: [route('${fullName}', 'Endpoint')] })`, `or in nsb.json: "routing": { "${fullName}": "Endpoint" }`],
+      suggestions: [
+        `defineEndpoint('${engine.name}', { routes: [route('${fullName}', 'Endpoint')] })`,
+        `or in nsb.json: "routing": { "${fullName}": "Endpoint" }`,
+      ],
     })
   return { address: options.routeToSpecificInstance === undefined ? routed : instanceAddress(routed, options.routeToSpecificInstance) }
 }

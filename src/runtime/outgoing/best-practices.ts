@@ -11,11 +11,19 @@ export function bestPractices({ content, intent, options }: Outgoing): void {
 /** @source NServiceBus Validations; the texts are the product's, the doubled "be" included */
 export function enforceBestPractices(intent: Intent, { fullName, kind }: MessageDefinition): void {
   const refuse = (why: string, suggestion: string): never => {
-    throw new NsbError({ code: 'NSB_BEST_PRACTICE', message: `Best practice violation for message type '${fullName}'. ${why}`, suggestions: [suggestion] })
+    throw new NsbError({
+      code: 'NSB_BEST_PRACTICE',
+      message: `Best practice violation for message type '${fullName}'. ${why}`,
+      suggestions: [suggestion],
+    })
   }
-  if (intent === 'Send' && kind === 'event') refuse('Events can have multiple recipients, so they should be published.', 'context.publish(...)')
+  if (intent === 'Send' && kind === 'event')
+    refuse('Events can have multiple recipients, so they should be published.', 'context.publish(...)')
   if (intent === 'Reply' && kind !== 'message')
-    refuse('Reply is not supported for commands or events. Commands should be sent to their logical owner. Events should be published.', `Declare the reply with message('${fullName}', schema)`)
+    refuse(
+      'Reply is not supported for commands or events. Commands should be sent to their logical owner. Events should be published.',
+      `Declare the reply with message('${fullName}', schema)`,
+    )
   if ((intent === 'Publish' || intent === 'Subscribe' || intent === 'Unsubscribe') && kind === 'command')
     refuse('Pub/sub is not supported for commands, so they should be be sent to their logical owner instead.', 'context.send(...)')
 }

@@ -17,13 +17,17 @@ function conversation({ headers, now, options, origin }: Outgoing): void {
   const incoming = origin?.headers[Header.ConversationId]
   const chosen = options.headers?.[Header.ConversationId]
   if (options.startNewConversation !== undefined) {
-    if (chosen !== undefined) throw conversationError(`Cannot set the NServiceBus.ConversationId header to '${chosen}' as StartNewConversation() was called.`)
+    if (chosen !== undefined)
+      throw conversationError(`Cannot set the NServiceBus.ConversationId header to '${chosen}' as StartNewConversation() was called.`)
     if (incoming !== undefined) headers[Header.PreviousConversationId] = incoming
     headers[Header.ConversationId] = options.startNewConversation === true ? newCombId(now) : options.startNewConversation
     return
   }
   if (incoming !== undefined) {
-    if (chosen !== undefined) throw conversationError(`Cannot set the NServiceBus.ConversationId header to '${chosen}' as it cannot override the incoming header value ('${incoming}').`)
+    if (chosen !== undefined)
+      throw conversationError(
+        `Cannot set the NServiceBus.ConversationId header to '${chosen}' as it cannot override the incoming header value ('${incoming}').`,
+      )
     headers[Header.ConversationId] = incoming
     return
   }

@@ -21,9 +21,16 @@ export function originHeaders(outgoing: Outgoing): void {
 }
 
 function replyToAddress(engine: Engine, options: ReplyToOptions): string | undefined {
-  const chosen = [options.routeReplyTo, options.routeReplyToThisInstance || undefined, options.routeReplyToAnyInstance || undefined].filter((option) => option !== undefined)
+  const chosen = [options.routeReplyTo, options.routeReplyToThisInstance || undefined, options.routeReplyToAnyInstance || undefined].filter(
+    (option) => option !== undefined,
+  )
   if (chosen.length > 1)
-    throw new NsbError({ code: 'NSB_CONFLICTING_OPTIONS', message: 'Already specified reply routing option for this message: more than one of routeReplyTo, routeReplyToThisInstance and routeReplyToAnyInstance.', suggestions: ['Keep one'] })
+    throw new NsbError({
+      code: 'NSB_CONFLICTING_OPTIONS',
+      message:
+        'Already specified reply routing option for this message: more than one of routeReplyTo, routeReplyToThisInstance and routeReplyToAnyInstance.',
+      suggestions: ['Keep one'],
+    })
   if (options.routeReplyTo !== undefined) return options.routeReplyTo
   if (options.routeReplyToThisInstance) return instanceAddress(engine.name, requireInstance(engine))
   return engine.sendOnly ? undefined : engine.name

@@ -13,7 +13,8 @@ export function senderInfo(outgoing: Outgoing): void {
   if (outgoing.expiresAfterMs !== undefined)
     throw new NsbError({
       code: 'NSB_DELAYED_AND_EXPIRING',
-      message: 'Postponed delivery of messages with TimeToBeReceived set is not supported. Remove the TimeToBeReceived attribute to postpone messages of this type.',
+      message:
+        'Postponed delivery of messages with TimeToBeReceived set is not supported. Remove the TimeToBeReceived attribute to postpone messages of this type.',
       suggestions: ['Leave out timeToBeReceived, or the delay'],
     })
   headers[Header.DeliverAt] ??= formatTimestamp(dueAt)
@@ -32,10 +33,19 @@ export function stampSender(headers: Record<string, string>, now: number): void 
 function dueTime({ now, options }: Outgoing): number | undefined {
   const { delayDeliveryWith, doNotDeliverBefore } = options
   if (delayDeliveryWith !== undefined && doNotDeliverBefore !== undefined)
-    throw new NsbError({ code: 'NSB_CONFLICTING_OPTIONS', message: 'Both delayDeliveryWith and doNotDeliverBefore are set.', suggestions: ['Keep one'] })
+    throw new NsbError({
+      code: 'NSB_CONFLICTING_OPTIONS',
+      message: 'Both delayDeliveryWith and doNotDeliverBefore are set.',
+      suggestions: ['Keep one'],
+    })
   if (doNotDeliverBefore !== undefined) return doNotDeliverBefore.getTime()
   if (delayDeliveryWith === undefined) return undefined
   const delayMs = typeof delayDeliveryWith === 'number' ? delayDeliveryWith : parseDuration(delayDeliveryWith)
-  if (!(delayMs >= 0)) throw new NsbError({ code: 'NSB_BAD_DELAY', message: `A delay of ${String(delayDeliveryWith)} is not zero or more.`, suggestions: [`delayDeliveryWith: '10s'`] })
+  if (!(delayMs >= 0))
+    throw new NsbError({
+      code: 'NSB_BAD_DELAY',
+      message: `A delay of ${String(delayDeliveryWith)} is not zero or more.`,
+      suggestions: [`delayDeliveryWith: '10s'`],
+    })
   return now + delayMs
 }

@@ -1,0 +1,156 @@
+import { Flags } from '@oclif/core'
+import { BaseCommand } from '../src/cli/base-command.ts'
+import { bodyArgs, bodyFlags, bodySources, headersFrom, typeNameOf } from '../src/cli/body-flags.ts'
+import { Exit } from '../src/cli/exit-codes.ts'
+import { durationFlag } from '../src/cli/global-flags.ts'
+import { printable, printableLine } from '../src/cli/printable.ts'
+import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
+import { messageSymbol } from '../src/message/declaration.ts'
+import type { SendOptions } from '../src/runtime/context.ts'
+import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
+import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
+import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
+
+export default class Send extends BaseCommand {
+  static override summary = 'send a command, and wait for its reply if asked to'
+  static override description =
+    `The type is a full name, or a short one when it is unique in the project. The body is checked against the schema of the type
+before anything is sent. The message goes where --to or the routing of nsb.json says, never where it might be guessed.
+
+--await-reply prints the body of the reply on stdout, and everything else on stderr. Such a callback is for data whose loss is
+acceptable: who waits is forgotten with the command. Where a reply must not be lost, handle it: a handler for the reply type in an
+endpoint that sends the request.
+
+Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the request failed or --expect was not met.`
+  static override examples = [
+    '<%= config.bin %> send PlaceOrder --data OrderId=42',
+    `<%= config.bin %> send PlaceOrder '{"OrderId":"42"}' --to Shop --await-reply`,
+    `<%= config.bin %> send PlaceOrder --data OrderId=42 --await-reply --expect '$.OrderId=42'`,
+    '<%= config.bin %> send PlaceOrder --data OrderId=42 --dry-run',
+  ]
+  static override args = bodyArgs
+  static override flags = {
+    to: Flags.string({ helpValue: '<queue>', summary: 'address to send to, instead of the routing' }),
+    ...bodyFlags,
+    delay: durationFlag({ summary: 'deliver that much later' }),
+    'await-reply': Flags.boolean({ summary: 'wait for the reply and print it', helpGroup: 'REPLY' }),
+    'reply-timeout': durationFlag({ summary: 'how long to wait (default 30s)', helpGroup: 'REPLY', dependsOn: ['await-reply'] }),
+    expect: Flags.string({
+      helpValue: '<path[=value]>',
+      summary: 'exit 8 unless the reply has that',
+      helpGroup: 'REPLY',
+      dependsOn: ['await-reply'],
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Send)
+    const expectations = (flags.expect ?? []).map(parseExpectation)
+    const headers = headersFrom(flags.header)
+    const project = await this.project()
+    const { loadMessageTypes } = await import('../src/toolkit/project-code.ts')
+    const { messages, dispose } = await loadMessageTypes(project)
+    this.atEnd(dispose)
+    const { chooseType } = await import('../src/toolkit/send/message-type.ts')
+    const { type, known } = chooseType(args.type, messages, { to: flags.to !== undefined, noValidate: !flags.validate, kind: 'command' })
+    const { readBody, validateBody } = await import('../src/toolkit/send/body.ts')
+    const definition = known && flags.validate ? type[messageSymbol] : undefined
+    const tree = readBody(await bodySources(args.body, flags), definition)
+    const body = definition ? validateBody(definition, tree) : tree
+    const transport = await this.openTransport()
+    const { envelope } = await import('../src/toolkit/send/envelope.ts')
+    const options: SendOptions = {
+      headers,
+      ...(flags.to !== undefined && { destination: flags.to }),
+      ...(flags.id !== undefined && { messageId: flags.id }),
+      ...(flags.delay !== undefined && { delayDeliveryWith: flags.delay }),
+      // An unknown name has no kind that could be broken.
+      ...(!known && { doNotEnforceBestPractices: true }),
+    }
+    const build = (extra: SendOptions): OutgoingMessage => envelope(project, transport, type, body, 'Send', { ...options, ...extra })
+    const name = typeNameOf(type)
+    if (flags['dry-run']) {
+      const message = build({})
+      this.out(wireForm(message))
+      this.note('Nothing was sent (--dry-run).')
+      return { schema: 'nsb.send/1', dryRun: true, ...wireDocument(message) }
+    }
+    if (!flags['await-reply']) {
+      const message = build({})
+      await this.#warnAboutDestination(transport, message)
+      await transport.dispatch([message])
+      this.#sent(name, message)
+      this.next('nsb run', 'nsb errors')
+      return { schema: 'nsb.send/1', messageId: message.id, destination: destinationText(message), status: 'sent' }
+    }
+    await this.#warnAboutDestination(transport, build({}))
+    const { sendAndAwait } = await import('../src/toolkit/send/await-reply.ts')
+    const [errorQueue] = await this.errorQueues()
+    const { message, outcome } = await sendAndAwait(transport, (replyTo) => build({ routeReplyTo: replyTo }), {
+      errorQueue,
+      timeoutMs: flags['reply-timeout'] ?? 30_000,
+      signal: this.signal,
+      sent: (sent) => this.#sent(name, sent),
+    })
+    return this.#report(message, outcome, expectations)
+  }
+
+  #sent(name: string, message: OutgoingMessage): void {
+    this.note(
+      `${this.colour.err.done('✓')} sent ${printableLine(name)} ${message.id.slice(0, 8)} to ${printableLine(destinationText(message))}`,
+    )
+  }
+
+  async #warnAboutDestination(transport: Transport, message: OutgoingMessage): Promise<void> {
+    if (!('address' in message.to)) return
+    const facts = await transport.inspect(message.to.address)
+    if (facts === undefined || facts.consumers === 0)
+      this.warning(`No endpoint has ever received from '${printableLine(message.to.address)}'; the message waits there until one does.`)
+  }
+
+  #report(message: OutgoingMessage, outcome: ReplyOutcome, expectations: readonly Expectation[]): unknown {
+    const common = {
+      schema: 'nsb.send/1',
+      messageId: message.id,
+      destination: destinationText(message),
+      status: outcome.status,
+      latencyMs: outcome.latencyMs,
+    }
+    if (outcome.status === 'timedOut') {
+      const where = {
+        waiting: `It still waits in '${destinationText(message)}'.`,
+        taken: 'An endpoint has taken it; it may still be at work, or be between retries.',
+        unknown: '',
+      }[outcome.whereabouts]
+      this.note(`${this.colour.err.failure('✗')} no reply to ${message.id} after ${outcome.latencyMs} ms. ${where}`)
+      this.next(...(outcome.whereabouts === 'waiting' ? ['nsb run'] : ['nsb errors']))
+      this.finish(Exit.timedOut)
+      return common
+    }
+    if (outcome.status === 'failed') {
+      const { exceptionMessage, exceptionType, uniqueId } = outcome.failure
+      this.note(`${this.colour.err.failure('✗')} the request failed and is in the error queue`)
+      this.note(`  ${printableLine(exceptionType)}: ${printableLine(exceptionMessage)}`)
+      this.next(`nsb errors show ${uniqueId.slice(0, 8)}`)
+      this.finish(Exit.negative)
+      return { ...common, failure: outcome.failure }
+    }
+    const { reply } = outcome
+    this.note(
+      `${this.colour.err.done('✓')} reply ${printableLine(reply.type ?? reply.text)} from ${printableLine(reply.from ?? '?')} after ${outcome.latencyMs} ms`,
+    )
+    this.out(printable(reply.text))
+    for (const expectation of expectations) {
+      const actual = unmet(expectation, reply)
+      if (actual === undefined) continue
+      this.note(`${this.colour.err.failure('✗')} expected ${printableLine(expectation.text)}, but there is ${printableLine(actual)}`)
+      this.finish(Exit.negative)
+    }
+    return {
+      ...common,
+      reply: { kind: reply.kind, ...(reply.kind === 'int' ? { value: reply.value } : { body: reply.body }), headers: reply.headers },
+    }
+  }
+}

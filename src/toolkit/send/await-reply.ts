@@ -1,0 +1,145 @@
+import { readFailure } from '../../message/failure.ts'
+import { errorText } from '../../message/nsb-error.ts'
+import { Header, parseIntent } from '../../message/headers.ts'
+import type { Headers, IncomingMessage, OutgoingMessage, Transport } from '../../transport/transport.ts'
+import { readJson } from '../../serialization/json-read.ts'
+
+/** The answer to a request, or why there is none. */
+export type ReplyOutcome =
+  | { readonly status: 'replied'; readonly latencyMs: number; readonly reply: Reply }
+  | {
+      readonly status: 'failed'
+      readonly latencyMs: number
+      readonly failure: { readonly uniqueId: string; readonly exceptionType: string; readonly exceptionMessage: string }
+    }
+  | { readonly status: 'timedOut'; readonly latencyMs: number; readonly whereabouts: 'waiting' | 'taken' | 'unknown' }
+
+export interface Reply {
+  /** A number reply answers an int or an enum request alike: the wire does not say which. */
+  readonly kind: 'int' | 'object'
+  readonly value?: number | string
+  readonly body?: unknown
+  readonly text: string
+  readonly type: string | undefined
+  readonly from: string | undefined
+  readonly headers: Headers
+}
+
+/** The reply queue outlives the command by this long: a reply to a vanished queue would fail the responder's message. */
+export const replyQueueLifetimeMs = 10 * 60_000
+
+/**
+ * Sends a request and waits for its first reply, or for the request to turn up in the error queue.
+ *
+ * @param request builds the message for a reply address
+ * @param signal aborted: rejects with its reason; the reply queue stays for the late reply
+ */
+export async function sendAndAwait(
+  transport: Transport,
+  request: (replyTo: string) => OutgoingMessage,
+  options: { readonly errorQueue: string; readonly timeoutMs: number; readonly signal: AbortSignal; sent(message: OutgoingMessage): void },
+): Promise<{ message: OutgoingMessage; outcome: ReplyOutcome }> {
+  const queue = await transport.temporaryQueue('nsb.reply', replyQueueLifetimeMs)
+  const message = request(queue.address)
+  const ended = withResolvers<ReplyOutcome>()
+  let startedAt = performance.now()
+  const latency = (): number => Math.round(performance.now() - startedAt)
+  const receiving = await transport.receive(
+    {
+      queue: queue.address,
+      errorQueue: options.errorQueue,
+      concurrency: 1,
+      transactionMode: transport.transactionModes[0],
+      onDispatchFailed: async () => ({ kind: 'putBack' }),
+      onCriticalError: (error) => ended.reject(error as Error),
+    },
+    async (incoming) => {
+      if (answers(incoming, message.id)) ended.resolve({ status: 'replied', latencyMs: latency(), reply: replyOf(incoming) })
+      return { kind: 'consume', outgoing: [] }
+    },
+  )
+  const tap = transport.can.tap
+    ? await transport.tap(options.errorQueue, (failed) => {
+        if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
+      })
+    : undefined
+  const timer = setTimeout(() => ended.resolve({ status: 'timedOut', latencyMs: latency(), whereabouts: 'unknown' }), options.timeoutMs)
+  const onAbort = (): void => ended.reject(options.signal.reason as Error)
+  options.signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    startedAt = performance.now()
+    await transport.dispatch([message])
+    options.sent(message)
+    if (options.signal.aborted) onAbort()
+    const outcome = await ended.promise
+    await receiving.stop()
+    if (outcome.status === 'replied') await queue.remove()
+    return {
+      message,
+      outcome: outcome.status === 'timedOut' ? { ...outcome, whereabouts: await whereabouts(transport, message) } : outcome,
+    }
+  } finally {
+    clearTimeout(timer)
+    options.signal.removeEventListener('abort', onAbort)
+    await receiving.stop()
+    await tap?.stop()
+  }
+}
+
+function answers({ headers }: IncomingMessage, id: string): boolean {
+  return headers[Header.CorrelationId] === id && parseIntent(headers[Header.MessageIntent]) === 'Reply'
+}
+
+function replyOf({ body, headers }: IncomingMessage): Reply {
+  const common = { type: headers[Header.EnclosedMessageTypes]?.split(/[,;]/, 1)[0], from: headers[Header.OriginatingEndpoint], headers }
+  const code = headers[Header.ReturnCode]
+  if (code !== undefined) {
+    const text = code.replace(/^\u2212/, '-')
+    return { ...common, kind: 'int', value: Number.isSafeInteger(Number(text)) ? Number(text) : text, text }
+  }
+  const text = new TextDecoder().decode(body)
+  return { ...common, kind: 'object', body: jsonOrText(body, text), text }
+}
+
+function jsonOrText(body: Uint8Array, text: string): unknown {
+  try {
+    return readJson(body)
+  } catch (error) {
+    return `${text || errorText(error)}`
+  }
+}
+
+function failureOf(failed: IncomingMessage): { uniqueId: string; exceptionType: string; exceptionMessage: string } {
+  const { exceptionMessage = '', exceptionType = '', uniqueId } = readFailure(failed.headers, failed.nativeId)
+  return { uniqueId, exceptionType, exceptionMessage }
+}
+
+// A look costs nothing only where looking leaves no trace; elsewhere the depth has to do.
+async function whereabouts(transport: Transport, message: OutgoingMessage): Promise<'waiting' | 'taken' | 'unknown'> {
+  const queue = 'address' in message.to ? message.to.address : undefined
+  if (queue === undefined || !transport.can.lookWithoutTrace) return 'unknown'
+  const holding = await transport.hold(queue, {
+    purpose: 'look',
+    overrule: [],
+    page: 100,
+    max: 10_000,
+    signal: new AbortController().signal,
+    beforeRemove: () => undefined,
+  })
+  try {
+    for await (const page of holding.pages()) if (page.some((held) => held.id === message.id)) return 'waiting'
+    return 'taken'
+  } finally {
+    await holding.giveBack()
+  }
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve(value: T): void; reject(error: Error): void } {
+  let resolve!: (value: T) => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<T>((accept, refuse) => {
+    resolve = accept
+    reject = refuse
+  })
+  return { promise, resolve, reject }
+}

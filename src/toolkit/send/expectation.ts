@@ -1,0 +1,55 @@
+import { NsbError } from '../../message/nsb-error.ts'
+import type { Reply } from './await-reply.ts'
+
+/** `path` or `path=value` of `--expect`. */
+export interface Expectation {
+  readonly path: readonly string[]
+  /** undefined: the path must exist */
+  readonly value: string | undefined
+  readonly text: string
+}
+
+/** @throws {NsbError} NSB_BAD_EXPECTATION */
+export function parseExpectation(text: string): Expectation {
+  const equals = text.indexOf('=')
+  const left = (equals < 0 ? text : text.slice(0, equals)).trim()
+  const path = left
+    .replace(/^\$\.?/, '')
+    .replaceAll(/\[(\d+)\]/g, '.$1')
+    .replaceAll(/\[['"]([^'"]+)['"]\]/g, '.$1')
+    .split('.')
+    .filter((key) => key !== '')
+  if (/[*?()@[\]]/.test(path.join('.')) || (left === '' && equals < 0))
+    throw new NsbError({
+      code: 'NSB_BAD_EXPECTATION',
+      message: `'${text}' is not of the form path or path=value.`,
+      suggestions: [`--expect '$.OrderId=42'`, `--expect 'Lines[0].Sku'`, `--expect '=42' for an int reply`],
+    })
+  return { path, value: equals < 0 ? undefined : text.slice(equals + 1), text }
+}
+
+/** What stands at the path instead, as text; undefined when the reply is as expected. */
+export function unmet(expectation: Expectation, reply: Reply): string | undefined {
+  let at: unknown = reply.kind === 'object' ? reply.body : reply.value
+  for (const key of expectation.path) {
+    const here = at
+    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, key)) return 'nothing'
+    at = (here as Record<string, unknown>)[key]
+  }
+  if (expectation.value === undefined) return undefined
+  return sameValue(at, expectation.value) ? undefined : asText(at)
+}
+
+// Equal as JSON if both parse, else as text.
+function sameValue(actual: unknown, expected: string): boolean {
+  if (String(actual) === expected) return true
+  try {
+    return JSON.stringify(actual) === JSON.stringify(JSON.parse(expected))
+  } catch {
+    return false
+  }
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : JSON.stringify(value)
+}
