@@ -52,7 +52,6 @@ function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): I
     handlersRun: [],
     mapping: undefined,
     logical: [],
-    handled: false,
     handlerFailure: undefined,
     error: undefined,
     action: undefined,

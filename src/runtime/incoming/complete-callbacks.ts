@@ -5,7 +5,7 @@ export const completeCallbacks: IncomingStep = async (incoming, next) => {
   const { callbacks } = incoming.engine
   if (callbacks) {
     callbacks.completeWithCode(incoming.headers)
-    for (const logical of incoming.logical) if (callbacks.completeWithObject(incoming.headers, logical)) incoming.handled = true
+    for (const logical of incoming.logical) if (callbacks.completeWithObject(incoming.headers, logical)) logical.handled = true
   }
   await next()
 }

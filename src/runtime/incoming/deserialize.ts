@@ -16,7 +16,7 @@ export const deserialize: IncomingStep = async (incoming, next) => {
         const definition = type[messageSymbol]
         const result = typed(definition, tree)
         if (result.issues) throw new MessageValidationError(definition, result.issues)
-        return { type, definition, instance: instantiate(type, result.value) }
+        return { type, definition, instance: instantiate(type, result.value), handled: false }
       })
     } catch (error) {
       throw new MessageDeserializationError(message.id, error)

@@ -10,6 +10,8 @@ export interface LogicalMessage {
   readonly type: MessageType
   readonly definition: MessageDefinition
   readonly instance: object
+  /** Somebody took it: a handler, or the request that waited for it. */
+  handled: boolean
 }
 
 /** What the failure headers say of the handler that threw. */
@@ -36,8 +38,6 @@ export interface Incoming {
   readonly handlersRun: RegisteredHandler[]
   mapping: Mapping | undefined
   logical: readonly LogicalMessage[]
-  /** Somebody took it: a handler, or the request that waited for it. */
-  handled: boolean
   handlerFailure: HandlerFailure | undefined
   error: unknown
   action: RecoverabilityAction | undefined

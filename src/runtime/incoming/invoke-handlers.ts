@@ -14,12 +14,12 @@ export const invokeHandlers: IncomingStep = async (incoming, next) => {
 async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Promise<void> {
   const { engine } = incoming
   const matching = engine.handlers.matching(logical.definition)
-  if (matching.length === 0 && !incoming.handled) {
+  if (matching.length === 0 && !logical.handled) {
     if (isLateReply(incoming) && engine.lateObjectReplies === 'discard') {
       engine.logger.info(
         `Dropped the reply '${incoming.message.id}' of type '${logical.definition.fullName}': nobody waits for it any more.`,
       )
-      incoming.handled = true
+      logical.handled = true
       return
     }
     throw new NoHandlerError(logical.definition.fullName, engine.name, [
@@ -32,7 +32,7 @@ async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Pro
     await invoke(incoming, logical, handler, context)
     if (context.aborted) break
   }
-  incoming.handled = true
+  logical.handled = true
 }
 
 async function invoke(incoming: Incoming, logical: LogicalMessage, handler: RegisteredHandler, context: HandlerContext): Promise<void> {
