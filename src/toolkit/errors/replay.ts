@@ -104,8 +104,8 @@ async function sendBack(
       for (const message of messages) {
         const plan = planned.get(message.nativeId)
         if (plan === undefined) continue
+        while (underWay.size >= run.window) await Promise.race(underWay)
         if (flow.stopped || signal.aborted) break
-        if (underWay.size >= run.window) await Promise.race(underWay)
         const sending: Promise<void> = one(message, plan).finally(() => underWay.delete(sending))
         underWay.add(sending)
       }

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'vitest'
+import { readFailure } from '../../../src/message/failure.ts'
+import { resolveIds } from '../../../src/toolkit/errors/resolve-ids.ts'
+import { type Criteria, hasCriteria, selector } from '../../../src/toolkit/errors/select.ts'
+
+const now = Date.UTC(2026, 10, 21, 12)
+const headers: Record<string, string> = {
+  'NServiceBus.MessageId': '6f9619ff-8b86-d011-b42d-00c04fc964ff',
+  'NServiceBus.EnclosedMessageTypes': 'Shop.Messages.PlaceOrder, Shop.Messages',
+  'NServiceBus.ProcessingEndpoint': 'Shop.Sales',
+  'NServiceBus.FailedQ': 'Shop.Sales',
+  '$.diagnostics.hostdisplayname': 'web-1',
+  'NServiceBus.OriginatingEndpoint': 'Shop.Web',
+  'NServiceBus.OriginatingMachine': 'web-2',
+  'NServiceBus.TimeOfFailure': '2026-11-21 10:00:00:000000 Z',
+  'NServiceBus.ConversationId': 'F7C4D92F-df5a-431d-ade0-b5090005d294',
+  'NServiceBus.ExceptionInfo.ExceptionType': 'System.TimeoutException',
+  'NServiceBus.ExceptionInfo.Message': 'No answer within 5 s',
+  Tenant: 'blue',
+}
+
+const matches = (criteria: Criteria, of = headers): boolean => selector(criteria, now)(readFailure(of, 'native'), of)
+
+describe('one criterion', () => {
+  it.each<[Criteria, boolean]>([
+    [{}, true],
+    [{ type: ['PlaceOrder'] }, true],
+    [{ type: ['Shop.Messages.PlaceOrder'] }, true],
+    [{ type: ['Shop.*'] }, true],
+    [{ type: ['*Order'] }, true],
+    [{ type: ['placeorder'] }, false],
+    [{ type: ['Messages.PlaceOrder'] }, false],
+    [{ type: ['CancelOrder', 'PlaceOrder'] }, true],
+    [{ exception: ['TimeoutException'] }, true],
+    [{ exception: ['System.*'] }, true],
+    [{ exception: ['Timeout'] }, false],
+    [{ message: ['answer within'] }, true],
+    [{ message: ['/ANSWER \\w+/i'] }, true],
+    [{ message: ['/answer$/'] }, false],
+    [{ endpoint: ['Shop.Sales'] }, true],
+    [{ endpoint: ['Shop'] }, false],
+    [{ endpoint: ['*.Sales'] }, true],
+    [{ failedQueue: ['Shop.S*s'] }, true],
+    [{ host: ['web-*'] }, true],
+    [{ sender: ['Shop.Web'] }, true],
+    [{ since: '3h' }, true],
+    [{ since: '1h' }, false],
+    [{ since: '2h' }, true],
+    [{ until: '2h' }, false],
+    [{ until: '2026-11-21T10:00:00.001Z' }, true],
+    [{ since: '2026-11-21T10:00:00Z', until: '2026-11-21T10:00:01Z' }, true],
+    [{ header: ['Tenant'] }, true],
+    [{ header: ['Tenant=blue'] }, true],
+    [{ header: ['Tenant=red'] }, false],
+    [{ header: ['!Tenant=red'] }, true],
+    [{ header: ['Tenant~^bl'] }, true],
+    [{ header: ['!Missing'] }, true],
+    [{ header: ['Tenant', 'Missing'] }, false],
+    [{ conversation: ['f7c4'] }, true],
+    [{ conversation: ['f7c'] }, false],
+    [{ kind: ['failure'] }, true],
+    [{ kind: ['poison', 'ack'] }, false],
+    [{ notReplayed: true }, true],
+  ])('%j: %s', (criteria, expected) => assert.equal(matches(criteria), expected))
+})
+
+describe('several criteria', () => {
+  it('all have to hold', () => {
+    assert.equal(matches({ type: ['PlaceOrder'], endpoint: ['Shop.Sales'] }), true)
+    assert.equal(matches({ type: ['PlaceOrder'], endpoint: ['Other'] }), false)
+  })
+
+  it('E-9 without --kind an acknowledgement is not meant', () => {
+    assert.equal(matches({}, { 'ServiceControl.Retry.Successful': 'x' }), false)
+    assert.equal(matches({ kind: ['ack'] }, { 'ServiceControl.Retry.Successful': 'x' }), true)
+  })
+
+  it('excludes what nsb replayed with --not-replayed', () => {
+    assert.equal(matches({ notReplayed: true }, { ...headers, 'Nsb.Replay.Count': '1' }), false)
+  })
+})
+
+describe('a criterion that cannot be understood', () => {
+  it.each<[Criteria]>([[{ since: 'yesterday' }], [{ message: ['/(/'] }], [{ header: ['=x'] }], [{ group: ['9c'] }], [{ kind: ['lost'] }]])(
+    '%j is refused',
+    (criteria) => assert.throws(() => selector(criteria, now), { code: 'NSB_BAD_CRITERION' }),
+  )
+
+  it('is none when nothing is given', () => {
+    assert.equal(hasCriteria({ ids: [], notReplayed: false }), false)
+    assert.equal(hasCriteria({ kind: ['failure'] }), true)
+  })
+})
+
+describe('an id', () => {
+  const entries = [
+    { uniqueId: 'c1186253-233e-a23e-6a2b-a3154fbfa7bc', messageId: 'm1' },
+    { uniqueId: 'c1186253-9999-a23e-6a2b-a3154fbfa7bc', messageId: 'm2' },
+    { uniqueId: 'acc35ddb-8551-43b8-82bc-eb4f2077f70c', messageId: 'm2' },
+  ]
+  const resolved = (id: string): string[] => [...resolveIds([id], entries)]
+
+  it('may be the beginning of a unique id, in any case, or a whole message id', () => {
+    assert.deepEqual(resolved('ACC3'), ['acc35ddb-8551-43b8-82bc-eb4f2077f70c'])
+    assert.deepEqual(resolved('c1186253-2'), ['c1186253-233e-a23e-6a2b-a3154fbfa7bc'])
+    assert.deepEqual(resolved('m1'), ['c1186253-233e-a23e-6a2b-a3154fbfa7bc'])
+  })
+
+  it('that means several messages is refused with the candidates', () => {
+    assert.throws(() => resolved('c118'), {
+      code: 'NSB_AMBIGUOUS_ID',
+      details: { id: 'c118', candidates: [entries[0]?.uniqueId, entries[1]?.uniqueId] },
+    })
+    assert.throws(() => resolved('m2'), { code: 'NSB_AMBIGUOUS_ID' })
+  })
+
+  it('that means none is not found, or too short', () => {
+    assert.throws(() => resolved('ffff'), { code: 'NSB_MESSAGE_NOT_FOUND' })
+    assert.throws(() => resolved('c11'), { code: 'NSB_BAD_ID' })
+  })
+})
