@@ -33,14 +33,21 @@ interface Recorded {
   readonly settings: { readonly immediateRetries: number; readonly delayedRetries: number; readonly delayIncreaseSeconds: number }
   readonly deliveries: readonly {
     readonly handlersInvoked: string[]
-    readonly dispatched: readonly { readonly type: string; readonly destination: string; readonly consistency: string; readonly delay?: string; readonly retryHeaders: Record<string, string> }[]
+    readonly dispatched: readonly {
+      readonly type: string
+      readonly destination: string
+      readonly consistency: string
+      readonly delay?: string
+      readonly retryHeaders: Record<string, string>
+    }[]
     readonly outcome: unknown
     readonly droppedOperations: string[]
   }[]
   readonly otherMessagesProcessed: readonly { readonly type: string; readonly handlersInvoked: string[] }[]
 }
 
-const recorded = (name: string): Recorded => JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/wire/dispatch', `learning-${name}.json`), 'utf8')) as Recorded
+const recorded = (name: string): Recorded =>
+  JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/wire/dispatch', `learning-${name}.json`), 'utf8')) as Recorded
 
 const sorted = <T>(items: readonly T[]): T[] => items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 
@@ -87,9 +94,14 @@ async function trace(mode: TransactionMode, { command, settings }: Recorded, mai
     ],
     routes: [route(CountAttempt, 'Shop.Server')],
     transactionMode: mode,
-    recoverability: { immediateRetries: settings.immediateRetries, delayedRetries: settings.delayedRetries, delayIncreaseMs: settings.delayIncreaseSeconds * 1000 },
+    recoverability: {
+      immediateRetries: settings.immediateRetries,
+      delayedRetries: settings.delayedRetries,
+      delayIncreaseMs: settings.delayIncreaseSeconds * 1000,
+    },
   })
-  const note = (outgoing: readonly OutgoingMessage[], consistency: string): void => void current?.dispatched.push(...outgoing.map((message) => operation(message, consistency)))
+  const note = (outgoing: readonly OutgoingMessage[], consistency: string): void =>
+    void current?.dispatched.push(...outgoing.map((message) => operation(message, consistency)))
   const observe = (event: EndpointEvent): void => {
     const handlersInvoked = event.handlersRun.map((each) => each.name)
     if (event.types[0] !== `Shop.Messages.${mainType}`) others.push({ type: event.types[0]?.split('.').at(-1) ?? '', handlersInvoked })
@@ -115,12 +127,25 @@ async function trace(mode: TransactionMode, { command, settings }: Recorded, mai
     },
   })
   const endpoint = await startEndpoint(definition, { transport, logger: silentLogger, observe })
-  const message = mainType === 'ShipOrder' ? new ShipOrder({ OrderId: sampleOrderId, FailTimes: failTimes }) : mainType === 'FlakyOrder' ? new FlakyOrder({ OrderId: sampleOrderId, FailTimes: failTimes }) : new SplitOrder({ OrderId: sampleOrderId })
+  const message =
+    mainType === 'ShipOrder'
+      ? new ShipOrder({ OrderId: sampleOrderId, FailTimes: failTimes })
+      : mainType === 'FlakyOrder'
+        ? new FlakyOrder({ OrderId: sampleOrderId, FailTimes: failTimes })
+        : new SplitOrder({ OrderId: sampleOrderId })
   await endpoint.sendLocal(message)
   return { deliveries, others, stop: () => endpoint.stop() }
 }
 
-function watched(transport: Transport, told: { begin(type: string): void; isolated(outgoing: readonly OutgoingMessage[]): void; batch(outgoing: readonly OutgoingMessage[]): void; end(): void }): Transport {
+function watched(
+  transport: Transport,
+  told: {
+    begin(type: string): void
+    isolated(outgoing: readonly OutgoingMessage[]): void
+    batch(outgoing: readonly OutgoingMessage[]): void
+    end(): void
+  },
+): Transport {
   return new Proxy(transport, {
     get(target, property) {
       if (property === 'dispatch')
@@ -145,7 +170,11 @@ function watched(transport: Transport, told: { begin(type: string): void; isolat
 
 function operation({ deliverAt, headers, to }: OutgoingMessage, consistency: string): Operation {
   const destination = 'address' in to ? to.address : 'event' in to ? `event:${to.event.fullName}` : to.exactQueue
-  const delayMs = deliverAt === undefined ? undefined : Date.parse(`${headers['NServiceBus.DeliverAt']?.slice(0, 19).replace(' ', 'T')}Z`) - Date.parse(`${headers['NServiceBus.Retries.Timestamp']?.slice(0, 19).replace(' ', 'T')}Z`)
+  const delayMs =
+    deliverAt === undefined
+      ? undefined
+      : Date.parse(`${headers['NServiceBus.DeliverAt']?.slice(0, 19).replace(' ', 'T')}Z`) -
+        Date.parse(`${headers['NServiceBus.Retries.Timestamp']?.slice(0, 19).replace(' ', 'T')}Z`)
   return {
     type: headers['NServiceBus.EnclosedMessageTypes']?.split(',', 1)[0]?.split('.').at(-1) ?? '',
     destination,
@@ -181,21 +210,31 @@ describe('on the learning transport the same happens as in a real endpoint', () 
       const golden = recorded(name)
 
       const { deliveries, others, stop } = await trace(mode, golden, mainType)
-      await expect.poll(() => [deliveries.length, deliveries.at(-1)?.outcome !== undefined, others.length], { timeout: 15_000 }).toEqual([golden.deliveries.length, true, golden.otherMessagesProcessed.length])
+      await expect
+        .poll(() => [deliveries.length, deliveries.at(-1)?.outcome !== undefined, others.length], { timeout: 15_000 })
+        .toEqual([golden.deliveries.length, true, golden.otherMessagesProcessed.length])
       await stop()
 
-      expect(deliveries.map(({ created: _, dispatched, dropped, ...delivery }) => ({ ...delivery, dispatched: sorted(dispatched), dropped: sorted(dropped) }))).toEqual(
+      expect(
+        deliveries.map(({ created: _, dispatched, dropped, ...delivery }) => ({
+          ...delivery,
+          dispatched: sorted(dispatched),
+          dropped: sorted(dropped),
+        })),
+      ).toEqual(
         golden.deliveries.map(({ dispatched, droppedOperations, handlersInvoked, outcome }) => ({
           handlersInvoked,
           outcome,
           dispatched: sorted(
-            dispatched.map(({ consistency, delay, destination, retryHeaders, type }): Operation => ({
-              type,
-              destination,
-              consistency,
-              ...(delay !== undefined && { delay }),
-              ...(retryHeaders['NServiceBus.Retries'] !== undefined && { retries: retryHeaders['NServiceBus.Retries'] }),
-            })),
+            dispatched.map(
+              ({ consistency, delay, destination, retryHeaders, type }): Operation => ({
+                type,
+                destination,
+                consistency,
+                ...(delay !== undefined && { delay }),
+                ...(retryHeaders['NServiceBus.Retries'] !== undefined && { retries: retryHeaders['NServiceBus.Retries'] }),
+              }),
+            ),
           ),
           dropped: sorted(droppedOperations),
         })),
