@@ -256,7 +256,11 @@ describe('replay --wait', () => {
     await transport.dispatch([
       {
         id: 'foreign',
-        headers: { 'NServiceBus.MessageId': 'foreign', 'ServiceControl.Retry.Successful': 'x', 'ServiceControl.Retry.UniqueMessageId': 'foreign' },
+        headers: {
+          'NServiceBus.MessageId': 'foreign',
+          'ServiceControl.Retry.Successful': 'x',
+          'ServiceControl.Retry.UniqueMessageId': 'foreign',
+        },
         body: new Uint8Array(),
         to: { exactQueue: acknowledgementQueue },
       },
