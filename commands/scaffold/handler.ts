@@ -1,0 +1,91 @@
+import { Args, Flags } from '@oclif/core'
+import { BaseCommand } from '../../src/cli/base-command.ts'
+import { Exit } from '../../src/cli/exit-codes.ts'
+import type { HandlerPlan } from '../../src/toolkit/scaffold/scaffold-handler.ts'
+
+export default class ScaffoldHandler extends BaseCommand {
+  static override summary = 'write a handler with its test, and the messages it needs'
+  static override description =
+    `A message that is declared already is imported from where it is; a missing one is declared too, with the properties given or one that its
+name suggests. All files are written or none; a file with other content is a conflict.
+
+Exit codes: 0 written or the same already, 2 nothing was written, 8 written but the type check or the test failed.`
+  static override examples = [
+    '<%= config.bin %> scaffold handler PlaceOrder --replies OrderAccepted',
+    '<%= config.bin %> scaffold handler ShipOrder OrderId:guid Quantity:int --dry-run',
+    '<%= config.bin %> scaffold handler OrderPlaced --for OrderCancelled --no-test',
+  ]
+  static override args = {
+    message: Args.string({ required: true, description: 'PlaceOrder, or with a namespace: Shop.Sales.PlaceOrder' }),
+    properties: Args.string({ multiple: true, description: 'OrderId:guid; see scaffold message' }),
+  }
+  static override flags = {
+    for: Flags.string({ helpValue: '<A,B>', summary: 'further message types of the same handler' }),
+    replies: Flags.string({ helpValue: '<Type>', summary: 'message it replies with' }),
+    namespace: Flags.string({ helpValue: '<Shop.Sales>', summary: 'namespace of new messages (default: the endpoint name)' }),
+    dir: Flags.string({ helpValue: '<folder>', summary: 'folder of the handler (default: where nsb.json looks for handlers)' }),
+    js: Flags.boolean({ summary: 'JavaScript instead of TypeScript' }),
+    test: Flags.boolean({ allowNo: true, default: true, summary: 'write a test' }),
+    check: Flags.boolean({ allowNo: true, default: true, summary: 'run the type check and the test afterwards' }),
+    'dry-run': Flags.boolean({ summary: 'show paths and contents, write nothing' }),
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ScaffoldHandler)
+    const project = await this.project()
+    const { planHandler } = await import('../../src/toolkit/scaffold/scaffold-handler.ts')
+    const { replies, namespace, dir, js, test, force } = flags
+    const also = flags.for?.split(',').filter((name) => name !== '') ?? []
+    const plan = await planHandler(project, {
+      message: args.message,
+      properties: args.properties ?? [],
+      also,
+      replies,
+      namespace,
+      dir,
+      js,
+      test,
+      force,
+    })
+    const { files } = plan
+    const { checkLine, conflictLines, contentLines, fileItems, fileLines } = await import('../../src/toolkit/scaffold/report.ts')
+    if (!flags['dry-run']) await this.#askForMessages(plan)
+    for (const line of [...fileLines(files), ...(flags['dry-run'] ? contentLines(files) : [])]) this.out(line)
+    for (const warning of plan.warnings) this.warning(warning)
+    if (flags['dry-run']) return { schema: 'nsb.scaffold.handler/1', dryRun: true, files: fileItems(files, true) }
+    const differences = conflictLines(files)
+    if (
+      differences.length > 0 &&
+      this.terminal.interactive &&
+      (await this.ask({ message: 'Show the differences?', kind: 'confirm' }, '--force')) === true
+    )
+      this.note(differences.join('\n'))
+    const { refuseConflicts, writeFiles } = await import('../../src/toolkit/scaffold/write-files.ts')
+    refuseConflicts(files)
+    await writeFiles(project.folder, files)
+    const { checkProject } = await import('../../src/toolkit/scaffold/check.ts')
+    const result = flags.check ? await checkProject(project.folder, plan.style, plan.test, plan.tests) : undefined
+    if (result) this.out(checkLine(result))
+    if (result?.output !== undefined) this.note(result.output)
+    if (result?.status === 'failed') this.finish(Exit.negative)
+    this.next('nsb run --watch', ...sendHint(plan, replies !== undefined))
+    return { schema: 'nsb.scaffold.handler/1', files: fileItems(files, false), ...(result && { check: result }) }
+  }
+
+  async #askForMessages({ newMessages }: HandlerPlan): Promise<void> {
+    if (newMessages.length === 0 || !this.terminal.interactive) return
+    const names = newMessages.map((name) => `'${name}'`).join(' and ')
+    await this.confirm(
+      `${names} ${newMessages.length === 1 ? 'is' : 'are'} not declared yet. Declare ${newMessages.length === 1 ? 'it' : 'them'} too?`,
+    )
+  }
+}
+
+function sendHint({ example }: HandlerPlan, replies: boolean): readonly string[] {
+  if (!example) return []
+  return [
+    ['nsb send', example.type, ...(example.data === undefined ? [] : ['--data', example.data]), ...(replies ? ['--await-reply'] : [])].join(
+      ' ',
+    ),
+  ]
+}

@@ -1,0 +1,68 @@
+import { Args, Flags } from '@oclif/core'
+import { BaseCommand } from '../../src/cli/base-command.ts'
+import { Exit } from '../../src/cli/exit-codes.ts'
+
+export default class ScaffoldMessage extends BaseCommand {
+  static override summary = 'write the declaration of a message'
+  static override description =
+    `Properties are written Name:type, with a ? for what may be missing. Types: string, int, long, decimal, double, bool, guid, datetime,
+timespan, bytes, string[]. Without any, the message gets one that its name suggests: PlaceOrder has OrderId:string.
+
+Exit codes: 0 written or the same already, 2 nothing was written, 8 written but the type check failed.`
+  static override examples = [
+    '<%= config.bin %> scaffold message PlaceOrder',
+    `<%= config.bin %> scaffold message ShipOrder OrderId:guid Quantity:int 'Note?:string'`,
+    '<%= config.bin %> scaffold message OrderPlaced --event --dry-run',
+  ]
+  static override args = {
+    name: Args.string({ required: true, description: 'PlaceOrder, or with a namespace: Shop.Sales.PlaceOrder' }),
+    properties: Args.string({ multiple: true, description: 'OrderId:guid' }),
+  }
+  static override flags = {
+    command: Flags.boolean({ summary: 'a command', exclusive: ['event', 'reply'] }),
+    event: Flags.boolean({
+      summary: 'an event (default when the name says what has happened: OrderPlaced)',
+      exclusive: ['command', 'reply'],
+    }),
+    reply: Flags.boolean({ summary: 'a plain message, what a reply is', exclusive: ['command', 'event'] }),
+    namespace: Flags.string({ helpValue: '<Shop.Sales>', summary: 'namespace of the full name (default: the endpoint name)' }),
+    dir: Flags.string({ helpValue: '<folder>', summary: 'folder of the file (default: where nsb.json looks for messages)' }),
+    js: Flags.boolean({ summary: 'JavaScript instead of TypeScript' }),
+    check: Flags.boolean({ allowNo: true, default: true, summary: 'run the type check afterwards' }),
+    'dry-run': Flags.boolean({ summary: 'show paths and contents, write nothing' }),
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ScaffoldMessage)
+    const project = await this.project()
+    const { planMessage } = await import('../../src/toolkit/scaffold/scaffold-message.ts')
+    const kind = flags.command ? 'command' : flags.event ? 'event' : flags.reply ? 'reply' : undefined
+    const { namespace, dir, js, force } = flags
+    const files = await planMessage(project, { name: args.name, properties: args.properties ?? [], kind, namespace, dir, js, force })
+    const { checkLine, conflictLines, contentLines, fileItems, fileLines } = await import('../../src/toolkit/scaffold/report.ts')
+    for (const line of [...fileLines(files), ...(flags['dry-run'] ? contentLines(files) : [])]) this.out(line)
+    if (flags['dry-run']) return { schema: 'nsb.scaffold.message/1', dryRun: true, files: fileItems(files, true) }
+    const differences = conflictLines(files)
+    if (
+      differences.length > 0 &&
+      this.terminal.interactive &&
+      (await this.ask({ message: 'Show the differences?', kind: 'confirm' }, '--force')) === true
+    )
+      this.note(differences.join('\n'))
+    const { refuseConflicts, writeFiles } = await import('../../src/toolkit/scaffold/write-files.ts')
+    refuseConflicts(files)
+    await writeFiles(project.folder, files)
+    const result = flags.check && !js ? await this.#check(project.folder) : undefined
+    if (result) this.out(checkLine(result))
+    if (result?.output !== undefined) this.note(result.output)
+    if (result?.status === 'failed') this.finish(Exit.negative)
+    this.next(`nsb scaffold handler ${args.name}`)
+    return { schema: 'nsb.scaffold.message/1', files: fileItems(files, false), ...(result && { check: result }) }
+  }
+
+  async #check(folder: string) {
+    const { projectStyle } = await import('../../src/toolkit/scaffold/project-style.ts')
+    const { checkProject } = await import('../../src/toolkit/scaffold/check.ts')
+    return checkProject(folder, await projectStyle(folder, 'ts'), undefined, 0)
+  }
+}
