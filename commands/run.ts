@@ -81,7 +81,7 @@ after Ctrl-C and SIGTERM.`
     this.atEnd(code.dispose)
     requireHandlers(code, project)
     const transport = await this.openTransport()
-    const where = (await this.connection()).transport.value
+    const { where } = this
     const lines = await import('../src/cli/run-lines.ts')
     const { runEndpoint } = await import('../src/toolkit/run/run.ts')
     const print = (document: Record<string, unknown>): void => void process.stdout.write(`${JSON.stringify(document)}\n`)

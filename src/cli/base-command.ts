@@ -59,6 +59,9 @@ export abstract class BaseCommand extends Command {
   /** 0, 1 (`-v`) or 2 (`-vv`, NSB_LOG=debug). */
   protected verbosity: 0 | 1 | 2 = 0
 
+  /** What {@link openTransport} opened, for people. */
+  protected where = ''
+
   readonly #given = new Set<string>()
   readonly #closing: (() => Promise<void>)[] = []
   readonly #abort = new AbortController()
@@ -226,11 +229,12 @@ export abstract class BaseCommand extends Command {
 
   /** Opens the transport that was chosen; it is closed when the command ends. */
   protected async openTransport(): Promise<Transport> {
-    const { openConnection } = await import('./open-connection.ts')
-    const transport = await openConnection(await this.connection(), await this.project(), {
+    const { openConnection } = await import('../toolkit/open-connection.ts')
+    const { transport, where } = await openConnection(await this.connection(), await this.project(), {
       detail: (text) => this.detail(text),
       warning: (text) => this.warning(text),
     })
+    this.where = where
     this.atEnd(() => transport.close())
     return transport
   }

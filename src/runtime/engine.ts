@@ -61,7 +61,3 @@ export interface OutgoingSummary {
   readonly type: string | undefined
   readonly to: string
 }
-
-export function instanceAddress(endpoint: string, instance: string): string {
-  return `${endpoint}-${instance}`
-}

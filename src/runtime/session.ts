@@ -6,12 +6,12 @@ import type { OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageSender, PublishOptions, SendOptions } from './context.ts'
 import type { CallbackSettings } from './definition.ts'
 import { contentOf } from './content.ts'
-import { type Engine, instanceAddress } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { instanceAddress, requireInstance } from './instance.ts'
 import { CallbackError } from './errors.ts'
 import { type Expected, expectedText } from './callbacks.ts'
 import { isInsideHandler } from './handling.ts'
 import { enforceBestPractices } from './outgoing/best-practices.ts'
-import { requireInstance } from './outgoing/origin-headers.ts'
 
 export interface RequestOptions
   extends Omit<

@@ -71,3 +71,5 @@ export async function openTransport(settings: string | TransportSettings): Promi
     suggestions: [`Use a folder: openTransport('learning:.learningtransport')`],
   })
 }
+
+export { discoverStorage } from './learning/discover.ts'

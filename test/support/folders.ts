@@ -39,7 +39,12 @@ export function storedMessages(storage: string, queue: string, below = ''): read
     .map((name) => {
       const nativeId = name.slice(0, -'.metadata.txt'.length)
       const metadata = readFileSync(join(folder, below, name), 'utf8')
-      return { nativeId, metadata, headers: JSON.parse(metadata) as Record<string, string>, body: readFileSync(join(folder, '.bodies', `${nativeId}.body.txt`)) }
+      return {
+        nativeId,
+        metadata,
+        headers: JSON.parse(metadata) as Record<string, string>,
+        body: readFileSync(join(folder, '.bodies', `${nativeId}.body.txt`)),
+      }
     })
 }
 

@@ -1,6 +1,6 @@
 import { Header } from '../../message/headers.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
-import { stampSender } from '../outgoing/sender-info.ts'
+import { stampSender } from '../sender-stamp.ts'
 import type { IncomingStep } from './incoming.ts'
 
 /** A copy of what was processed joins the batch, where an audit queue is configured. */

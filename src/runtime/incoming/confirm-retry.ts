@@ -1,7 +1,7 @@
 import { Header } from '../../message/headers.ts'
 import { newCombId } from '../../message/ids.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
-import { stampSender } from '../outgoing/sender-info.ts'
+import { stampSender } from '../sender-stamp.ts'
 import type { IncomingStep } from './incoming.ts'
 
 const noBody = new Uint8Array(0)

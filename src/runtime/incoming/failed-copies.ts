@@ -2,7 +2,7 @@ import { Header } from '../../message/headers.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
 import type { OutgoingMessage } from '../../transport/transport.ts'
 import { exceptionHeaders } from '../failure-headers.ts'
-import { stampSender } from '../outgoing/sender-info.ts'
+import { stampSender } from '../sender-stamp.ts'
 import { delayedRetriesOf } from '../recoverability.ts'
 import type { Incoming } from './incoming.ts'
 

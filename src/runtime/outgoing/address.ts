@@ -2,8 +2,7 @@ import { eventTypeOf } from '../../message/event-type.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { Destination } from '../../transport/transport.ts'
-import { instanceAddress } from '../engine.ts'
-import { requireInstance } from './origin-headers.ts'
+import { instanceAddress, requireInstance } from '../instance.ts'
 import type { Outgoing } from './outgoing.ts'
 
 const routingOptions = ['destination', 'routeToThisEndpoint', 'routeToThisInstance', 'routeToSpecificInstance'] as const

@@ -1,7 +1,8 @@
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { formatTimeSpan } from '../../message/wire-formats.ts'
-import { type Engine, instanceAddress } from '../engine.ts'
+import type { Engine } from '../engine.ts'
+import { instanceAddress, requireInstance } from '../instance.ts'
 import type { ReplyToOptions } from '../context.ts'
 import type { Outgoing } from './outgoing.ts'
 
@@ -34,15 +35,4 @@ function replyToAddress(engine: Engine, options: ReplyToOptions): string | undef
   if (options.routeReplyTo !== undefined) return options.routeReplyTo
   if (options.routeReplyToThisInstance) return instanceAddress(engine.name, requireInstance(engine))
   return engine.sendOnly ? undefined : engine.name
-}
-
-/** @throws {NsbError} NSB_NO_INSTANCE */
-export function requireInstance(engine: Engine): string {
-  if (engine.instance === undefined)
-    throw new NsbError({
-      code: 'NSB_NO_INSTANCE',
-      message: `Endpoint '${engine.name}' has no instance id, so nothing can be sent or replied to this very instance.`,
-      suggestions: [`defineEndpoint('${engine.name}', { instance: 'a1', ... })`, `nsb run --instance a1`],
-    })
-  return engine.instance
 }

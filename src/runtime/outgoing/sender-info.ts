@@ -1,7 +1,7 @@
-import packageJson from '../../../package.json' with { type: 'json' }
-import { Header, coreVersion } from '../../message/headers.ts'
+import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { formatTimestamp, parseDuration } from '../../message/wire-formats.ts'
+import { stampSender } from '../sender-stamp.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /** Version, time sent and, for a delayed message, when it is due; what the caller set stays. */
@@ -19,15 +19,6 @@ export function senderInfo(outgoing: Outgoing): void {
     })
   headers[Header.DeliverAt] ??= formatTimestamp(dueAt)
   outgoing.deliverAt = new Date(Math.ceil(dueAt))
-}
-
-/** Fills in version and time sent where they are missing. */
-export function stampSender(headers: Record<string, string>, now: number): void {
-  if (headers[Header.Version] === undefined) {
-    headers[Header.Version] = coreVersion
-    headers[Header.NsbVersion] = packageJson.version
-  }
-  headers[Header.TimeSent] ??= formatTimestamp(now)
 }
 
 function dueTime({ now, options }: Outgoing): number | undefined {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
+import { relative } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
-import type { Connection, Project } from '../toolkit/project.ts'
+import type { Connection, Project } from './project.ts'
 import type { Transport } from '../transport/transport.ts'
 
 export interface Told {
@@ -9,27 +10,37 @@ export interface Told {
   warning(text: string): void
 }
 
+export interface Opened {
+  readonly transport: Transport
+  /** For people: what it is, where, and why there. */
+  readonly where: string
+}
+
 /**
  * Opens what {@link Connection} says; nothing of a transport is loaded before.
  *
  * @throws {NsbError} NSB_NO_STORAGE, NSB_UNKNOWN_TRANSPORT
  */
-export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Transport> {
+export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Opened> {
   const { openTransport } = await import('../transport/open.ts')
   told.detail(
     `profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`,
   )
-  if (connection.transport.value !== 'learning') return openTransport({ kind: connection.transport.value })
+  if (connection.transport.value !== 'learning')
+    return { transport: await openTransport({ kind: connection.transport.value }), where: connection.transport.value }
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
   if (!statSync(storage.path, { throwIfNoEntry: false })?.isDirectory())
     told.warning(`the storage folder '${storage.path}' (${storage.reason}) does not exist`)
-  return openTransport({ kind: 'learning', storage: storage.path })
+  return {
+    transport: await openTransport({ kind: 'learning', storage: storage.path }),
+    where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
+  }
 }
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {
   if (connection.storage !== undefined) return { path: connection.storage.value, reason: connection.storage.origin }
-  const { discoverStorage } = await import('../transport/learning/discover.ts')
+  const { discoverStorage } = await import('../transport/open.ts')
   const found = discoverStorage({ from: project.folder })
   if (found !== undefined) return found
   throw new NsbError({

@@ -1,0 +1,95 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { learningTransport } from '../../src/transport/learning/transport.ts'
+import { nsb } from '../cli/nsb.ts'
+import { storedMessages } from '../support/folders.ts'
+import { startRun } from '../support/running-nsb.ts'
+import { shop } from '../support/shop-project.ts'
+
+const messages = 40
+const outgoing = 8
+
+/** A shop whose handler writes down when it runs, takes its time, and sends several messages. */
+const busyShop = (): string =>
+  shop(`appendFileSync('ran.log', message.OrderId + '\\n')
+    await new Promise((resolve) => setTimeout(resolve, 15))
+    for (let n = 0; n < ${outgoing}; n++) await context.send(new OrderAccepted({ OrderId: message.OrderId + ':' + n }), { destination: 'Out' })
+  }
+}
+import { appendFileSync } from 'node:fs'
+{ {`)
+
+async function fill(folder: string): Promise<void> {
+  const transport = learningTransport({ storage: join(folder, '.learningtransport') })
+  for (let id = 0; id < messages; id++)
+    await transport.dispatch([
+      {
+        id: `m${id}`,
+        headers: {
+          'NServiceBus.MessageId': `m${id}`,
+          'NServiceBus.ContentType': 'application/json',
+          'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder',
+        },
+        body: Buffer.from(JSON.stringify({ OrderId: `o${id}` })),
+        to: { address: 'Shop' },
+      },
+    ])
+  await transport.close()
+}
+
+const ran = (folder: string): string[] =>
+  existsSync(join(folder, 'ran.log')) ? readFileSync(join(folder, 'ran.log'), 'utf8').trim().split('\n') : []
+
+/** True while a transaction is being carried out: its outgoing messages are moved to their queues. */
+const dispatching = (folder: string): boolean => {
+  try {
+    return readdirSync(join(folder, '.learningtransport', 'Shop', '.committed')).length > 0
+  } catch {
+    return false
+  }
+}
+
+describe('when an endpoint is killed and started again', () => {
+  const moments: readonly {
+    readonly name: string
+    readonly stage: '.pending' | '.committed'
+    readonly kills: number
+    due(folder: string, ranAtStart: number): boolean
+  }[] = [
+    { name: 'in the middle of a handler', stage: '.pending', kills: 4, due: (folder, ranAtStart) => ran(folder).length >= ranAtStart + 3 },
+    {
+      name: 'in the middle of dispatching',
+      stage: '.committed',
+      kills: 4,
+      due: (folder, ranAtStart) => ran(folder).length > ranAtStart + 1 && dispatching(folder),
+    },
+  ]
+  for (const { kills, name, stage, ...moment } of moments)
+    it(`L-10 ${name}, no message is lost, none is stuck, and every outgoing message arrives exactly once`, async () => {
+      const folder = busyShop()
+      await fill(folder)
+      let interrupted = 0
+
+      for (let kill = 0; kill < kills; kill++) {
+        const ranAtStart = ran(folder).length
+        const run = await startRun(folder, '--no-retries')
+        // A tight loop, because the moment is short.
+        const deadline = Date.now() + 10_000
+        while (!moment.due(folder, ranAtStart) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+        run.kill('SIGKILL')
+        await run.ended
+        interrupted += readdirSync(join(folder, '.learningtransport', 'Shop', stage)).length
+      }
+      const { code, stderr } = await nsb(['run', '--no-retries', '--until-idle', '300ms', '--log', 'json'], { cwd: folder })
+
+      expect(code, stderr).toBe(0)
+      expect(interrupted, 'kills that met a message in that stage').toBeGreaterThan(0)
+      const storage = join(folder, '.learningtransport')
+      const arrived = storedMessages(storage, 'Out').map(({ body }) => (JSON.parse(body.toString()) as { OrderId: string }).OrderId)
+      const expected = Array.from({ length: messages }, (_, id) => Array.from({ length: outgoing }, (__, n) => `o${id}:${n}`)).flat()
+      expect(arrived.sort()).toEqual(expected.sort())
+      expect([storedMessages(storage, 'Shop'), storedMessages(storage, 'error')]).toEqual([[], []])
+      for (const stage of ['.pending', '.committed']) expect(readdirSync(join(storage, 'Shop', stage))).toEqual([])
+    })
+})

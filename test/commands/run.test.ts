@@ -1,0 +1,201 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { nsb } from '../cli/nsb.ts'
+import { storedMessages } from '../support/folders.ts'
+import { startRun } from '../support/running-nsb.ts'
+import { placeOrder, project, shop, write } from '../support/shop-project.ts'
+
+const send = (folder: string, id: string) => nsb(['send', 'PlaceOrder', '--data', `OrderId=${id}`], { cwd: folder })
+const failed = (folder: string) => storedMessages(join(folder, '.learningtransport'), 'error')
+
+describe('nsb run', () => {
+  it('N-4 handles what waits, and ends with 0 when nothing is left', async () => {
+    const folder = shop('await Promise.resolve()')
+    await send(folder, '1')
+    await send(folder, '2')
+
+    const { code, stdout } = await nsb(['run', '--until-idle', '200ms', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(0)
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(lines[0]).toMatchObject({
+      event: 'ready',
+      endpoint: 'Shop',
+      handlers: [{ type: 'Shop.PlaceOrder', handler: 'PlaceOrderHandler' }],
+    })
+    expect(lines.slice(1, 3)).toMatchObject([
+      { event: 'handled', types: ['Shop.PlaceOrder'] },
+      { event: 'handled', types: ['Shop.PlaceOrder'] },
+    ])
+    expect(lines.at(-1)).toMatchObject({ schema: 'nsb.summary/1', handled: 2, failed: 0 })
+  })
+
+  it('ends with 8 when a message failed, and shows where in the code', async () => {
+    const folder = shop()
+    await send(folder, 'bad')
+
+    const { code, stdout } = await nsb(['run', '--no-retries', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(stdout).toContain('no retries (--no-retries)')
+    expect(stdout).toMatch(
+      /✗ PlaceOrder +[0-9a-f]{8} +\d+ ms {3}failed, moved to error\n +Error: no stock for bad\n +src\/handlers\/place-order\.handler\.ts:7:\d+\n/,
+    )
+    expect(stdout).toMatch(/> +7 \|.*throw new Error/)
+    expect(stdout).toMatch(/replay after the fix: nsb errors replay [0-9a-f]{4}/)
+  })
+
+  it('waits for its own delayed retries before it is idle', async () => {
+    const folder = shop(`if (context.headers['NServiceBus.Retries'] === undefined) throw new Error('not yet')`)
+    await send(folder, '1')
+
+    const { code, stdout } = await nsb(
+      ['run', '--immediate-retries', '0', '--delayed-retries', '1', '--delay-increase', '1s', '--until-idle', '200ms', '--log', 'json'],
+      { cwd: folder },
+    )
+
+    expect(code).toBe(0)
+    expect(stdout).toContain('"action":"retryLater"')
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ handled: 1, failed: 0, retried: 1 })
+  })
+
+  it('lets what is in hand finish on SIGTERM, and ends with 143; on SIGINT with 130', async () => {
+    for (const [signal, exit] of [
+      ['SIGTERM', 143],
+      ['SIGINT', 130],
+    ] as const) {
+      const folder = shop(
+        `process.stdout.write(JSON.stringify({ inHand: true }) + '\\n'); await new Promise((resolve) => setTimeout(resolve, 300))`,
+      )
+      await send(folder, '1')
+      const run = await startRun(folder)
+      await expect.poll(() => run.stdout).toContain('inHand')
+
+      run.kill(signal)
+
+      expect(await run.ended).toBe(exit)
+      expect(run.lines.find((line) => line['event'] === 'handled')).toBeDefined()
+    }
+  })
+
+  it('takes the endpoint of endpoint.ts where there is one', async () => {
+    const folder = project({
+      'src/messages/place-order.ts': placeOrder,
+      'endpoint.ts': `import { defineEndpoint, handler } from 'nsbus'
+import { PlaceOrder } from './src/messages/place-order.ts'
+export default defineEndpoint('Shop', { handlers: [handler(PlaceOrder, () => undefined, { name: 'Audit' })] })
+`,
+    })
+    await send(folder, '1')
+
+    const { code, stdout } = await nsb(['run', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(stdout).toContain('→ Audit')
+  })
+
+  it('reports a promise that a handler forgot, and goes on', async () => {
+    const folder = shop(`void Promise.reject(new Error('forgotten')); await new Promise((resolve) => setTimeout(resolve, 20))`)
+    await send(folder, '1')
+
+    const { code, stderr } = await nsb(['run', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(stderr).toContain('forgotten')
+  })
+
+  const bad: readonly { readonly name: string; readonly files: Record<string, string>; readonly code: string; readonly says: RegExp }[] = [
+    {
+      name: 'a handler that does not compile',
+      files: { 'src/handlers/bad.handler.ts': 'export class {' },
+      code: 'NSB_HANDLER_DOES_NOT_COMPILE',
+      says: /bad\.handler\.ts:1:\d+/,
+    },
+    {
+      name: 'a handler without `handles`',
+      files: { 'src/handlers/bad.handler.ts': 'export class Lost { async handle(message: object) { void message } }' },
+      code: 'NSB_NOT_A_HANDLER',
+      says: /'Lost' in src\/handlers\/bad\.handler\.ts/,
+    },
+    {
+      name: 'two types of one name',
+      files: { 'src/messages/twin.ts': placeOrder.replace('class PlaceOrder', 'class Twin') },
+      code: 'NSB_DUPLICATE_TYPE',
+      says: /Shop\.PlaceOrder/,
+    },
+    {
+      name: 'a broken nsb.json',
+      files: { 'nsb.json': '{ "endpoint": { "name": 7 } }' },
+      code: 'NSB_CONFIG_INVALID',
+      says: /nsb\.json:1:\d+/,
+    },
+  ]
+  for (const { code, files, name, says } of bad)
+    it(`refuses ${name} with exit 2 and its place`, async () => {
+      const folder = shop()
+      write(folder, files)
+
+      const human = await nsb(['run', '--until-idle', '100ms'], { cwd: folder })
+
+      expect(human.code).toBe(2)
+      expect(human.stderr).toContain(code)
+      expect(human.stderr).toMatch(says)
+      expect(failed(folder)).toEqual([])
+    })
+
+  it('refuses a folder without handlers, an endpoint name with a path, and a folder that does not exist', async () => {
+    const empty = await nsb(['run', '--until-idle', '100ms'], { cwd: project({}) })
+    const path = await nsb(['run', '--name', '../x', '--until-idle', '100ms'], { cwd: shop() })
+    const missing = await nsb(['run', 'nope', '--until-idle', '100ms'], { cwd: shop() })
+
+    expect([empty.code, path.code, missing.code]).toEqual([2, 2, 2])
+    expect([empty.stderr, path.stderr, missing.stderr]).toEqual([
+      expect.stringContaining('NSB_NO_HANDLERS_FOUND'),
+      expect.stringContaining('NSB_BAD_ENDPOINT'),
+      expect.stringContaining('NSB_NO_SUCH_FOLDER'),
+    ])
+  })
+})
+
+describe('nsb handlers', () => {
+  it('lists handlers in the order of execution: by path, then as they stand in the file', async () => {
+    const folder = shop()
+    write(folder, {
+      'src/handlers/a.handler.ts': `import { handler } from 'nsbus'
+import { PlaceOrder } from '../messages/place-order.ts'
+export const zebra = handler(PlaceOrder, () => undefined, { name: 'Zebra' })
+export const ant = handler(PlaceOrder, () => undefined, { name: 'Ant' })
+`,
+    })
+
+    const { json } = await nsb(['handlers', '--json'], { cwd: folder })
+
+    expect(json()).toMatchObject({
+      schema: 'nsb.handlers/1',
+      endpoint: 'Shop',
+      items: [{ handler: 'Zebra' }, { handler: 'Ant' }, { handler: 'PlaceOrderHandler' }],
+    })
+  })
+})
+
+describe('nsb explain', () => {
+  it('shows each entry, the rule and who would run', async () => {
+    const { code, json } = await nsb(['explain', 'Shop.Nope;Shop.PlaceOrder, Other', '--json'], { cwd: shop() })
+
+    expect(code).toBe(0)
+    expect(json()).toMatchObject({
+      entries: [{ rule: 'unknown' }, { rule: 'full name', type: 'Shop.PlaceOrder' }],
+      roots: [{ type: 'Shop.PlaceOrder', handlers: [{ name: 'PlaceOrderHandler' }] }],
+    })
+  })
+
+  it('ends with 4 when nothing maps, and with 2 when the header cannot be read', async () => {
+    const folder = shop()
+
+    expect((await nsb(['explain', 'Shop.Nope'], { cwd: folder })).code).toBe(4)
+    expect((await nsb(['explain', 'Shop.PlaceOrder;'], { cwd: folder })).code).toBe(2)
+  })
+})

@@ -1,0 +1,273 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { nsb } from '../cli/nsb.ts'
+import { storedMessages } from '../support/folders.ts'
+import { startRun } from '../support/running-nsb.ts'
+import { project, shop, write } from '../support/shop-project.ts'
+
+const waiting = (folder: string, queue = 'Shop') => storedMessages(join(folder, '.learningtransport'), queue)
+const bodies = (folder: string) => waiting(folder).map(({ body }) => body.toString())
+
+const withTypes = () =>
+  project({
+    'src/messages/order.ts': `import { command, event } from 'nsbus'
+import { int64, decimal } from 'nsbus/zod'
+import { z } from 'zod'
+export class PlaceOrder extends command('Shop.PlaceOrder', z.object({ OrderId: z.string(), Quantity: z.int().optional(), Total: decimal().optional(), Big: int64().optional(), Address: z.object({ City: z.string(), Zip: z.string().optional() }).optional() })) {}
+export class OrderPlaced extends event('Shop.OrderPlaced', z.object({ OrderId: z.string() })) {}
+`,
+  })
+
+describe('nsb send', () => {
+  it('sends to the endpoint of the routing, with the headers of a .NET endpoint', async () => {
+    const folder = shop()
+
+    const { code, json } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=42', '--json'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(json()).toMatchObject({ schema: 'nsb.send/1', destination: 'Shop', status: 'sent' })
+    const [message] = waiting(folder)
+    expect(message?.body.toString()).toBe('{"OrderId":"42"}')
+    expect(message?.headers).toMatchObject({
+      'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder',
+      'NServiceBus.MessageIntent': 'Send',
+      'NServiceBus.ContentType': 'application/json',
+      'NServiceBus.OriginatingEndpoint': 'Shop',
+      'NServiceBus.MessageId': json()['messageId'],
+    })
+    expect(message?.headers).not.toHaveProperty(['NServiceBus.ReplyToAddress'])
+  })
+
+  it('merges body, file and properties, the later ones winning, and keeps every digit', async () => {
+    const folder = withTypes()
+    writeFileSync(join(folder, 'order.json'), '{"OrderId":"1","Total":123.40,"Address":{"City":"Bern"}}')
+
+    const { code, stderr } = await nsb(
+      [
+        'send',
+        'PlaceOrder',
+        '--file',
+        'order.json',
+        '--data',
+        'OrderId=2',
+        '--data',
+        'Address.Zip=3000',
+        '--data',
+        'Quantity=3',
+        '--data',
+        'Big=9007199254740993',
+      ],
+      { cwd: folder },
+    )
+
+    expect(code, stderr).toBe(0)
+    expect(bodies(folder)).toEqual([
+      '{"OrderId":"2","Quantity":3,"Total":123.40,"Big":9007199254740993,"Address":{"City":"Bern","Zip":"3000"}}',
+    ])
+  })
+
+  it('takes the body from stdin for -, and when nothing else gives one', async () => {
+    const folder = shop()
+
+    const dash = await nsb(['send', 'PlaceOrder', '-'], { cwd: folder, input: '\uFEFF{"OrderId":"1"}' })
+    const piped = await nsb(['send', 'PlaceOrder'], { cwd: folder, input: '{"OrderId":"2"}' })
+    const empty = await nsb(['send', 'PlaceOrder', '-'], { cwd: folder, input: '' })
+
+    expect([dash.code, piped.code, empty.code]).toEqual([0, 0, 2])
+    expect(bodies(folder).sort()).toEqual(['{"OrderId":"1"}', '{"OrderId":"2"}'])
+  })
+
+  it('CLI-5 does not wait for an open stdin when --data gives the body', async () => {
+    const folder = shop()
+
+    expect((await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: folder, input: 'open' })).code).toBe(0)
+  })
+
+  it('prints the complete wire form and sends nothing with --dry-run', async () => {
+    const folder = shop()
+
+    const { code, json } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--dry-run', '--json'], { cwd: folder })
+    const human = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--dry-run'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(json()).toMatchObject({
+      dryRun: true,
+      destination: 'Shop',
+      body: '{"OrderId":"1"}',
+      headers: { 'NServiceBus.MessageIntent': 'Send' },
+    })
+    expect(human.stdout).toContain('NServiceBus.EnclosedMessageTypes: Shop.PlaceOrder')
+    expect(waiting(folder)).toEqual([])
+  })
+
+  it('adds custom headers and takes a message id', async () => {
+    const folder = shop()
+
+    await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--header', 'Tenant=a=b', '--id', 'order-1'], { cwd: folder })
+
+    expect(waiting(folder)[0]?.headers).toMatchObject({ Tenant: 'a=b', 'NServiceBus.MessageId': 'order-1' })
+  })
+
+  it('sends an unknown type only with --to and --no-validate', async () => {
+    const folder = shop()
+
+    const refused = await nsb(['send', 'Other.Thing', '{"A":1}', '--to', 'Other'], { cwd: folder })
+    const sent = await nsb(['send', 'Other.Thing', '{"A":1.10}', '--to', 'Other', '--no-validate'], { cwd: folder })
+
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('--no-validate')
+    expect(sent.code).toBe(0)
+    expect(waiting(folder, 'Other')[0]).toMatchObject({ headers: { 'NServiceBus.EnclosedMessageTypes': 'Other.Thing' } })
+    expect(waiting(folder, 'Other')[0]?.body.toString()).toBe('{"A":1.10}')
+  })
+
+  const refusals: readonly { readonly name: string; readonly words: readonly string[]; readonly error: string; readonly says: RegExp }[] = [
+    {
+      name: 'a body that does not match its schema',
+      words: ['PlaceOrder', '--data', 'Ordr=1'],
+      error: 'NSB_BODY_INVALID',
+      says: /OrderId/,
+    },
+    { name: 'a body that is no JSON', words: ['PlaceOrder', '{"OrderId":'], error: 'NSB_NOT_JSON', says: /no JSON/ },
+    { name: 'an unknown type', words: ['PlaceOrdr', '--data', 'OrderId=1'], error: 'NSB_UNKNOWN_TYPE', says: /PlaceOrder/ },
+    {
+      name: 'an address with a path',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--to', '../x'],
+      error: 'NSB_BAD_ADDRESS',
+      says: /\.\.\/x/,
+    },
+    { name: 'a missing file', words: ['PlaceOrder', '--file', 'nope.json'], error: 'NSB_FILE_NOT_READABLE', says: /nope\.json/ },
+    { name: 'a malformed property', words: ['PlaceOrder', '--data', 'OrderId'], error: 'NSB_BAD_DATA', says: /OrderId/ },
+    { name: 'a prototype key', words: ['PlaceOrder', '--data', '__proto__.x=1'], error: 'NSB_BAD_DATA', says: /__proto__/ },
+    {
+      name: 'a malformed header',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--header', 'Tenant'],
+      error: 'NSB_BAD_HEADER',
+      says: /Tenant/,
+    },
+    {
+      name: 'an expectation without --await-reply',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--expect', 'OrderId'],
+      error: 'NSB',
+      says: /await-reply/,
+    },
+  ]
+  for (const { error, name, says, words } of refusals)
+    it(`CLI-2 refuses ${name} with exit 2, as text and as JSON, and sends nothing`, async () => {
+      const folder = shop()
+
+      const human = await nsb(['send', ...words], { cwd: folder })
+      const json = await nsb(['send', ...words, '--json'], { cwd: folder })
+
+      expect([human.code, json.code]).toEqual([2, 2])
+      expect(human.stderr).toMatch(says)
+      expect(json.json()).toMatchObject({ schema: 'nsb.error/1', error: { code: expect.stringContaining(error), exitCode: 2 } })
+      expect(waiting(folder)).toEqual([])
+    })
+
+  it('refuses a type without a destination, and never guesses one', async () => {
+    const folder = shop()
+    write(folder, { 'nsb.json': JSON.stringify({ endpoint: { name: 'Shop' }, routing: { 'Other.*': 'Other' } }) })
+
+    const { code, stderr } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: folder })
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('Other')
+  })
+
+  it('warns about a destination that never had a receiver', async () => {
+    const { code, stderr } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--to', 'Shopp'], { cwd: shop() })
+
+    expect(code).toBe(0)
+    expect(stderr).toContain(`'Shopp'`)
+  })
+})
+
+describe('nsb send --await-reply', () => {
+  it('CB-10 prints the body of the reply and nothing else on stdout', async () => {
+    const folder = shop()
+    await startRun(folder)
+
+    const { code, stderr, stdout } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=42', '--await-reply'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(stdout).toBe('{"OrderId":"42"}\n')
+    expect(stderr).toMatch(/✓ sent Shop\.PlaceOrder [0-9a-f]{8} to Shop\n✓ reply Shop\.OrderAccepted from Shop after \d+ ms/)
+  })
+
+  it('CB-8 prints a number reply, and says the same as JSON', async () => {
+    const folder = shop('await context.reply(42)')
+    await startRun(folder)
+
+    const human = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--expect', '=42'], { cwd: folder })
+    const { json } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--json'], { cwd: folder })
+
+    expect([human.code, human.stdout]).toEqual([0, '42\n'])
+    expect(json()).toMatchObject({ schema: 'nsb.send/1', status: 'replied', reply: { kind: 'int', value: 42 } })
+  })
+
+  it('ends with 8 when the reply is not as expected', async () => {
+    const folder = shop()
+    await startRun(folder)
+
+    const met = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--expect', '$.OrderId=1'], { cwd: folder })
+    const notMet = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--expect', 'OrderId=2'], { cwd: folder })
+
+    expect([met.code, notMet.code]).toEqual([0, 8])
+    expect(notMet.stderr).toContain('expected OrderId=2')
+  })
+
+  it('ends with 8 and the exception when the request goes to the error queue', async () => {
+    const folder = shop()
+    await startRun(folder, '--no-retries')
+
+    const { code, json } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=bad', '--await-reply', '--json'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(json()).toMatchObject({ status: 'failed', failure: { exceptionType: 'Node.Error', exceptionMessage: 'no stock for bad' } })
+  })
+
+  it('ends with 7 when no reply comes, and says where the request is', async () => {
+    const folder = shop()
+
+    const { code, json, stderr } = await nsb(
+      ['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--reply-timeout', '300ms', '--json'],
+      { cwd: folder },
+    )
+
+    expect(code).toBe(7)
+    expect(json()).toMatchObject({ status: 'timedOut' })
+    expect(stderr).toContain(`It still waits in 'Shop'`)
+  })
+
+  it('CB-29 says in its help that callbacks are for data whose loss is acceptable', async () => {
+    const { stdout } = await nsb(['send', '--help'], { cwd: shop() })
+
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('Such a callback is for data whose loss is acceptable')
+    expect(stdout).toContain('a handler for the reply type')
+  })
+})
+
+describe('nsb publish', () => {
+  it('gives every subscriber its copy', async () => {
+    const folder = withTypes()
+    write(folder, {
+      '.learningtransport/.events/Shop.OrderPlaced/Billing.subscription': 'Billing',
+      '.learningtransport/.events/System.Object/Archive.subscription': 'Archive',
+    })
+
+    const { code } = await nsb(['publish', 'OrderPlaced', '--data', 'OrderId=1'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect([waiting(folder, 'Billing').length, waiting(folder, 'Archive').length]).toEqual([1, 1])
+    expect(waiting(folder, 'Billing')[0]?.headers['NServiceBus.MessageIntent']).toBe('Publish')
+  })
+
+  it('refuses a command', async () => {
+    const { code, stderr } = await nsb(['publish', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: withTypes() })
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('Best practice violation')
+  })
+})
