@@ -1,4 +1,7 @@
-import { Config, Plugin, run } from '@oclif/core'
+import { Config, Plugin, run, settings } from '@oclif/core'
+
+// With NODE_ENV=development or test oclif would look for a tsconfig.json and load the project's tsx.
+settings.enableAutoTranspile = false
 
 /** Runs one command through oclif. */
 export async function runCommand(words: string[], root: string, config?: Config): Promise<void> {

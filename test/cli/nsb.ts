@@ -25,7 +25,7 @@ export interface NsbOptions {
 
 /** Environment without anything that steers nsb or its colours. */
 function quietEnvironment(): Record<string, string> {
-  const steering = /^(NSB_|CI$|NO_COLOR$|FORCE_COLOR$|TERM$)/
+  const steering = /^(NSB_|CI$|NO_COLOR$|FORCE_COLOR$|TERM$|NODE_ENV$)/
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) => (value === undefined || steering.test(name) ? [] : [[name, value]])),
   )
