@@ -164,8 +164,7 @@ export class LearningReceiver implements Receiving {
   /** Carries out `consume`. */
   consume(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
     if (outgoing.length > 0) return this.#consumeAndSend(transaction, message, outgoing)
-    if (this.#options.transactionMode !== 'none') this.#commit(transaction)
-    this.#attempts.done(message.nativeId)
+    this.#remove(transaction, message)
   }
 
   /** Carries out `putBack`. */
@@ -180,7 +179,12 @@ export class LearningReceiver implements Receiving {
     const copies = await this.#room.sending.copiesOf(outgoing)
     if (this.#options.transactionMode === 'sendsAtomicWithReceive') this.#stage(transaction, copies)
     else this.#room.sending.write(copies)
-    this.consume(transaction, message, [])
+    this.#remove(transaction, message)
+  }
+
+  #remove(transaction: Transaction, message: IncomingMessage): void {
+    if (this.#options.transactionMode !== 'none') this.#commit(transaction)
+    this.#attempts.done(message.nativeId)
   }
 
   #stage(transaction: Transaction, copies: readonly Copy[]): void {

@@ -80,7 +80,8 @@ export class MemoryNetwork {
       nativeId,
       id: headers[Header.MessageId] || nativeId,
       headers,
-      body: message.body.slice(),
+      // Buffer.slice would share the memory.
+      body: new Uint8Array(message.body),
       sequence: this.#sequence++,
       enqueuedAt: now,
       dueAt: message.deliverAt?.getTime(),

@@ -1,0 +1,291 @@
+import type { HeldMessage } from '../../transport/transport.ts'
+import type { ContractGroup } from './contract.ts'
+import {
+  contents,
+  depthIs,
+  fill,
+  hasCode,
+  holdOptions,
+  look,
+  message,
+  openWithQueue,
+  receive,
+  rejects,
+  same,
+  textOf,
+  until,
+  yes,
+} from './support.ts'
+
+async function first(pages: AsyncIterable<readonly HeldMessage[]>): Promise<readonly HeldMessage[]> {
+  for await (const page of pages) return page
+  return []
+}
+
+export const holding: ContractGroup = {
+  name: 'holding',
+  cases: [
+    {
+      name: 'shows each message once, in the order of the queue, page by page',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 10)
+
+        const pages = await look(transport, queue, { page: 3 })
+
+        same(pages.flat().map(textOf), sent)
+        yes(pages.every((page) => page.length <= 3))
+      },
+    },
+    {
+      name: '45 looks lose nothing and change no order',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 5)
+
+        for (let time = 0; time < 45; time++) {
+          same(await contents(transport, queue), sent)
+          await depthIs(transport, queue, 5)
+        }
+      },
+    },
+    {
+      name: 'held messages are invisible to others until they are given back',
+      needs: 'hideHeld',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 3)
+        const held = await transport.hold(queue, holdOptions({ purpose: 'look' }))
+        await first(held.pages())
+
+        same((await transport.inspect(queue))?.depth, 0)
+        await held.giveBack()
+
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'moves the selected messages and gives the others back in their old order',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const target = world.unique('target')
+        await transport.createQueues([target])
+        const sent = await fill(transport, queue, 10)
+        const odd = (text: string): boolean => Number(text.slice(-3)) % 2 === 1
+        const held = await transport.hold(queue, holdOptions({ page: 4 }))
+
+        for await (const page of held.pages())
+          for (const each of page)
+            if (odd(textOf(each))) await held.consume(each, [message(textOf(each), '', { to: { exactQueue: target } })])
+        const { returned } = await held.giveBack()
+
+        same(returned, 5)
+        await depthIs(transport, queue, 5)
+        await depthIs(transport, target, 5)
+        same(
+          await contents(transport, queue),
+          sent.filter((text) => !odd(text)),
+        )
+        same(await contents(transport, target), sent.filter(odd))
+      },
+    },
+    {
+      name: 'consuming calls may overlap',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const target = world.unique('target')
+        await transport.createQueues([target])
+        const sent = await fill(transport, queue, 20)
+        const journal: string[] = []
+        const held = await transport.hold(queue, holdOptions({ beforeRemove: (group) => void journal.push(...group.map(textOf)) }))
+
+        for await (const page of held.pages()) await Promise.all(page.map((each) => held.consume(each, [message(textOf(each), target)])))
+        await held.giveBack()
+
+        same(journal, sent)
+        await depthIs(transport, queue, 0)
+        await depthIs(transport, target, 20)
+      },
+    },
+    {
+      name: 'a message whose removal is refused stays, with those of its group',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 3)
+        const reason = new Error('the journal is full')
+        const held = await transport.hold(
+          queue,
+          holdOptions({
+            beforeRemove: async () => {
+              throw reason
+            },
+          }),
+        )
+
+        for (const each of await first(held.pages())) await rejects(held.consume(each, []), (error) => error === reason)
+        same((await held.giveBack()).returned, 3)
+
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'a message whose copy cannot be sent stays',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 1)
+        const held = await transport.hold(queue, holdOptions())
+        const [only] = await first(held.pages())
+        yes(only)
+
+        await rejects(
+          held.consume(only, [message('copy', '', { to: { exactQueue: world.unique('missing') } })]),
+          hasCode('NSB_QUEUE_NOT_FOUND'),
+        )
+        await held.giveBack()
+
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'a message that was consumed cannot be consumed again, nor any after giving back',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        await fill(transport, queue, 2)
+        const held = await transport.hold(queue, holdOptions())
+        const [one, two] = await first(held.pages())
+        yes(one && two)
+        await held.consume(one, [])
+
+        await rejects(held.consume(one, []))
+        await held.giveBack()
+        await rejects(held.consume(two, []))
+
+        await depthIs(transport, queue, 1)
+      },
+    },
+    {
+      name: 'never holds more than its limit, and goes on when there is room again',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 6)
+
+        const limited = await look(transport, queue, { page: 2, max: 4 })
+        same(limited.flat().map(textOf), sent.slice(0, 4))
+
+        const held = await transport.hold(queue, holdOptions({ page: 2, max: 2 }))
+        for await (const page of held.pages()) for (const each of page) await held.consume(each, [])
+        await held.giveBack()
+        await depthIs(transport, queue, 0)
+      },
+    },
+    {
+      name: 'shows no new page once it is aborted',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 6)
+        const abort = new AbortController()
+        const held = await transport.hold(queue, holdOptions({ purpose: 'look', page: 2, signal: abort.signal }))
+        const shown: string[] = []
+
+        for await (const page of held.pages()) {
+          shown.push(...page.map(textOf))
+          abort.abort()
+        }
+        same((await held.giveBack()).returned, 2)
+
+        same(shown, sent.slice(0, 2))
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'messages that come later are neither shown nor lost, but counted',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 2)
+        const held = await transport.hold(queue, holdOptions({ purpose: 'look', page: 1 }))
+        same(held.facts.depth, 2)
+        await transport.dispatch([message('newer', queue)])
+
+        const shown: string[] = []
+        for await (const page of held.pages()) shown.push(...page.map(textOf))
+        const { newerArrivals } = await held.giveBack()
+
+        same(shown, sent)
+        same(newerArrivals, 1)
+        same(await contents(transport, queue), [...sent, 'newer'])
+      },
+    },
+    {
+      name: 'giving back twice is giving back once',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 2)
+        const held = await transport.hold(queue, holdOptions({ purpose: 'look' }))
+        await first(held.pages())
+
+        same(await held.giveBack(), await held.giveBack())
+
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'closing the transport gives back what is held',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 2)
+        const held = await transport.hold(queue, holdOptions())
+        await first(held.pages())
+
+        await transport.close()
+
+        same(await contents(await world.open(), queue), sent)
+      },
+    },
+    {
+      name: 'a message is consumed by one of two operators',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        await fill(transport, queue, 1)
+        const target = world.unique('target')
+        await transport.createQueues([target])
+        const attempt = async (): Promise<void> => {
+          const held = await (await world.open()).hold(queue, holdOptions())
+          const [only] = await first(held.pages())
+          await new Promise(setImmediate)
+          try {
+            if (only) await held.consume(only, [message('moved', target)])
+          } finally {
+            await held.giveBack()
+          }
+        }
+
+        await Promise.allSettled([attempt(), attempt()])
+
+        await depthIs(transport, queue, 0)
+        await depthIs(transport, target, 1)
+      },
+    },
+    {
+      name: 'a queue that does not exist cannot be held',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+
+        await rejects(transport.hold(`${queue}.typo`, holdOptions()), hasCode('NSB_QUEUE_NOT_FOUND'))
+      },
+    },
+    {
+      name: 'what is given back is received',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 5)
+        await look(transport, queue)
+
+        const seen = await receive(world, transport, queue)
+        await until('all messages arrive', () => seen.deliveries.length === 5)
+
+        same(seen.texts(), sent)
+        yes(seen.deliveries.every((incoming) => incoming.attempt === 1))
+      },
+    },
+  ],
+}

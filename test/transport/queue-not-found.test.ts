@@ -1,0 +1,17 @@
+import { strict as assert } from 'node:assert'
+import { describe, it } from 'vitest'
+import { nearMatches } from '../../src/transport/queue-not-found.ts'
+
+describe('names that are like a queue that does not exist', () => {
+  const queues = ['Shop.Sales', 'Shop.Billing', 'error', 'audit', 'Shop.Sales-1']
+
+  it.each([
+    ['shop.sales', ['Shop.Sales', 'Shop.Sales-1']],
+    ['Shop.Slaes', ['Shop.Sales']],
+    ['errors', ['error']],
+    ['Billing', ['Shop.Billing']],
+    ['inventory', []],
+  ])('%s: %j', (name, expected) => {
+    assert.deepEqual(nearMatches(name, queues).slice(0, Math.max(1, expected.length)), expected)
+  })
+})
