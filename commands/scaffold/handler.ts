@@ -83,9 +83,5 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
 
 function sendHint({ example }: HandlerPlan, replies: boolean): readonly string[] {
   if (!example) return []
-  return [
-    ['nsb send', example.type, ...(example.data === undefined ? [] : ['--data', example.data]), ...(replies ? ['--await-reply'] : [])].join(
-      ' ',
-    ),
-  ]
+  return [['nsb send', example.type, ...example.data.flatMap((data) => ['--data', data]), ...(replies ? ['--await-reply'] : [])].join(' ')]
 }

@@ -46,7 +46,12 @@ export async function handlerFiles(
       Message: message.name,
       message: sampleCode(message, style),
       Reply: reply?.name ?? '',
-      reply: reply ? objectCode(replyMembers(messages, reply).map(({ name, expected }) => [name, expected(message)])) : '',
+      reply: reply
+        ? objectCode(
+            replyMembers(messages, reply).map(({ name, expected }) => [name, expected(message)]),
+            '  ',
+          )
+        : '',
     }),
   )
   const handlerImport = `import { ${className} } from '${specifier(handler.path, folder, style)}'`
@@ -119,5 +124,8 @@ function sampleCode({ properties, isConstant }: KnownMessage, style: ProjectStyl
   // An interface has no schema that could be asked.
   return required.length === 0 && isConstant && style.language === 'ts'
     ? '{} as never'
-    : objectCode(required.map(({ name, sample }) => [name, valueCode(sample)]))
+    : objectCode(
+        required.map(({ name, sample }) => [name, valueCode(sample)]),
+        '  ',
+      )
 }

@@ -81,7 +81,7 @@ function badName(given: string, why: string, suggestion: string): NsbError {
 /** `place-order`, `place order` and `placeOrder` give `PlaceOrder`; dots stay. */
 export function toPascalCase(text: string): string {
   return text
-    .replace(/(?:^|[^A-Za-z0-9.]+)([A-Za-z0-9]?)/g, (_all, first: string) => first.toUpperCase())
+    .replace(/(?:[^A-Za-z0-9.]+|^)([A-Za-z0-9]?)/g, (_all, first: string) => first.toUpperCase())
     .replace(/\.([a-z])/g, (_all, first: string) => `.${first.toUpperCase()}`)
 }
 

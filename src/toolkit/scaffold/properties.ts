@@ -105,11 +105,16 @@ export function schemaCode(properties: readonly NewProperty[]): string {
     : `{\n${members.map((member) => `  ${member},\n`).join('')}}`
 }
 
-/** The argument of a message's constructor, from values. */
-export function objectCode(members: readonly (readonly [name: string, code: string])[]): string {
-  return members.length === 0
-    ? '{}'
-    : `{ ${members.map(([name, code]) => `${isIdentifier(name) ? name : valueCode(name)}: ${code}`).join(', ')} }`
+/**
+ * The argument of a message's constructor.
+ *
+ * @param indent of the line it stands on, for when it takes several lines
+ */
+export function objectCode(members: readonly (readonly [name: string, code: string])[], indent = ''): string {
+  const written = members.map(([name, code]) => `${isIdentifier(name) ? name : valueCode(name)}: ${code}`)
+  if (written.length === 0) return '{}'
+  const line = `{ ${written.join(', ')} }`
+  return line.length <= 80 ? line : `{\n${written.map((member) => `${indent}  ${member},\n`).join('')}${indent}}`
 }
 
 const isIdentifier = (name: string): boolean => /^[A-Za-z_$][\w$]*$/.test(name)

@@ -34,8 +34,8 @@ export interface HandlerPlan {
   readonly test: string | undefined
   readonly tests: number
   readonly style: ProjectStyle
-  /** A command that can be sent to it, by short name, with sample data. */
-  readonly example: { readonly type: string; readonly data: string | undefined } | undefined
+  /** A command that can be sent to it, by short name, with sample data; undefined when that is no short text. */
+  readonly example: { readonly type: string; readonly data: readonly string[] } | undefined
   /** What the person should know. */
   readonly warnings: readonly string[]
 }
@@ -60,9 +60,7 @@ export async function planHandler(project: Project, request: HandlerRequest): Pr
   for (const [index, name] of names.entries()) handled.push(await resolve(name, kindOf, index === 0 ? given : []))
   const first = handled[0] as Resolved
   const reply =
-    request.replies === undefined
-      ? undefined
-      : await resolve(request.replies, () => 'message', [], first.message.properties.filter(isNewProperty))
+    request.replies === undefined ? undefined : await resolve(request.replies, () => 'message', [], first.message.properties.flatMap(asNew))
   if (reply && reply.message.kind !== 'message') throw notAReply(reply.message)
 
   const folder = request.dir === undefined ? layout.handlerFolder : folderInside(layout.root, request.dir)
@@ -114,7 +112,10 @@ async function messageResolver(layout: ProjectLayout, style: ProjectStyle) {
   }
 }
 
-const isNewProperty = (candidate: Property): candidate is NewProperty => 'schema' in candidate
+/** The same property for another message; none where its type has no short name. */
+function asNew({ name, type, optional }: Property): readonly NewProperty[] {
+  return type === undefined ? [] : [property(name, type, optional)]
+}
 
 function sameProperties(declared: readonly Property[], given: readonly NewProperty[]): boolean {
   const text = (list: readonly Property[]): string => list.map(({ name, type, optional }) => `${name}:${type}:${optional}`).join()
@@ -146,12 +147,8 @@ function exampleOf(messages: readonly KnownMessage[]): HandlerPlan['example'] {
   const command = messages.find(({ kind }) => kind === 'command')
   if (!command) return undefined
   const required = command.properties.filter(({ optional }) => !optional)
-  const [only] = required
-  const data =
-    required.length === 1 && (typeof only?.sample === 'string' || typeof only?.sample === 'number')
-      ? `${only.name}=${only.sample}`
-      : undefined
-  return { type: command.name, data }
+  const isShort = required.length <= 3 && required.every(({ sample }) => /^[\w.:-]+$/.test(String(sample)))
+  return isShort ? { type: command.name, data: required.map(({ name, sample }) => `${name}=${String(sample)}`) } : undefined
 }
 
 function warningsFor(handler: string, { handlerGlob }: ProjectLayout): readonly string[] {
