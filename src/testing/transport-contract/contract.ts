@@ -49,7 +49,7 @@ export interface ContractRun {
   readonly title: string
   /** Why it does not apply; undefined: run it. */
   readonly skipped: string | undefined
-  run(): Promise<void>
+  readonly run: () => Promise<void>
 }
 
 /** Lists what to run: each case in each of its modes. */

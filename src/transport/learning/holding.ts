@@ -4,7 +4,7 @@ import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
 import { nativeIdOf } from './layout.ts'
 import { type MessageFile, listMessages, readMessage } from './listing.ts'
-import { listOrEmpty } from './storage.ts'
+import { type StorageFolder, listOrEmpty } from './storage.ts'
 import { Transaction, type TransactionRoom } from './transaction.ts'
 
 interface Removal {
@@ -25,7 +25,8 @@ interface Ready extends Removal {
  */
 export class LearningHolding implements Holding {
   readonly facts: QueueFacts
-  readonly #room: TransactionRoom
+  readonly #storage: StorageFolder
+  readonly #room: () => TransactionRoom
   readonly #options: HoldOptions
   readonly #snapshot: readonly MessageFile[]
   readonly #held = new Map<HeldMessage, MessageFile>()
@@ -34,7 +35,16 @@ export class LearningHolding implements Holding {
   #removing: Promise<void> | undefined
   #givenBack: ReturnType<Holding['giveBack']> | undefined
 
-  constructor(room: TransactionRoom, facts: QueueFacts, snapshot: readonly MessageFile[], options: HoldOptions, ended: () => void) {
+  /** @param room made when the first message is consumed, so that looking needs no right to write */
+  constructor(
+    storage: StorageFolder,
+    room: () => TransactionRoom,
+    facts: QueueFacts,
+    snapshot: readonly MessageFile[],
+    options: HoldOptions,
+    ended: () => void,
+  ) {
+    this.#storage = storage
     this.#room = room
     this.facts = facts
     this.#snapshot = snapshot
@@ -88,7 +98,7 @@ export class LearningHolding implements Holding {
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await this.#removing
     const shown = new Set(this.#snapshot.map((file) => file.name))
-    const now = listOrEmpty(this.#room.storage.queuePath(this.facts.queue), listMessages)
+    const now = listOrEmpty(this.#storage.queuePath(this.facts.queue), listMessages)
     const returned = this.#held.size
     this.#held.clear()
     this.#ended()
@@ -137,8 +147,8 @@ export class LearningHolding implements Holding {
   async #prepare(removal: Removal): Promise<Ready | undefined> {
     let transaction: Transaction | undefined
     try {
-      const copies = await this.#room.sending.copiesOf(removal.outgoing)
-      transaction = Transaction.claim(this.#room, this.facts.queue, removal.file.name)
+      const copies = await this.#room().sending.copiesOf(removal.outgoing)
+      transaction = Transaction.claim(this.#room(), this.facts.queue, removal.file.name)
       if (!transaction) throw takenError(removal.message)
       transaction.stage(copies)
       if (removal.outgoing.length > 0) transaction.commit()
@@ -161,7 +171,7 @@ export class LearningHolding implements Holding {
   }
 
   #read(file: MessageFile): HeldMessage | undefined {
-    const reading = readMessage(this.#room.storage, this.facts.queue, this.#pathOf(file), file.name)
+    const reading = readMessage(this.#storage, this.facts.queue, this.#pathOf(file), file.name)
     if (reading.kind === 'gone') return undefined
     const nativeId = nativeIdOf(file.name) || file.name
     const place = { nativeId, queue: this.facts.queue, attempt: 1, native: {}, givenBack: 0, enqueuedAt: file.time }
@@ -171,7 +181,7 @@ export class LearningHolding implements Holding {
   }
 
   #pathOf(file: MessageFile): string {
-    return `${this.#room.storage.queuePath(this.facts.queue)}/${file.name}`
+    return `${this.#storage.queuePath(this.facts.queue)}/${file.name}`
   }
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { nativeIdOf } from './layout.ts'
-import type { Owner } from './owner.ts'
+import type { Owner, Ownership } from './owner.ts'
 import { type StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 import { moveIfThere, readTargets, removeTree, targetsFile } from './transaction.ts'
 
@@ -25,14 +25,26 @@ export function recover(storage: StorageFolder, owner: Owner, queue: string, now
     for (const id of listOrEmpty(`${folder}/${step}`, (path) => readdirSync(path))) {
       const path = `${folder}/${step}/${id}`
       if (!isAbandoned(path, id)) continue
-      // Without the list of targets it is a .NET transaction, or one that sent nothing: only our own are known to be done.
-      if (step === '.committed' && (ownershipOf(id) === 'dead' || readTargets(storage, path))) rollForward(storage, queue, path)
+      if (step === '.committed' && canRollForward(storage, path, ownershipOf(id))) rollForward(storage, queue, path)
       else rollBack(storage, queue, path)
       finished++
     }
   forgetTheDead(storage, owner, now)
   storage.removeStaleTemporaries(now)
   return finished
+}
+
+/** Whether there is anything to finish, or somebody at work. */
+export function hasTransactions(storage: StorageFolder, queue: string): boolean {
+  return ['.pending', '.committed'].some(
+    (step) => listOrEmpty(`${storage.queuePath(queue)}/${step}`, (path) => readdirSync(path)).length > 0,
+  )
+}
+
+/** A committed transaction without a list of targets is .NET's, has sent nothing, or lost the list when the machine went down. */
+function canRollForward(storage: StorageFolder, path: string, ownership: Ownership): boolean {
+  if (readTargets(storage, path)) return true
+  return ownership === 'dead' && !listOrEmpty(path, (folder) => readdirSync(folder)).some((name) => name.endsWith('.metadata.out'))
 }
 
 function rollBack(storage: StorageFolder, queue: string, path: string): void {

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
+import { errorText } from '../../message/nsb-error.ts'
 import type { IncomingMessage } from '../transport.ts'
 import { nativeIdOf } from './layout.ts'
 import { type MessageFile, listMessages, readMessage } from './listing.ts'
@@ -18,16 +19,24 @@ export class FolderTap {
   readonly #queue: string
   readonly #seen: (message: IncomingMessage) => void
   readonly #clock: Clock
+  readonly #warn: (warning: string) => void
   readonly #watcher: FolderWatcher
   #known: Set<string>
   #cancelPoll: (() => void) | undefined
   #stopped = false
 
-  constructor(storage: StorageFolder, queue: string, seen: (message: IncomingMessage) => void, clock: Clock) {
+  constructor(
+    storage: StorageFolder,
+    queue: string,
+    seen: (message: IncomingMessage) => void,
+    clock: Clock,
+    warn: (warning: string) => void,
+  ) {
     this.#storage = storage
     this.#queue = queue
     this.#seen = seen
     this.#clock = clock
+    this.#warn = warn
     this.#known = new Set(this.#list().map((file) => file.name))
     this.#watcher = new FolderWatcher(storage.queuePath(queue), () => this.#look())
     this.#poll()
@@ -47,8 +56,17 @@ export class FolderTap {
   }
 
   #look(): void {
-    if (this.#stopped || !this.#hasNews()) return
-    const files = this.#list()
+    if (this.#stopped) return
+    try {
+      if (this.#hasNews()) this.#showNews(this.#list())
+    } catch (error) {
+      // Nobody waits for this call, so an error would end the process. The tap ends instead, and says so.
+      this.stop()
+      this.#warn(`The tap on queue '${this.#queue}' has ended: ${errorText(error)}`)
+    }
+  }
+
+  #showNews(files: readonly MessageFile[]): void {
     if (this.#known.size > remembered) this.#known = new Set([...this.#known].filter((name) => files.some((file) => file.name === name)))
     for (const file of files) if (!this.#known.has(file.name)) this.#show(file)
   }

@@ -20,7 +20,7 @@ import { checkAddress, isFolderName, nativeIdOf } from './layout.ts'
 import { type MessageFile, listMessages } from './listing.ts'
 import { acquireOwner } from './owner.ts'
 import { LearningReceiver } from './receiver.ts'
-import { recover } from './recovery.ts'
+import { hasTransactions, recover } from './recovery.ts'
 import { Sending } from './sending.ts'
 import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -54,6 +54,7 @@ class LearningTransport implements Transport {
   readonly can = { tap: true, lookWithoutTrace: true }
   readonly #storage: StorageFolder
   readonly #clock: Clock
+  readonly #warn: (warning: string) => void
   readonly #subscriptions: Subscriptions
   readonly #sending: Sending
   readonly #at: (place: FaultPoint) => void
@@ -65,11 +66,8 @@ class LearningTransport implements Transport {
   constructor(options: LearningOptions) {
     this.#storage = new StorageFolder(resolve(options.storage))
     this.#clock = options.clock ?? systemClock
-    this.#subscriptions = new Subscriptions(
-      this.#storage,
-      this.#clock,
-      options.warn ?? ((warning) => process.emitWarning(warning, 'NsbWarning')),
-    )
+    this.#warn = options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning'))
+    this.#subscriptions = new Subscriptions(this.#storage, this.#clock, this.#warn)
     this.#sending = new Sending(this.#storage, this.#subscriptions, this.#clock, options.restrictPayloadSize ?? true)
     this.#at = options.at ?? ((): void => {})
   }
@@ -107,18 +105,23 @@ class LearningTransport implements Transport {
   }
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {
-    const room = this.#room()
-    recover(this.#storage, room.owner, this.#storage.checkExists(queue), this.#clock.now())
+    this.#storage.checkExists(queue)
+    if (hasTransactions(this.#storage, queue)) recover(this.#storage, this.#room().owner, queue, this.#clock.now())
     const files = this.#list(queue)
-    const holding: LearningHolding = new LearningHolding(room, this.#factsOf(queue, files.length), files, options, () =>
-      this.#holdings.delete(holding),
+    const holding: LearningHolding = new LearningHolding(
+      this.#storage,
+      () => this.#room(),
+      this.#factsOf(queue, files.length),
+      files,
+      options,
+      () => this.#holdings.delete(holding),
     )
     this.#holdings.add(holding)
     return holding
   }
 
   async tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }> {
-    const tap = new FolderTap(this.#storage, checkAddress(queue), seen, this.#clock)
+    const tap = new FolderTap(this.#storage, checkAddress(queue), seen, this.#clock, this.#warn)
     this.#taps.add(tap)
     return {
       stop: async () => {

@@ -4,7 +4,20 @@ import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import type { HeldMessage, Holding } from '../../../src/transport/transport.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import { contents, depthIs, filesIn, hasCode, holdOptions, look, message, openLearning, receive, textOf, until } from './support.ts'
+import {
+  contents,
+  depthIs,
+  filesIn,
+  hasCode,
+  holdOptions,
+  look,
+  message,
+  openLearning,
+  ownFilesIn,
+  receive,
+  textOf,
+  until,
+} from './support.ts'
 
 async function allOf(holding: Holding): Promise<readonly HeldMessage[]> {
   const all: HeldMessage[] = []
@@ -21,7 +34,7 @@ describe('looking at a folder', () => {
     const during: (readonly string[])[] = []
 
     const held = await transport.hold('error', holdOptions({ purpose: 'look' }))
-    for await (const page of held.pages()) if (page.length > 0) during.push(filesIn(storage))
+    for await (const page of held.pages()) if (page.length > 0) during.push([...filesIn(storage), ...ownFilesIn(storage)])
     await held.giveBack()
 
     assert.deepEqual([...during, filesIn(storage)], [before, before])

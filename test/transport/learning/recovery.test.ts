@@ -178,6 +178,17 @@ describe('a transaction folder that was found', () => {
     assert.deepEqual(filesIn(storage), ['sales/.bodies/order.body.txt', 'sales/order.metadata.txt'])
   })
 
+  it('whose list of targets was lost with the machine goes back, since nobody knows what it had sent', async () => {
+    const storage = tempFolder()
+    await leaveInWork(storage, '.committed', transactionId)
+    writeMarker(storage, 'abcdef01', { pid: 2 ** 30, host: hostname() })
+    const folder = join(storage, 'sales/.committed', transactionId)
+    writeFileSync(join(folder, 'x.metadata.out'), '{}')
+    writeFileSync(join(folder, 'targets.json'), '')
+
+    assert.deepEqual(await contents(openLearning(storage), 'sales'), ['order'])
+  })
+
   it('keeps the time of its message', async () => {
     const storage = tempFolder()
     await leaveInWork(storage, '.pending', transactionId)

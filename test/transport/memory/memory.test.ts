@@ -18,12 +18,12 @@ import type { Decide, IncomingMessage, ReceiveOptions, Transport } from '../../.
 /** A clock that stands still until it is moved. */
 function handClock(): { readonly clock: Clock; readonly waiting: () => number; readonly move: (ms: number) => void } {
   let now = 0
-  const timers = new Set<{ readonly due: number; readonly then: () => void }>()
+  const timers = new Set<{ readonly due: number; readonly call: () => void }>()
   return {
     clock: {
       now: () => now,
       after(ms, then) {
-        const timer = { due: now + ms, then }
+        const timer = { due: now + ms, call: then }
         timers.add(timer)
         return () => timers.delete(timer)
       },
@@ -33,7 +33,7 @@ function handClock(): { readonly clock: Clock; readonly waiting: () => number; r
       now += ms
       for (const timer of [...timers].filter((each) => each.due <= now)) {
         timers.delete(timer)
-        timer.then()
+        timer.call()
       }
     },
   }
