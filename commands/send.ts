@@ -11,6 +11,9 @@ import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
 import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
 import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
 
+/** A handler that replies must not fail because the person who tries it out did not ask for the reply. */
+const unreadReplies = 'nsb.reply.unread'
+
 export default class Send extends BaseCommand {
   static override summary = 'send a command, and wait for its reply if asked to'
   static override description =
@@ -69,17 +72,19 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the 
       // An unknown name has no kind that could be broken.
       ...(!known && { doNotEnforceBestPractices: true }),
     }
+    const unread: SendOptions = project.file === undefined ? {} : { routeReplyTo: unreadReplies }
     const build = (extra: SendOptions): OutgoingMessage => envelope(project, transport, type, body, 'Send', { ...options, ...extra })
     const name = typeNameOf(type)
     if (flags['dry-run']) {
-      const message = build({})
+      const message = build(flags['await-reply'] ? {} : unread)
       this.out(wireForm(message))
       this.note('Nothing was sent (--dry-run).')
       return { schema: 'nsb.send/1', dryRun: true, ...wireDocument(message) }
     }
     if (!flags['await-reply']) {
-      const message = build({})
+      const message = build(unread)
       await this.#warnAboutDestination(transport, message)
+      if (project.file !== undefined) await transport.createQueues([unreadReplies])
       await transport.dispatch([message])
       this.#sent(name, message)
       this.next('nsb run', 'nsb errors')

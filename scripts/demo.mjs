@@ -38,7 +38,10 @@ async function perform(line) {
     console.log(`\n${line}`)
     return edit(line)
   }
-  const command = line.replace(/^\$ /, '').replace(/\s+#.*$/, '').replaceAll('<id>', failedId)
+  const command = line
+    .replace(/^\$ /, '')
+    .replace(/\s+#.*$/, '')
+    .replaceAll('<id>', failedId)
   console.log(`\n$ ${command}`)
   for (const part of command.split(' && ')) await execute(part.trim().split(/\s+/))
 }
@@ -57,7 +60,8 @@ async function execute([program, ...words]) {
 /** What the comments of the story ask a person to do. */
 async function edit(comment) {
   const text = readFileSync(handler(folder), 'utf8')
-  if (comment.includes('make the handler fail')) writeFileSync(handler(folder), text.replace(/(\n\s+)(await context\.reply)/, "$1throw new Error('no stock')$1$2"))
+  if (comment.includes('make the handler fail'))
+    writeFileSync(handler(folder), text.replace(/(\n\s+)(await context\.reply)/, "$1throw new Error('no stock')$1$2"))
   else if (comment.includes('take the throw out')) writeFileSync(handler(folder), text.replace(/\n\s+throw new Error\('no stock'\)/, ''))
   else return
   await stopEndpoint()
@@ -97,7 +101,10 @@ async function seen(what) {
 
 function nsb(words, { quiet = false } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'bin/run.js'), ...words, ...(needsYes(words) ? ['--yes'] : [])], { cwd: folder, stdio: ['ignore', 'pipe', quiet ? 'ignore' : 'inherit'] })
+    const child = spawn(process.execPath, [join(root, 'bin/run.js'), ...words, ...(needsYes(words) ? ['--yes'] : [])], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', quiet ? 'ignore' : 'inherit'],
+    })
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (more) => {
       text += more

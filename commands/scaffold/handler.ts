@@ -68,7 +68,7 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
     if (result) this.out(checkLine(result))
     if (result?.output !== undefined) this.note(result.output)
     if (result?.status === 'failed') this.finish(Exit.negative)
-    this.next('nsb run --watch', ...sendHint(plan, replies !== undefined))
+    this.next('nsb run --no-retries', ...sendHint(plan, replies !== undefined))
     return { schema: 'nsb.scaffold.handler/1', files: fileItems(files, false), ...(result && { check: result }) }
   }
 

@@ -12,13 +12,11 @@ export interface InitRequest {
   readonly folder: string
   /** Default: the folder's name in PascalCase. */
   readonly endpoint?: string | undefined
-  readonly transport: 'learning' | 'rabbitmq'
 }
 
 export interface InitResult {
   readonly folder: string
   readonly endpoint: string
-  readonly transport: 'learning' | 'rabbitmq'
   /** `keep`: exists with other content and was left alone. */
   readonly files: readonly { readonly path: string; readonly action: 'create' | 'same' | 'keep' }[]
 }
@@ -45,7 +43,7 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
       suggestions: [`--name ${endpointNameFor(endpoint)}`],
     })
   await checkFolder(folder)
-  const planned = await planFiles(folder, await projectFiles(folder, endpoint, request.transport), false)
+  const planned = await planFiles(folder, await projectFiles(folder, endpoint), false)
   const kept = planned.filter(({ action }) => action !== 'conflict')
   await writeFiles(folder, kept)
   const folders = await Promise.all(emptyFolders.map(async (path) => ({ path: `${path}/`, action: await makeFolder(join(folder, path)) })))
@@ -53,21 +51,15 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
     path,
     action: action === 'conflict' ? ('keep' as const) : (action as 'create' | 'same'),
   }))
-  return { folder, endpoint, transport: request.transport, files: [...files, ...folders] }
+  return { folder, endpoint, files: [...files, ...folders] }
 }
 
-async function projectFiles(
-  folder: string,
-  endpoint: string,
-  transport: 'learning' | 'rabbitmq',
-): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
+async function projectFiles(folder: string, endpoint: string): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
   const own = await ownVersions()
-  const profile =
-    transport === 'learning' ? '{ "transport": "learning" }' : '{ "transport": "rabbitmq", "connection": "amqp://guest:guest@localhost" }'
   const files = renderFiles(await loadTemplate('project', folder), {
     dot: '.',
     endpoint,
-    profile,
+    namespace: endpointNameFor(endpoint),
     package: kebabCase(endpoint.replaceAll(/[._]/g, '-')),
     ...own,
   })

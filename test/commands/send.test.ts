@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nsb } from '../cli/nsb.ts'
@@ -36,7 +36,21 @@ describe('nsb send', () => {
       'NServiceBus.OriginatingEndpoint': 'Shop',
       'NServiceBus.MessageId': json()['messageId'],
     })
-    expect(message?.headers).not.toHaveProperty(['NServiceBus.ReplyToAddress'])
+  })
+
+  it('has a reply address inside a project even when nobody awaits the reply, and none outside', async () => {
+    const folder = shop()
+    const outside = project({})
+    rmSync(join(outside, 'nsb.json'))
+    await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: folder })
+    await nsb(['send', 'Shop.PlaceOrder', '{"OrderId":"1"}', '--to', 'Shop', '--no-validate'], { cwd: outside })
+
+    const { code } = await nsb(['run', '--no-retries', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(waiting(folder, 'nsb.reply.unread').map(({ body }) => body.toString())).toEqual(['{"OrderId":"1"}'])
+    expect(waiting(outside)[0]?.headers).toMatchObject({ 'NServiceBus.OriginatingEndpoint': 'nsb' })
+    expect(waiting(outside)[0]?.headers).not.toHaveProperty(['NServiceBus.ReplyToAddress'])
   })
 
   it('merges body, file and properties, the later ones winning, and keeps every digit', async () => {

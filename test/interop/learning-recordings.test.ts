@@ -103,7 +103,7 @@ describe('what a client writes equals the recorded files', () => {
         ),
     },
   ]
-  for (const { act, below, queue, recording } of cases)
+  for (const { below, queue, recording, ...client } of cases)
     it(`L-1 L-4 in ${recording}`, async () => {
       const storage = emptyStorage()
       const billing = await started(
@@ -116,7 +116,7 @@ describe('what a client writes equals the recorded files', () => {
         storage,
       )
 
-      await act(endpoint)
+      await client.act(endpoint)
 
       await stop()
       const ours = stored(storage, queue, below)

@@ -317,7 +317,7 @@ describe('a reply on the wire', () => {
       await world.advance('1s')
 
       const outcome = await waiting
-      if (typeof result === 'object') expect(outcome).toMatchObject(result)
+      if (typeof result === 'object') expect(outcome).toMatchObject(result as object)
       else expect(outcome).toBe(result)
       expect(received.status).toBe('ok')
     })

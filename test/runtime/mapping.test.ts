@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { MessageInterface, command, defineEndpoint, event, handler, messageSymbol } from '../../src/index.ts'
+import { MessageInterface, type MessageType, command, defineEndpoint, event, handler, messageSymbol } from '../../src/index.ts'
 import { testEndpoint } from '../../src/testing/index.ts'
 
 class Base extends event('Ns.Base', z.object({ Id: z.string() })) {}
@@ -11,8 +11,7 @@ class NoHandler extends command('Ns.NoHandler', z.object({ Id: z.string() })) {}
 class Renamed extends command('Ns.Renamed', z.object({ Id: z.string() }), { aliases: ['Legacy.OldName'] }) {}
 class Qualified extends command('Ns.Qualified', z.object({ Id: z.string() }), { assembly: 'Shop.Messages' }) {}
 
-const named = (type: typeof Base | typeof Derived | typeof Inner | typeof Renamed | typeof Qualified, name: string) =>
-  handler(type, () => undefined, { name })
+const named = (type: MessageType<{ Id: string }>, name: string) => handler(type, () => undefined, { name })
 const receiverOf = () =>
   testEndpoint(
     defineEndpoint('Test', {

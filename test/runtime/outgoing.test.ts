@@ -120,7 +120,7 @@ describe('a message sent by a handler', () => {
   })
 
   it('is refused when it is no message instance', async () => {
-    const { error } = await run((context) => context.send({ ...new Work({ Id: '7' }) } as never))
+    const { error } = await run((context) => context.send({ Id: '7' } as never))
 
     expect(error).toMatchObject({ code: 'NSB_NOT_A_MESSAGE' })
   })
