@@ -25,7 +25,7 @@ export interface KnownMessage extends Declaration {
 }
 
 const declaration =
-  /\bexport\s+(?:class\s+(\w+)\s+extends|const\s+(\w+)\s*=)\s+(?:\w+\.)?(command|event|message|MessageInterface)\b(?:<[^()]*>)?\(\s*(['"`])([^'"`\n]+)\4(?=([^]{0,200}))/g
+  /^[ \t]*export\s+(?:class\s+(\w+)\s+extends|const\s+(\w+)\s*=)\s+(?:\w+\.)?(command|event|message|MessageInterface)\b(?:<[^()]*>)?\(\s*(['"`])([^'"`\n]+)\4(?=([^]{0,200}))/gm
 
 /** Every message declaration in the files of a glob, found without running them. */
 export async function findDeclarations(root: string, glob: string): Promise<readonly Declaration[]> {
