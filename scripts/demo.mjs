@@ -51,9 +51,9 @@ async function execute([program, ...words]) {
   else if (words[0] === 'run') await startEndpoint(words)
   else {
     await nsb(words)
-    if (words[0] === 'send' && !words.includes('--await-reply')) await seen('✗')
+    if (words[0] === 'send' && !words.includes('--await-reply')) await seen('replay after the fix')
     if (words[0] === 'errors' && words.length === 1) failedId = (await nsb(['errors', 'list', '-o', 'ids'], { quiet: true })).trim()
-    if (words[1] === 'replay') await seen('✓')
+    if (words[1] === 'replay') await seen(' ms')
   }
 }
 
