@@ -3,7 +3,7 @@ import { NotJsonError, maxDepth } from './not-json-error.ts'
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 // DEL and the C1 controls are allowed, and take the slower way.
-const plain = /^"[^\\\p{Cc}]*"$/u
+const notPlain = /[\\\p{Cc}]/u
 const blank = /[ \t\n\r]*/y
 const words: readonly (readonly [string, unknown])[] = [
   ['true', true],
@@ -82,7 +82,7 @@ class Parser {
     while (end >= 0 && this.#isEscaped(end)) end = this.#text.indexOf('"', end + 1)
     if (end < 0) return this.#fail('expected a string that ends')
     const quoted = this.#text.slice(this.#at, end + 1)
-    const value = plain.test(quoted) ? quoted.slice(1, -1) : parsedString(quoted)
+    const value = notPlain.test(quoted) ? parsedString(quoted) : quoted.slice(1, -1)
     if (value === undefined) return this.#fail('expected a string whose escapes and control characters are as JSON wants them')
     this.#at = end + 1
     return value

@@ -3,10 +3,11 @@ import { parseLossless } from './json-parse.ts'
 import { NotJsonError, maxDepth } from './not-json-error.ts'
 
 /**
- * Finds what could be a number literal that `Number` would change: sixteen and more digits, zeros at the end of a fraction, an
- * exponent, a negative zero, a fraction that JavaScript writes with an exponent. A false alarm costs only time.
+ * Finds what could be a number literal, after a sign that may stand before one, that `Number` would change: a fraction with a zero at its
+ * end, an exponent, sixteen and more digits, a fraction that JavaScript writes with an exponent, a negative zero. A false alarm costs
+ * only time.
  */
-const fragile = /(?:^|[[:,\s])-?(?:\d[\d.]{15}|\d+(?:\.\d+)?[eE]|\d+\.\d*0(?!\d)|0\.000000)|(?:^|[[:,\s])-0(?![.\d])/
+const fragile = /[[:,\s]-?(?:\d+(?:\.\d*0(?!\d)|(?:\.\d+)?[eE])|\d[\d.]{15}|0(?:\.000000|(?![\d.])(?<=-0)))/
 
 /**
  * Reads a JSON body into a plain tree: what `JSON.parse` gives, but a number that would change its digits is a `Decimal`, and
@@ -23,8 +24,8 @@ export function readJson(body: Uint8Array): unknown {
 /** The same from a text, without unwrapping an array around the only object. */
 export function parseJson(text: string): unknown {
   const bare = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
-  const tree = fragile.test(bare) || mayBeDeep(bare) ? parseLossless(bare) : parsePlain(bare)
-  return bare.includes('"$type"') ? withoutTypeHints(tree) : tree
+  const tree = /^[^{[]/.test(bare) || fragile.test(bare) || mayBeDeep(bare) ? parseLossless(bare) : parsePlain(bare)
+  return bare.includes('$type') ? withoutTypeHints(tree) : tree
 }
 
 function parsePlain(text: string): unknown {
