@@ -16,13 +16,26 @@ const commands = readdirSync(join(root, 'commands'), { recursive: true })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => `commands/${file}`)
 
+/** What one command hardly ever uses: kept out of the bundle that every start compiles, and loaded from `dist/lazy` when called. */
+const seldomUsed = ['ejs', 'minimatch', 'tinyglobby', 'lilconfig', 'cli-spinners', 'wrap-ansi', 'string-width', 'widest-line']
+
 /**
  * oclif's CommonJS files load each other when they are loaded; most of it is never used by one command. A `const x = require('y')`
  * becomes a function that loads on first use, and every use of `x` becomes a call.
  */
 const lazyRequires = {
   name: 'lazy-requires',
-  setup({ onLoad }) {
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: new RegExp(`^(${seldomUsed.join('|')})$`) }, ({ path, importer }) =>
+      importer.includes('node_modules/@oclif/core/') ? { path: `./lazy/${path}.cjs`, external: true } : undefined,
+    )
+    // Only for its own development mode, which is switched off.
+    onResolve({ filter: /^typescript$/ }, ({ path }) => ({ path, external: true }))
+    // It loads all of semver to check Node's version, which bin/run.js has done.
+    onLoad({ filter: /node_modules\/@oclif\/core\/lib\/index\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8').replace(/^function checkNodeVersion\(\) \{[^]*?\n\}\n|^checkNodeVersion\(\);$/gm, '')
+      return { contents: makeRequiresLazy(source), loader: 'js' }
+    })
     onLoad({ filter: /node_modules\/(@oclif\/core|semver|minimatch|ejs|debug|supports-color)\/.*\.js$/ }, ({ path }) => {
       return { contents: makeRequiresLazy(readFileSync(path, 'utf8')), loader: 'js' }
     })
@@ -30,7 +43,8 @@ const lazyRequires = {
 }
 
 function makeRequiresLazy(source) {
-  const declaration = /^(?:const|var|let) (\w+) = (__importDefault\(|tslib_1\.__importDefault\(|__importStar\(|tslib_1\.__importStar\()?require\(("[^"]+"|'[^']+')\)(\))?;?$/gm
+  const declaration =
+    /^(?:const|var|let) (\w+) = (__importDefault\(|tslib_1\.__importDefault\(|__importStar\(|tslib_1\.__importStar\()?require\(("[^"]+"|'[^']+')\)(\))?;?$/gm
   const names = []
   const rewritten = source.replace(declaration, (whole, name, wrap, file) => {
     const uses = source.match(new RegExp(`(?<![\\w$.'"\`/-])${name}(?![\\w$])`, 'g')) ?? []
@@ -50,7 +64,15 @@ const external = Object.keys(dependencies).filter((name) => name !== '@oclif/cor
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/index.ts', 'src/testing/index.ts', 'src/transport/transport.ts', 'src/zod/index.ts', 'src/cli/main.ts', 'src/cli/base-command.ts', ...commands],
+  entryPoints: [
+    'src/index.ts',
+    'src/testing/index.ts',
+    'src/transport/transport.ts',
+    'src/zod/index.ts',
+    'src/cli/main.ts',
+    'src/cli/base-command.ts',
+    ...commands,
+  ],
   outdir: fresh,
   outbase: '.',
   bundle: true,
@@ -76,7 +98,24 @@ await build({
   logLevel: 'warning',
 })
 
-if (!process.argv.includes('--no-types')) execFileSync(bin('tsc'), ['-p', 'tsconfig.build.json', '--outDir', fresh], { cwd: root, stdio: 'inherit' })
+await build({
+  absWorkingDir: root,
+  entryPoints: Object.fromEntries(seldomUsed.map((name) => [name, name])),
+  outdir: `${fresh}/lazy`,
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  logLevel: 'warning',
+})
+
+if (!process.argv.includes('--no-types'))
+  execFileSync(bin('tsc'), ['-p', 'tsconfig.build.json', '--outDir', fresh], { cwd: root, stdio: 'inherit' })
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 renameSync(join(root, fresh), join(root, 'dist'))
-execFileSync(bin('oclif'), ['manifest'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, OCLIF_SKIP_NEW_VERSION_CHECK: 'true' } })
+execFileSync(bin('oclif'), ['manifest'], {
+  cwd: root,
+  stdio: ['ignore', 'ignore', 'inherit'],
+  env: { ...process.env, OCLIF_SKIP_NEW_VERSION_CHECK: 'true' },
+})

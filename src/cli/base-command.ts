@@ -1,13 +1,14 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { NsbError } from '../message/nsb-error.ts'
-import type { Connection, ConnectionChoice, Project, Setting } from '../toolkit/project.ts'
+import { openConnection } from '../toolkit/open-connection.ts'
+import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
 import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
-import type { ListingChoice } from './listing.ts'
+import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
 
@@ -153,7 +154,6 @@ export abstract class BaseCommand extends Command {
     choice: ListingChoice,
     as: ListedAs<Row>,
   ): Promise<void> {
-    const { chosenColumns, csvLines, sortedRows } = await import('./listing.ts')
     const [shown, sorted] = [chosenColumns(columns, choice), sortedRows(rows, columns, choice.sort)]
     if (choice.output === 'ids') for (const row of sorted) this.out(as.id(row))
     else if (choice.output === 'csv') for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(line)
@@ -202,8 +202,7 @@ export abstract class BaseCommand extends Command {
 
   /** The project around the working directory; its warnings are shown once. */
   protected project(): Promise<Project> {
-    this.#project ??= import('../toolkit/project.ts').then(async ({ findProject }) => {
-      const project = await findProject(process.cwd())
+    this.#project ??= findProject(process.cwd()).then((project) => {
       for (const warning of project.warnings) this.warning(warning)
       return project
     })
@@ -212,7 +211,6 @@ export abstract class BaseCommand extends Command {
 
   /** Which transport the flags, the environment and nsb.json choose. */
   protected async connection(): Promise<Connection> {
-    const { chooseConnection } = await import('../toolkit/project.ts')
     const setting = (name: 'profile' | 'transport' | 'storage'): Setting<string> | undefined => {
       const value = this.globals[name]
       if (value === undefined) return undefined
@@ -229,7 +227,6 @@ export abstract class BaseCommand extends Command {
 
   /** Opens the transport that was chosen; it is closed when the command ends. */
   protected async openTransport(): Promise<Transport> {
-    const { openConnection } = await import('../toolkit/open-connection.ts')
     const { transport, where } = await openConnection(await this.connection(), await this.project(), {
       detail: (text) => this.detail(text),
       warning: (text) => this.warning(text),

@@ -5,6 +5,8 @@ export interface KnownCommand {
   readonly summary?: string | undefined
   readonly hidden?: boolean | undefined
   readonly aliases?: readonly string[] | undefined
+  /** Its file, as steps from the package root. */
+  readonly relativePath?: readonly string[] | undefined
 }
 
 const sentence = 'nsb develops and operates NServiceBus-style messaging systems: endpoints, messages and the error queue.'

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { KnownCommand } from './front-page.ts'
+import { coloursFor, wantsColour } from './colour.ts'
+import { type KnownCommand, frontPage, helpPage, topicPage } from './front-page.ts'
+import { errorDocument, errorLines, reportedError } from './report-error.ts'
+import type { CommandModule } from './run-command.ts'
 import { whichCommand } from './which-command.ts'
 
 /**
@@ -17,14 +20,20 @@ export async function main(words: string[], packageRoot: URL, commands?: string)
     const config = commands === undefined ? undefined : await (await import('./run-command.ts')).fromSources(root, commands)
     const known = config === undefined ? await fromManifest(packageRoot) : config.commands
     const asked = whichCommand(words, known)
-    if (asked.kind === 'command') {
-      const { runCommand } = await import('./run-command.ts')
-      await runCommand(asked.words, root, config)
+    if (asked.kind === 'command' && config === undefined && asked.command.relativePath !== undefined) {
+      // Both are read at the same time.
+      const [{ runBuiltCommand }, loaded] = await Promise.all([
+        import('./run-command.ts'),
+        import(new URL(asked.command.relativePath.join('/'), packageRoot).href),
+      ])
+      await runBuiltCommand(asked.command.id, asked.words, loaded as CommandModule, root)
+    } else if (asked.kind === 'command' || asked.kind === 'commandHelp') {
+      const { runThroughOclif } = await import('./run-command.ts')
+      await runThroughOclif(asked.kind === 'command' ? [asked.command.id, ...asked.words] : asked.words, root, config)
     } else if (asked.kind === 'errorCode') {
       const { errorHelp } = await import('./error-help.ts')
       process.stdout.write(`${await errorHelp(asked.code, packageRoot)}\n`)
     } else {
-      const { frontPage, helpPage, topicPage } = await import('./front-page.ts')
       const page = asked.kind === 'front' ? frontPage(known) : asked.kind === 'help' ? helpPage(known) : topicPage(asked.topic, known)
       process.stdout.write(`${page}\n`)
     }
@@ -40,8 +49,6 @@ async function report(error: unknown, words: readonly string[]): Promise<void> {
     process.exitCode = exit.oclif?.exit ?? 0
     return
   }
-  const { coloursFor, wantsColour } = await import('./colour.ts')
-  const { errorDocument, errorLines, reportedError } = await import('./report-error.ts')
   const before = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
   const reported = reportedError(error)
   if (before.includes('--json') || process.env['NSB_CONTENT_TYPE'] === 'json')

@@ -8,7 +8,8 @@ export type Asked =
   | { readonly kind: 'help' }
   | { readonly kind: 'topic'; readonly topic: string }
   | { readonly kind: 'errorCode'; readonly code: string }
-  | { readonly kind: 'command'; readonly words: string[] }
+  | { readonly kind: 'commandHelp'; readonly words: readonly string[] }
+  | { readonly kind: 'command'; readonly command: KnownCommand; readonly words: readonly string[] }
 
 const helpFlags = ['--help', '-h']
 
@@ -27,11 +28,17 @@ export function whichCommand(given: readonly string[], commands: readonly KnownC
   const ids = commands.flatMap((command) => [command.id, ...(command.aliases ?? [])])
   const second = words[1]
   const isTopic = ids.some((id) => id.startsWith(`${first}:`))
-  const pair = second !== undefined && !second.startsWith('-') ? `${first}:${second}` : undefined
-  if (isTopic && pair !== undefined && !ids.includes(pair)) throw unknownCommand(pair, ids)
+  const pair = isTopic && second !== undefined && !second.startsWith('-') ? `${first}:${second}` : undefined
+  if (pair !== undefined && !ids.includes(pair)) throw unknownCommand(pair, ids)
   if (isTopic && pair === undefined && !ids.includes(first)) return { kind: 'topic', topic: first }
   if (!isTopic && !ids.includes(first)) throw unknownCommand(first, ids)
-  return { kind: 'command', words }
+
+  const named = [pair, first].find((id) => id !== undefined && ids.includes(id)) as string
+  const command = commands.find((each) => each.id === named || each.aliases?.includes(named) === true)
+  const rest = words.slice(named === pair ? 2 : 1)
+  const flags = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest
+  if (command === undefined || flags.some((flag) => helpFlags.includes(flag))) return { kind: 'commandHelp', words }
+  return { kind: 'command', command, words: rest }
 }
 
 function unknownCommand(id: string, ids: readonly string[]): NsbError {

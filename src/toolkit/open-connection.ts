@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { relative } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Connection, Project } from './project.ts'
+import { discoverStorage, openTransport } from '../transport/open.ts'
 import type { Transport } from '../transport/transport.ts'
 
 export interface Told {
@@ -22,7 +23,6 @@ export interface Opened {
  * @throws {NsbError} NSB_NO_STORAGE, NSB_UNKNOWN_TRANSPORT
  */
 export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Opened> {
-  const { openTransport } = await import('../transport/open.ts')
   told.detail(
     `profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`,
   )
@@ -40,7 +40,6 @@ export async function openConnection(connection: Connection, project: Project, t
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {
   if (connection.storage !== undefined) return { path: connection.storage.value, reason: connection.storage.origin }
-  const { discoverStorage } = await import('../transport/open.ts')
   const found = discoverStorage({ from: project.folder })
   if (found !== undefined) return found
   throw new NsbError({
