@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nsb } from '../cli/nsb.ts'
@@ -253,6 +253,18 @@ describe('nsb send --await-reply', () => {
     expect(code).toBe(7)
     expect(json()).toMatchObject({ status: 'timedOut' })
     expect(stderr).toContain(`It still waits in 'Shop'`)
+  })
+
+  it('CB-27 CLI-11 leaves the reply queue behind when nobody came, so that a late reply does not fail its sender', async () => {
+    const folder = shop()
+    const { code } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply', '--reply-timeout', '100ms'], { cwd: folder })
+
+    const run = await nsb(['run', '--no-retries', '--until-idle', '200ms', '--log', 'json'], { cwd: folder })
+
+    expect([code, run.code]).toEqual([7, 0])
+    expect(waiting(folder, 'error')).toEqual([])
+    const [replyQueue] = readdirSync(join(folder, '.learningtransport')).filter((name) => name.startsWith('nsb.reply.'))
+    expect(waiting(folder, replyQueue)).toHaveLength(1)
   })
 
   it('CB-29 says in its help that callbacks are for data whose loss is acceptable', async () => {
