@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { BaseCommand } from '../../src/cli/base-command.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
+import { NsbError } from '../../src/message/nsb-error.ts'
 import type { HandlerPlan } from '../../src/toolkit/scaffold/scaffold-handler.ts'
 
 export default class ScaffoldHandler extends BaseCommand {
@@ -73,11 +74,12 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
   }
 
   async #askForMessages({ newMessages }: HandlerPlan): Promise<void> {
-    if (newMessages.length === 0 || !this.terminal.interactive) return
+    if (newMessages.length === 0 || !this.terminal.interactive || this.globals.yes === true) return
     const names = newMessages.map((name) => `'${name}'`).join(' and ')
-    await this.confirm(
-      `${names} ${newMessages.length === 1 ? 'is' : 'are'} not declared yet. Declare ${newMessages.length === 1 ? 'it' : 'them'} too?`,
-    )
+    const [are, them] = newMessages.length === 1 ? ['is', 'it'] : ['are', 'them']
+    const question = { message: `${names} ${are} not declared yet. Declare ${them} too?`, kind: 'confirm', default: true } as const
+    if ((await this.ask(question, '--yes')) !== true)
+      throw new NsbError({ code: 'NSB_NOT_CONFIRMED', message: 'Not confirmed; nothing was done.' })
   }
 }
 

@@ -28,8 +28,3 @@ export function serializerFor(contentType: string | undefined, available: Serial
     available[0]
   )
 }
-
-/** @param own an endpoint's own serializers, which come before the built-in ones */
-export function serializersOf(own: readonly Serializer[] = []): Serializers {
-  return [...own, ...serializers] as unknown as Serializers
-}

@@ -31,7 +31,7 @@ export function projectLayout(project: Project, namespace: string | undefined): 
 }
 
 /** The endpoint's name, or that of the folder: `Shop`. */
-export function defaultNamespace(project: Project): string {
+function defaultNamespace(project: Project): string {
   return endpointNameFor(project.endpoint.name ?? basename(project.folder))
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, it } from 'vitest'
 import { emptyFolder } from '../../support/folders.ts'
 import { project } from '../../support/shop-project.ts'
 import { hasTypes, installedProject, nsb } from './installed-project.ts'
 
+const run = resolve(import.meta.dirname, '../../../bin/run.js')
 const handler = ['scaffold', 'handler', 'PlaceOrder', '--replies', 'OrderAccepted'] as const
 const everyFile = [
   'src/messages/place-order.ts',
@@ -147,5 +149,38 @@ describe.skipIf(!hasTypes)('what was written', () => {
     assert.equal(code, 8)
     assert.match(stdout, /^ {2}failed {2}type check$/m)
     assert.match(stderr, /src\/broken\.ts\(1,14\): error TS2322/)
+  })
+})
+
+// A terminal that answers: script(1) is what comes with the system.
+const canScript = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
+
+describe.skipIf(!canScript)('in a terminal, nsb scaffold handler', () => {
+  const answer = (cwd: string, keys: string): Promise<string> =>
+    new Promise((ended) => {
+      const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'CI'))
+      const child = spawn('script', ['-qec', `"${process.execPath}" "${run}" scaffold handler PlaceOrder --no-color`, '/dev/null'], {
+        cwd,
+        env,
+      })
+      let screen = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        const asked = screen.includes('too?')
+        screen += text
+        if (!asked && screen.includes('too?')) child.stdin.write(keys)
+      })
+      child.on('close', () => ended(screen))
+    })
+
+  it('asks before it declares a message, and does nothing on a no', async () => {
+    const folder = project({})
+
+    const refused = await answer(folder, 'n\r')
+    assert.match(refused, /'Shop\.PlaceOrder' is not declared yet\. Declare it too\?/)
+    assert.match(refused, /NSB_NOT_CONFIRMED/)
+    assert.deepEqual(readdirSync(folder).toSorted(), ['.learningtransport', 'nsb.json'])
+
+    const accepted = await answer(folder, '\r')
+    assert.match(accepted, /create {2}src\/messages\/place-order\.ts/)
   })
 })
