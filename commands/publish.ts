@@ -3,6 +3,7 @@ import { bodyArgs, bodyFlags, bodySources, headersFrom, typeNameOf } from '../sr
 import { printableLine } from '../src/cli/printable.ts'
 import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
 import { messageSymbol } from '../src/message/declaration.ts'
+import { TypeMap } from '../src/message/type-map.ts'
 
 export default class Publish extends BaseCommand {
   static override summary = 'publish an event to its subscribers'
@@ -23,7 +24,7 @@ Exit codes: 0 published, 2 nothing was published.`
     const headers = headersFrom(flags.header)
     const project = await this.project()
     const { loadMessageTypes } = await import('../src/toolkit/project-code.ts')
-    const { messages, dispose } = await loadMessageTypes(project)
+    const { messages, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(args.type).length > 0)
     this.atEnd(dispose)
     const { chooseType } = await import('../src/toolkit/send/message-type.ts')
     const { type, known } = chooseType(args.type, messages, { to: true, noValidate: !flags.validate, kind: 'event' })

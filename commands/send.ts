@@ -6,6 +6,7 @@ import { durationFlag } from '../src/cli/global-flags.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
 import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
 import { messageSymbol } from '../src/message/declaration.ts'
+import { TypeMap } from '../src/message/type-map.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
 import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
 import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
@@ -54,7 +55,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the 
     const headers = headersFrom(flags.header)
     const project = await this.project()
     const { loadMessageTypes } = await import('../src/toolkit/project-code.ts')
-    const { messages, dispose } = await loadMessageTypes(project)
+    const { messages, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(args.type).length > 0)
     this.atEnd(dispose)
     const { chooseType } = await import('../src/toolkit/send/message-type.ts')
     const { type, known } = chooseType(args.type, messages, { to: flags.to !== undefined, noValidate: !flags.validate, kind: 'command' })

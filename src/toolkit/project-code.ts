@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { basename, relative } from 'node:path'
 import { type MessageType, definitionOf } from '../message/declaration.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { type EndpointDefinition, type Route, defineEndpoint, isEndpointDefinition, route } from '../runtime/definition.ts'
@@ -6,6 +6,7 @@ import { type HandlerFiles, looksLikeHandler } from '../runtime/handlers.ts'
 import { findFiles } from './load-handlers/find-files.ts'
 import { type LoadedModule, loadModules } from './load-handlers/load-modules.ts'
 import type { Project } from './project.ts'
+import { endpointNameFor } from './scaffold/project-layout.ts'
 
 const extensions = '{ts,mts,cts,js,mjs,cjs}'
 const handlerGlob = `**/*.handler.${extensions}`
@@ -52,14 +53,7 @@ export async function loadProjectCode(project: Project, overrides: EndpointOverr
     ? []
     : handlerFiles.flatMap((file) => exportsOf(moduleOf(modules, file)).filter(({ value }) => looksLikeHandler(value)))
   const files: HandlerFiles = new Map(found.map(({ file, value }) => [value, relative(root, file)]))
-  const messages = [
-    ...new Set(
-      modules
-        .flatMap(exportsOf)
-        .map(({ value }) => value)
-        .filter((value): value is MessageType => definitionOf(value) !== undefined),
-    ),
-  ]
+  const messages = messageTypesOf(modules)
   const handlers = selected([...new Set(found.map(({ value }) => value))], overrides.only)
   return {
     definition: withOverrides(named ?? fromProject(project, handlers), messages, project, overrides),
@@ -70,10 +64,21 @@ export async function loadProjectCode(project: Project, overrides: EndpointOverr
   }
 }
 
-/** Only the message types of a project: what `send` needs. */
+/**
+ * The message types of a project, for `send`: those of its message files, and where one is missing there, of its handler files too. A
+ * handler that does not compile then keeps nobody from sending.
+ *
+ * @param isEnough told what was found so far
+ */
 export async function loadMessageTypes(
   project: Project,
+  isEnough: (messages: readonly MessageType[]) => boolean,
 ): Promise<{ readonly messages: readonly MessageType[]; dispose(this: void): Promise<void> }> {
+  const files = await findFiles(project.folder, project.endpoint.messages ?? messageGlob)
+  const { modules, dispose } = await loadModules({ root: project.folder, files })
+  const messages = messageTypesOf(modules)
+  if (isEnough(messages)) return { messages, dispose }
+  await dispose()
   const code = await loadProjectCode(project)
   return { messages: code.messages, dispose: code.dispose }
 }
@@ -84,7 +89,7 @@ export function routesOf(project: Project): readonly Route[] {
 }
 
 function fromProject(project: Project, handlers: readonly unknown[]): EndpointDefinition {
-  return defineEndpoint(project.endpoint.name ?? 'nsb', { handlers: handlers as never })
+  return defineEndpoint(project.endpoint.name ?? endpointNameFor(basename(project.folder)), { handlers: handlers as never })
 }
 
 function withOverrides(
@@ -133,6 +138,11 @@ function selected(handlers: readonly unknown[], only: readonly string[] | undefi
       suggestions: [`Handlers here: ${known.join(', ') || 'none'}`, 'nsb handlers'],
     })
   return handlers.filter((candidate) => only.includes(nameOf(candidate)))
+}
+
+function messageTypesOf(modules: readonly LoadedModule[]): readonly MessageType[] {
+  const values = modules.flatMap(exportsOf).map(({ value }) => value)
+  return [...new Set(values.filter((value): value is MessageType => definitionOf(value) !== undefined))]
 }
 
 function exportsOf(module: LoadedModule): readonly { readonly file: string; readonly value: unknown }[] {

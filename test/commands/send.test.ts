@@ -115,6 +115,13 @@ describe('nsb send', () => {
     expect(waiting(folder)).toEqual([])
   })
 
+  it('sends although a handler does not compile', async () => {
+    const folder = shop()
+    write(folder, { 'src/handlers/broken.handler.ts': 'export class {' })
+
+    expect((await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: folder })).code).toBe(0)
+  })
+
   it('adds custom headers and takes a message id', async () => {
     const folder = shop()
 
