@@ -64,6 +64,6 @@ console.log(`Node ${process.versions.node}, ${processor}, ${rounds} interleaved 
 console.log('                          median  ratio     min  ratio   wanted')
 figures.forEach(({ middle, least }, index) => {
   const cells = [middle.toFixed(1).padStart(8), (middle / bare.middle).toFixed(2).padStart(7), least.toFixed(1).padStart(8)]
-  const { name = '', wanted = '' } = variants[index] ?? {}
+  const { name, wanted } = variants[index] ?? { name: '', wanted: '' }
   console.log(`${name.padEnd(24)}${cells.join('')}${(least / bare.least).toFixed(2).padStart(7)}   ${wanted}`.trimEnd())
 })

@@ -22,8 +22,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   static override aliases = ['errors:retry']
   static override examples = [
     '<%= config.bin %> errors replay acc35ddb --wait',
-    '<%= config.bin %> errors replay --type PlaceOrder --since 2h --dry-run',
-    '<%= config.bin %> errors replay --group 9cda --limit 1 --wait',
+    '<%= config.bin %> errors replay --type FailingOrder --until 1m --dry-run',
+    '<%= config.bin %> errors replay --group ac70 --limit 1 --wait',
     '<%= config.bin %> errors replay --all --yes --json',
     '<%= config.bin %> errors list -o ids | <%= config.bin %> errors replay --from - --yes',
   ]

@@ -1,13 +1,12 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
-import { NsbError } from '../message/nsb-error.ts'
 import { openConnection } from '../toolkit/open-connection.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
-import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
+import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
@@ -65,17 +64,12 @@ export abstract class BaseCommand extends Command {
 
   readonly #given = new Set<string>()
   readonly #closing: (() => Promise<void>)[] = []
-  readonly #abort = new AbortController()
-  #graceful = false
-  #interruptedBy: 'SIGINT' | 'SIGTERM' | 'EPIPE' | undefined
+  readonly #interruption = new Interruption()
   #project: Promise<Project> | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
-    process.on('SIGINT', this.#onSigint)
-    process.on('SIGTERM', this.#onSigterm)
-    process.stdout.on('error', this.#onBrokenPipe)
-    process.stderr.on('error', this.#onBrokenPipe)
+    this.#interruption.start()
     if (process.env['NSB_LOG'] === 'debug' || this.argv.includes('-vv')) this.verbosity = 2
     if (this.argv.includes('--no-color')) this.globals = { 'no-color': true }
     await this.#loadColours()
@@ -196,8 +190,7 @@ export abstract class BaseCommand extends Command {
 
   /** Aborted on Ctrl-C, SIGTERM and a broken pipe. A command that reads it is given the time to clean up; a second signal ends it. */
   protected get signal(): AbortSignal {
-    this.#graceful = true
-    return this.#abort.signal
+    return this.#interruption.signal
   }
 
   /** The project around the working directory; its warnings are shown once. */
@@ -257,7 +250,7 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override catch(error: Error): Promise<void> {
-    if (this.#interruptedBy !== undefined && error.name === 'AbortError') return Promise.resolve()
+    if (this.#interruption.isBrokenPipe) return Promise.resolve()
     const reported = reportedError(error)
     process.exitCode = reported.exitCode
     if (this.jsonEnabled()) this.logJson(errorDocument(reported))
@@ -268,27 +261,8 @@ export abstract class BaseCommand extends Command {
 
   protected override async finally(error: Error | undefined): Promise<void> {
     for (const close of this.#closing.toReversed()) await close().catch((problem: unknown) => this.detail(`closing: ${String(problem)}`))
-    process.off('SIGINT', this.#onSigint)
-    process.off('SIGTERM', this.#onSigterm)
-    if (this.#interruptedBy === 'SIGINT') process.exitCode = Exit.interrupted
-    if (this.#interruptedBy === 'SIGTERM') process.exitCode = Exit.terminated
-    if (this.#interruptedBy === 'EPIPE') process.exitCode = Exit.done
+    this.#interruption.stop()
+    process.exitCode = this.#interruption.exitCode ?? process.exitCode
     await super.finally(error)
-  }
-
-  readonly #onSigint = (): void => this.#interrupt('SIGINT')
-  readonly #onSigterm = (): void => this.#interrupt('SIGTERM')
-  readonly #onBrokenPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error
-    this.#interrupt('EPIPE')
-  }
-
-  #interrupt(by: 'SIGINT' | 'SIGTERM' | 'EPIPE'): void {
-    const exitCode = { SIGINT: Exit.interrupted, SIGTERM: Exit.terminated, EPIPE: Exit.done }[by]
-    const again = this.#interruptedBy !== undefined
-    this.#interruptedBy ??= by
-    if (by === 'EPIPE' && again) return
-    if (again || !this.#graceful) process.exit(exitCode)
-    this.#abort.abort(new NsbError({ code: by === 'SIGTERM' ? 'NSB_TERMINATED' : 'NSB_INTERRUPTED', message: 'Interrupted.' }))
   }
 }

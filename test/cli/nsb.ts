@@ -13,7 +13,7 @@ export interface Ended {
   readonly stdout: string
   readonly stderr: string
   /** stdout as one JSON document. */
-  json(): Record<string, unknown>
+  readonly json: () => Record<string, unknown>
 }
 
 export interface NsbOptions {

@@ -51,12 +51,9 @@ describe('errors list', () => {
     assert.equal(failures.json()['total'], 0)
     assert.deepEqual(
       itemsOf(poison.json())
-        .map((item) => [item['kind'], item['messageId']])
+        .map((item) => `${String(item['kind'])} ${String(item['messageId'])}`)
         .toSorted(),
-      [
-        ['poison', 'broken'],
-        ['poison', 'hello'],
-      ],
+      ['poison broken', 'poison hello'],
     )
   })
 
@@ -197,7 +194,8 @@ describe('errors list', () => {
     const shown = await nsb(['errors', 'show', id, '--headers', '--stack'], { cwd: folder })
     const json = await nsb(['errors', 'list', '--json'], { cwd: folder })
 
-    for (const output of [listed.stdout, listed.stderr, shown.stdout, shown.stderr]) assert.doesNotMatch(output, /[\u001b\u0007\u202e]/)
+    for (const output of [listed.stdout, listed.stderr, shown.stdout, shown.stderr])
+      assert.ok(!['\u001b', '\u0007', '\u202e'].some((character) => output.includes(character)), output)
     assert.match(shown.stdout, /x\\x1b\]0;owned\\x07\\u202etxt\.exe/)
     assert.equal(itemsOf(json.json())[0]?.['exceptionMessage'], evil)
   })
@@ -223,7 +221,7 @@ describe('errors show', () => {
     assert.match(human.stdout, /"OrderId": "0f4c3a52/)
     assert.equal(raw.stdout, '{"OrderId":"0f4c3a52-6d1e-4b7a-9c58-2e7f81d9a001","Note":null}')
     assert.deepEqual(item?.['body'], { encoding: 'utf8', contentType: 'application/json', data: raw.stdout })
-    assert.equal((item?.['headers'] as Record<string, string>)['NServiceBus.FailedQ'], 'Shop.Server')
+    assert.equal((item?.['headers'] as Record<string, string> | undefined)?.['NServiceBus.FailedQ'], 'Shop.Server')
     assert.equal(item?.['handler'], 'Shop.Handlers.FailingOrderHandler')
   })
 

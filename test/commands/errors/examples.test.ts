@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, it } from 'vitest'
+import { projectWith } from '../../cli/nsb.ts'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const manifest = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8')) as {
+  commands: Record<string, { summary?: string; description?: string; examples?: (string | { command: string })[] }>
+}
+const commands = Object.entries(manifest.commands).filter(([id]) => id === 'errors' || id.startsWith('errors:'))
+const examples = commands.flatMap(([, command]) =>
+  (command.examples ?? []).map((example) => (typeof example === 'string' ? example : example.command)),
+)
+
+describe('the help of the errors commands', () => {
+  it.each(commands)('CLI-1 of %s has a summary, at least three examples and its exit codes', (_, command) => {
+    assert.ok(command.summary)
+    assert.ok((command.examples?.length ?? 0) >= 3)
+    assert.match(command.description ?? '', /Exit codes: 0 /)
+  })
+
+  it.each(examples.map((example) => example.replaceAll('<%= config.bin %>', 'nsb')))('CLI-1 %s works when pasted', (example) => {
+    const { folder } = projectWith('12-error-queue')
+    mkdirSync(join(folder, 'bin'))
+    writeFileSync(join(folder, 'bin', 'nsb'), `#!/bin/sh\nexec '${process.execPath}' '${join(root, 'bin', 'run.js')}' "$@"\n`, {
+      mode: 0o755,
+    })
+
+    const { status, stderr } = spawnSync('/bin/sh', ['-c', example], {
+      cwd: folder,
+      env: { ...process.env, PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+
+    // Without a terminal a replay is refused until --yes is added, and --fail-if-any says no.
+    assert.ok(
+      status === 0 || (status === 6 && example.includes('replay')) || (status === 8 && example.includes('--fail-if-any')),
+      `${status}: ${stderr.toString()}`,
+    )
+  })
+})
