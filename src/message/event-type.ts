@@ -10,7 +10,12 @@ export interface EventType {
   readonly interfaces: readonly EventType[]
 }
 
-const marker = (fullName: string, interfaces: readonly EventType[]): EventType => ({ fullName, kind: 'interface', base: undefined, interfaces })
+const marker = (fullName: string, interfaces: readonly EventType[]): EventType => ({
+  fullName,
+  kind: 'interface',
+  base: undefined,
+  interfaces,
+})
 const systemObject: EventType = { fullName: 'System.Object', kind: 'class', base: undefined, interfaces: [] }
 const iMessage = marker('NServiceBus.IMessage', [])
 const markersOf: Record<MessageKind, readonly EventType[]> = {
@@ -31,5 +36,7 @@ export function eventTypeOf(definition: MessageDefinition): EventType {
 }
 
 function isNearestClass(definition: MessageDefinition, candidate: MessageDefinition): boolean {
-  return definition.parents.filter((parent) => !parent.isInterface).every((parent) => parent === candidate || isAssignable(candidate, parent))
+  return definition.parents
+    .filter((parent) => !parent.isInterface)
+    .every((parent) => parent === candidate || isAssignable(candidate, parent))
 }

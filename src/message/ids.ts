@@ -32,17 +32,9 @@ export function newCombId(ms: number): string {
   const ofDay = Math.floor((sinceEpoch % 86_400_000) / 3.333333) >>> 0
   // Version 4, variant 10: what Guid.NewGuid() starts from. Bytes 8 and 9 are kept, 10 to 15 replaced.
   const variant = ((Number.parseInt(random[16] as string, 16) & 0x3) | 0x8).toString(16)
-  return dashed(`${random.slice(0, 12)}4${random.slice(13, 16)}${variant}${random.slice(17, 20)}${days.toString(16).padStart(4, '0')}${ofDay.toString(16).padStart(8, '0')}`)
-}
-
-/** When a default id was made, in ms since 1970, to about 3.3 ms; undefined when the id is no COMB of a plausible time. */
-export function timeOfCombId(id: string, now: number): number | undefined {
-  const match = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-([0-9a-f]{4})([0-9a-f]{8})$/i.exec(id)
-  if (!match) return undefined
-  const ofDay = Number.parseInt(match[2] as string, 16) * 3.333333
-  const ms = Number.parseInt(match[1] as string, 16) * 86_400_000 + ofDay - msFrom1900To1970
-  const tenYears = 10 * 365 * 86_400_000
-  return ofDay < 86_400_000 && ms > now - tenYears && ms < now + 86_400_000 ? ms : undefined
+  return dashed(
+    `${random.slice(0, 12)}4${random.slice(13, 16)}${variant}${random.slice(17, 20)}${days.toString(16).padStart(4, '0')}${ofDay.toString(16).padStart(8, '0')}`,
+  )
 }
 
 /** A random GUID in format D. */

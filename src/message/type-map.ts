@@ -57,7 +57,9 @@ export class TypeMap {
   find(name: string): readonly MessageType[] {
     const full = this.#byName.get(name)
     if (full) return full
-    return this.types.filter((type) => type[messageSymbol].fullName.endsWith(`.${name}`) || type[messageSymbol].fullName.endsWith(`+${name}`))
+    return this.types.filter(
+      (type) => type[messageSymbol].fullName.endsWith(`.${name}`) || type[messageSymbol].fullName.endsWith(`+${name}`),
+    )
   }
 
   /**

@@ -58,5 +58,8 @@ export function checkFullName(fullName: string, allowGeneric: boolean): void {
     if (!allowGeneric) refuse('generic messages are not supported by NServiceBus', 'Declare a plain type, or pass allowGeneric: true')
     return
   }
-  refuse('it is not of the form Namespace.Type or Namespace.Outer+Inner', `Write it as typeof(T).FullName prints it: command('Shop.Messages.PlaceOrder', schema)`)
+  refuse(
+    'it is not of the form Namespace.Type or Namespace.Outer+Inner',
+    `Write it as typeof(T).FullName prints it: command('Shop.Messages.PlaceOrder', schema)`,
+  )
 }

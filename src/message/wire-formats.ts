@@ -31,7 +31,16 @@ export function formatTimestamp(ms: number): string {
 export function parseTimestamp(text: string): number | undefined {
   const match = /^(\d{4}).(\d\d).(\d\d).(\d\d).(\d\d).(\d\d).(\d{3})(\d{3}).{2}$/.exec(text)
   if (!match) return undefined
-  const [year, month, day, hour, minute, second, milli, micro] = match.slice(1).map(Number) as [number, number, number, number, number, number, number, number]
+  const [year, month, day, hour, minute, second, milli, micro] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   const ms = Date.UTC(year, month - 1, day, hour, minute, second, milli)
   const check = new Date(ms)
   if (check.getUTCMonth() !== month - 1 || check.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) return undefined

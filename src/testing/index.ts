@@ -12,3 +12,4 @@ export {
 } from './test-world.ts'
 export { VirtualClock } from './virtual-clock.ts'
 export { Recorded, type RecordedOperation } from './recorded.ts'
+export * from './transport-contract/index.ts'

@@ -34,7 +34,6 @@ export class ExpiringQuote extends command('Shop.Messages.ExpiringQuote', z.obje
   timeToBeReceived: '00:10:00',
 }) {}
 export class ReminderDue extends command('Shop.Messages.ReminderDue', z.object(orderId), assembly) {}
-export class SlowOrder extends command('Shop.Messages.SlowOrder', z.object({ ...orderId, Milliseconds: z.int().optional() }), assembly) {}
 export class GetOrderStatus extends command('Shop.Messages.GetOrderStatus', z.object(orderId), assembly) {}
 export class GetOrderCount extends command('Shop.Messages.GetOrderCount', z.object({ Customer: z.string() }), assembly) {}
 export class GetOrder extends command('Shop.Messages.GetOrder', z.object(orderId), assembly) {}
