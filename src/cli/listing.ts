@@ -1,5 +1,5 @@
 import { NsbError } from '../message/nsb-error.ts'
-import { nearest } from '../toolkit/nearest.ts'
+import { nearest } from '../message/nearest.ts'
 import type { Column } from './table.ts'
 
 /** Values of the listing flags. */

@@ -1,5 +1,5 @@
 import { NsbError, errorText } from '../message/nsb-error.ts'
-import { nearest } from '../toolkit/nearest.ts'
+import { nearest } from '../message/nearest.ts'
 import type { Colours } from './colour.ts'
 import { Exit, exitCodeOf } from './exit-codes.ts'
 import { printable } from './printable.ts'

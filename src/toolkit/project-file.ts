@@ -1,7 +1,7 @@
 import { NsbError, errorText } from '../message/nsb-error.ts'
 import { parseDuration } from '../message/wire-formats.ts'
 import { lineAndColumn, parseWithPositions, pathStep } from './json-positions.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../message/nearest.ts'
 
 /** The `endpoint` of nsb.json. */
 export interface EndpointSettings {

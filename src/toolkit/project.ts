@@ -2,7 +2,7 @@ import { access, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import { type ProjectFile, parseProjectFile } from './project-file.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../message/nearest.ts'
 
 /** A value, and which of flag, environment, nsb.json or default it comes from. */
 export interface Setting<T> {

@@ -6,7 +6,7 @@ import { describe, it } from 'vitest'
 import { parseWithPositions } from '../../src/toolkit/json-positions.ts'
 import { parseProjectFile } from '../../src/toolkit/project-file.ts'
 import { chooseConnection, findProject } from '../../src/toolkit/project.ts'
-import { nearest } from '../../src/toolkit/nearest.ts'
+import { nearest } from '../../src/message/nearest.ts'
 import { temporaryFolder } from '../cli/nsb.ts'
 
 const parse = (text: string) => parseProjectFile(text, 'nsb.json')

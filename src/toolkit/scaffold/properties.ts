@@ -1,5 +1,5 @@
 import { NsbError } from '../../message/nsb-error.ts'
-import { nearest } from '../nearest.ts'
+import { nearest } from '../../message/nearest.ts'
 
 /** A property of a message, as far as code is generated from it. */
 export interface Property {

@@ -1,7 +1,7 @@
 import { MessageInterface, type MessageType, messageSymbol } from '../../message/declaration.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { TypeMap } from '../../message/type-map.ts'
-import { nearest } from '../nearest.ts'
+import { nearest } from '../../message/nearest.ts'
 
 /** The type a person named, and whether its schema is known. */
 export interface ChosenType {

@@ -29,7 +29,9 @@ export class LearningHolding implements Holding {
   readonly #room: () => TransactionRoom
   readonly #options: HoldOptions
   readonly #snapshot: readonly MessageFile[]
-  readonly #held = new Map<HeldMessage, MessageFile>()
+  // Weak, so that the bodies of a page go when its reader lets go of it.
+  readonly #files = new WeakMap<HeldMessage, MessageFile>()
+  #held = 0
   readonly #ended: () => void
   #removals: Removal[] = []
   #removing: Promise<void> | undefined
@@ -57,14 +59,15 @@ export class LearningHolding implements Holding {
     while (next < this.#snapshot.length) {
       if (this.#options.signal.aborted || this.#givenBack) return
       const page: HeldMessage[] = []
-      const size = Math.min(this.#options.page, this.#options.max - this.#held.size)
+      const size = Math.min(this.#options.page, this.#options.max - this.#held)
       if (size <= 0) return
       while (page.length < size && next < this.#snapshot.length) {
         const file = this.#snapshot[next++] as MessageFile
         const message = this.#read(file)
         // Gone: somebody has taken it since the snapshot.
         if (!message) continue
-        this.#held.set(message, file)
+        this.#files.set(message, file)
+        this.#held += 1
         page.push(message)
       }
       if (page.length > 0) yield page
@@ -72,20 +75,24 @@ export class LearningHolding implements Holding {
   }
 
   async consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const file = this.#held.get(message)
+    const file = this.#files.get(message)
     if (this.#options.purpose === 'look' || !file || this.#givenBack)
       throw new NsbError({
         code: 'NSB_NOT_HELD',
         message: `Message '${message.id}' of queue '${message.queue}' cannot be consumed: ${this.#options.purpose === 'look' ? 'the holding only looks' : 'it is not held any more'}.`,
       })
-    this.#held.delete(message)
+    this.#files.delete(message)
+    this.#held -= 1
     try {
       await new Promise<void>((resolve, reject) => {
         this.#removals.push({ message, file, outgoing, resolve, reject })
         this.#removing ??= this.#removeAll()
       })
     } catch (error) {
-      if (statSync(this.#pathOf(file), { throwIfNoEntry: false })) this.#held.set(message, file)
+      if (statSync(this.#pathOf(file), { throwIfNoEntry: false })) {
+        this.#files.set(message, file)
+        this.#held += 1
+      }
       throw error
     }
   }
@@ -99,8 +106,8 @@ export class LearningHolding implements Holding {
     await this.#removing
     const shown = new Set(this.#snapshot.map((file) => file.name))
     const now = listOrEmpty(this.#storage.queuePath(this.facts.queue), listMessages)
-    const returned = this.#held.size
-    this.#held.clear()
+    const returned = this.#held
+    this.#held = 0
     this.#ended()
     return { returned, rescued: [], newerArrivals: now.filter((file) => !shown.has(file.name)).length }
   }

@@ -1,5 +1,5 @@
 /** Edits (insert, delete, replace, swap of neighbours) that turn one text into the other. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
@@ -26,7 +26,12 @@ export function nearest(wrong: string, names: Iterable<string>): string[] {
       const distance = editDistance(word, other)
       return {
         name,
-        distance: distance <= allowed ? distance : other.startsWith(word) && word.length >= 2 ? allowed : Number.POSITIVE_INFINITY,
+        distance:
+          distance <= allowed
+            ? distance
+            : word.length >= 2 && (other.includes(word) || word.includes(other))
+              ? allowed
+              : Number.POSITIVE_INFINITY,
       }
     })
     .filter((found) => found.distance < Number.POSITIVE_INFINITY)

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { describe, it } from 'vitest'
-import { nearMatches } from '../../src/transport/queue-not-found.ts'
+import { nearest } from '../../src/message/nearest.ts'
 
 describe('names that are like a queue that does not exist', () => {
   const queues = ['Shop.Sales', 'Shop.Billing', 'error', 'audit', 'Shop.Sales-1']
@@ -12,6 +12,6 @@ describe('names that are like a queue that does not exist', () => {
     ['Billing', ['Shop.Billing']],
     ['inventory', []],
   ])('%s: %j', (name, expected) => {
-    assert.deepEqual(nearMatches(name, queues).slice(0, Math.max(1, expected.length)), expected)
+    assert.deepEqual(nearest(name, queues).slice(0, Math.max(1, expected.length)), expected)
   })
 })
