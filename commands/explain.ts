@@ -15,7 +15,7 @@ Exit codes: 0 mapped, 4 nothing maps, 2 the header cannot be read.`
     '<%= config.bin %> explain Shop.PlaceOrder',
     `<%= config.bin %> explain 'Shop.OrderPlaced, Shop.Messages, Version=1.0.0.0, Culture=neutral, PublicKeyToken=null;Shop.IOrderEvent'`,
   ]
-  static override args = { header: Args.string({ required: true, description: 'the type header' }) }
+  static override args = { header: Args.string({ ignoreStdin: true, required: true, description: 'the type header' }) }
 
   async run(): Promise<unknown> {
     const { args } = await this.parse(Explain)

@@ -16,7 +16,9 @@ export default class Handlers extends BaseCommand {
 
 Exit codes: 0 listed, 2 something is wrong with the code.`
   static override examples = ['<%= config.bin %> handlers', '<%= config.bin %> handlers shop --json']
-  static override args = { dir: Args.string({ description: 'folder of the endpoint (default: the project around the working directory)' }) }
+  static override args = {
+    dir: Args.string({ ignoreStdin: true, description: 'folder of the endpoint (default: the project around the working directory)' }),
+  }
 
   async run(): Promise<unknown> {
     const { args } = await this.parse(Handlers)

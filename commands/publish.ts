@@ -2,8 +2,6 @@ import { BaseCommand } from '../src/cli/base-command.ts'
 import { bodyArgs, bodyFlags, bodySources, headersFrom, typeNameOf } from '../src/cli/body-flags.ts'
 import { printableLine } from '../src/cli/printable.ts'
 import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
-import { messageSymbol } from '../src/message/declaration.ts'
-import { TypeMap } from '../src/message/type-map.ts'
 
 export default class Publish extends BaseCommand {
   static override summary = 'publish an event to its subscribers'
@@ -23,15 +21,15 @@ Exit codes: 0 published, 2 nothing was published.`
     const { args, flags } = await this.parse(Publish)
     const headers = headersFrom(flags.header)
     const project = await this.project()
-    const { loadMessageTypes } = await import('../src/toolkit/project-code.ts')
-    const { messages, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(args.type).length > 0)
+    const { readMessage } = await import('../src/toolkit/send/message-input.ts')
+    const { body, dispose, type } = await readMessage(project, {
+      name: args.type,
+      kind: 'event',
+      to: true,
+      validate: flags.validate,
+      sources: () => bodySources(args.body, flags),
+    })
     this.atEnd(dispose)
-    const { chooseType } = await import('../src/toolkit/send/message-type.ts')
-    const { type, known } = chooseType(args.type, messages, { to: true, noValidate: !flags.validate, kind: 'event' })
-    const { readBody, validateBody } = await import('../src/toolkit/send/body.ts')
-    const definition = known && flags.validate ? type[messageSymbol] : undefined
-    const tree = readBody(await bodySources(args.body, flags), definition)
-    const body = definition ? validateBody(definition, tree) : tree
     const transport = await this.openTransport()
     const { envelope } = await import('../src/toolkit/send/envelope.ts')
     const message = envelope(project, transport, type, body, 'Publish', { headers, ...(flags.id !== undefined && { messageId: flags.id }) })

@@ -26,7 +26,9 @@ after Ctrl-C and SIGTERM.`
     '<%= config.bin %> run shop --until-idle 2s --log json',
     '<%= config.bin %> run --immediate-retries 1 --delayed-retries 0',
   ]
-  static override args = { dir: Args.string({ description: 'folder of the endpoint (default: the project around the working directory)' }) }
+  static override args = {
+    dir: Args.string({ ignoreStdin: true, description: 'folder of the endpoint (default: the project around the working directory)' }),
+  }
   static override flags = {
     name: Flags.string({ helpValue: '<endpoint>', summary: 'name of the endpoint and its queue' }),
     instance: Flags.string({ helpValue: '<id>', summary: 'id of this instance: a queue of its own, for requests' }),

@@ -5,8 +5,6 @@ import { Exit } from '../src/cli/exit-codes.ts'
 import { durationFlag } from '../src/cli/global-flags.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
 import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
-import { messageSymbol } from '../src/message/declaration.ts'
-import { TypeMap } from '../src/message/type-map.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
 import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
 import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
@@ -54,15 +52,15 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the 
     const expectations = (flags.expect ?? []).map(parseExpectation)
     const headers = headersFrom(flags.header)
     const project = await this.project()
-    const { loadMessageTypes } = await import('../src/toolkit/project-code.ts')
-    const { messages, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(args.type).length > 0)
+    const { readMessage } = await import('../src/toolkit/send/message-input.ts')
+    const { body, dispose, known, type } = await readMessage(project, {
+      name: args.type,
+      kind: 'command',
+      to: flags.to !== undefined,
+      validate: flags.validate,
+      sources: () => bodySources(args.body, flags),
+    })
     this.atEnd(dispose)
-    const { chooseType } = await import('../src/toolkit/send/message-type.ts')
-    const { type, known } = chooseType(args.type, messages, { to: flags.to !== undefined, noValidate: !flags.validate, kind: 'command' })
-    const { readBody, validateBody } = await import('../src/toolkit/send/body.ts')
-    const definition = known && flags.validate ? type[messageSymbol] : undefined
-    const tree = readBody(await bodySources(args.body, flags), definition)
-    const body = definition ? validateBody(definition, tree) : tree
     const transport = await this.openTransport()
     const { envelope } = await import('../src/toolkit/send/envelope.ts')
     const options: SendOptions = {

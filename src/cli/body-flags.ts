@@ -25,8 +25,12 @@ export const bodyFlags = {
 }
 
 export const bodyArgs = {
-  type: Args.string({ required: true, description: 'full name of the message type, or its short name when that is unique' }),
-  body: Args.string({ description: 'JSON body, or - for stdin' }),
+  type: Args.string({
+    ignoreStdin: true,
+    required: true,
+    description: 'full name of the message type, or its short name when that is unique',
+  }),
+  body: Args.string({ ignoreStdin: true, description: 'JSON body, or - for stdin' }),
 }
 
 /**
