@@ -15,8 +15,6 @@ export interface Confirmation {
   readonly typed?: string | undefined
   /** The flag that answers for scripts; default `--yes`. */
   readonly flag?: string
-  /** What Enter means; false, because most questions are about something that cannot be undone. */
-  readonly byDefault?: boolean
 }
 
 /**
@@ -24,7 +22,7 @@ export interface Confirmation {
  *
  * @throws {NsbError} NSB_NEEDS_CONFIRMATION where nobody can be asked, NSB_NOT_CONFIRMED when the answer was no
  */
-export async function confirm(question: string, terminal: Terminal, { typed, flag = '--yes', byDefault = false }: Confirmation): Promise<void> {
+export async function confirm(question: string, terminal: Terminal, { typed, flag = '--yes' }: Confirmation): Promise<void> {
   if (!terminal.interactive)
     throw new NsbError({
       code: 'NSB_NEEDS_CONFIRMATION',
@@ -33,7 +31,7 @@ export async function confirm(question: string, terminal: Terminal, { typed, fla
       details: { flag },
     })
   const answer = await ask(
-    { message: typed === undefined ? question : `${question} Type ${typed} to go on:`, kind: typed === undefined ? 'confirm' : 'input', ...(typed === undefined && { default: byDefault }) },
+    { message: typed === undefined ? question : `${question} Type ${typed} to go on:`, kind: typed === undefined ? 'confirm' : 'input' },
     terminal,
     flag,
   )
