@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
 /**
  * Renders what was thrown as .NET prints an exception: type and message, causes first, frames as `   at Type.Method() in /file:line 7`.
  * ServiceControl takes its groups from the first frame, and V8's own frames do not match what it looks for.
@@ -54,8 +58,20 @@ function parseFrame(line: string): StackFrame | undefined {
   return { type: word(owner), method: word(method), file, line: Number(match[3]) }
 }
 
+// Frames of this library are marked as such, so that a listing can fold them like those of .NET's.
 function formatFrame({ file, line, method, type }: StackFrame): string {
-  return `   at ${type}.${method}()${file === undefined ? '' : ` in ${file}:line ${line}`}`
+  const owner = file !== undefined && ownFolders().some((folder) => file.startsWith(folder)) ? `nsbus.${type}` : type
+  return `   at ${owner}.${method}()${file === undefined ? '' : ` in ${file}:line ${line}`}`
+}
+
+let folders: readonly string[] | undefined
+
+function ownFolders(): readonly string[] {
+  if (folders) return folders
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder)
+  folders = ['src', 'dist', 'commands'].map((name) => join(folder, name, sep))
+  return folders
 }
 
 function causesOf(error: unknown): readonly unknown[] {

@@ -54,7 +54,7 @@ export function headerLines(headers: Readonly<Record<string, string>>, colours: 
 }
 
 const frame = /^\s*at\s/
-const framework = /^\s*at (?:async )?(?:NServiceBus\.|System\.|Microsoft\.|node:|.*\(node:|.* in node:)/
+const framework = /^\s*at (?:async )?(?:NServiceBus\.|nsbus\.|System\.|Microsoft\.|node:|.*\(node:|.* in node:)/
 
 /** The frames of the stack; those of frameworks are counted unless all are wanted. */
 export function stackLines(stack: string | undefined, all: boolean): string[] {
