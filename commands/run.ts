@@ -8,8 +8,10 @@ import type { RunningEndpoint } from '../src/runtime/endpoint.ts'
 import type { EndpointEvent } from '../src/runtime/engine.ts'
 import { type Logger, silentLogger } from '../src/runtime/logger.ts'
 import type { RunSummary } from '../src/toolkit/run/run.ts'
+import type { Transport } from '../src/transport/transport.ts'
 
 const retries = { helpGroup: 'RETRIES' } as const
+const end = { helpGroup: 'END' } as const
 
 export default class Run extends BaseCommand {
   static override summary = 'run the handlers of a folder as an endpoint'
@@ -18,12 +20,13 @@ export default class Run extends BaseCommand {
 Creates the queue, subscribes to the events that are handled, and processes messages with the retries of a real endpoint. Ctrl-C lets
 the messages in hand finish; twice ends at once, and what was in hand is taken back at the next start.
 
-Exit codes: 0 idle or stopped, 2 something is wrong with the code or the configuration, 8 a message failed (--until-idle), 130 and 143
-after Ctrl-C and SIGTERM.`
+Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 6 --purge was not confirmed, 8 a message
+failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   static override examples = [
     '<%= config.bin %> run',
     '<%= config.bin %> run --no-retries',
     '<%= config.bin %> run shop --until-idle 2s --log json',
+    '<%= config.bin %> run --max 1 --max-time 30s',
     '<%= config.bin %> run --immediate-retries 1 --delayed-retries 0',
   ]
   static override args = {
@@ -39,8 +42,11 @@ after Ctrl-C and SIGTERM.`
       summary: 'run this handler only; may be given several times',
     }),
     concurrency: Flags.integer({ min: 1, helpValue: '<n>', summary: 'messages in hand at the same time' }),
-    'until-idle': durationFlag({ summary: 'end when there was nothing to do for that long, delayed retries included' }),
+    purge: Flags.boolean({ summary: 'first remove what waits in the queue; asks' }),
     log: Flags.string({ options: ['pretty', 'json'], summary: 'form of the output; json: one object per line, the first one says ready' }),
+    'until-idle': durationFlag({ summary: 'end when there was nothing to do for that long, delayed retries included', ...end }),
+    max: Flags.integer({ min: 1, helpValue: '<n>', summary: 'end when n messages were handled or failed', ...end }),
+    'max-time': durationFlag({ summary: 'end after that long', ...end }),
     'no-retries': Flags.boolean({
       summary: 'every failure goes to the error queue at once',
       exclusive: ['immediate-retries', 'delayed-retries', 'delay-increase'],
@@ -83,6 +89,7 @@ after Ctrl-C and SIGTERM.`
     this.atEnd(code.dispose)
     requireHandlers(code, project)
     const transport = await this.openTransport()
+    if (flags.purge) await this.#purge(transport, code.definition.name)
     const { where } = this
     const lines = await import('../src/cli/run-lines.ts')
     const { runEndpoint } = await import('../src/toolkit/run/run.ts')
@@ -95,8 +102,10 @@ after Ctrl-C and SIGTERM.`
       transport,
       files: code.files,
       untilIdleMs: flags['until-idle'],
+      max: flags.max,
+      maxTimeMs: flags['max-time'],
       signal,
-      graceMs: 10_000,
+      graceMs: () => 10_000,
       logger: this.#logger(),
       ready: (endpoint: RunningEndpoint) => {
         const readyMs = performance.now() - started
@@ -111,8 +120,9 @@ after Ctrl-C and SIGTERM.`
             readyMs: Math.round(readyMs),
           })
         else
-          for (const line of lines.bannerLines(endpoint, where, readyMs, this.colour.out, flags['no-retries']))
+          for (const line of lines.bannerLines(endpoint, where, readyMs, this.colour.out, { noRetries: flags['no-retries'], keys: false }))
             process.stdout.write(`${line}\n`)
+        if (this.verbosity > 0) for (const warning of lines.sharedTypeWarnings(endpoint)) this.warning(warning)
       },
       event: (event: EndpointEvent) => {
         if (json) print(lines.eventDocument(event, code.definition.name))
@@ -121,7 +131,18 @@ after Ctrl-C and SIGTERM.`
             process.stdout.write(`${line}\n`)
       },
     })
-    this.#report(summary, json, flags['until-idle'] !== undefined)
+    this.#report(summary, json)
+    if (summary.failed > 0 && [flags['until-idle'], flags.max, flags['max-time']].some((given) => given !== undefined))
+      this.finish(Exit.negative)
+  }
+
+  async #purge(transport: Transport, queue: string): Promise<void> {
+    const waiting = (await transport.inspect(queue))?.depth ?? 0
+    if (waiting === 0) return this.note(`nothing waits in ${queue}`)
+    await this.confirm(`Remove ${waiting} message${waiting === 1 ? '' : 's'} from ${queue}?`, {
+      typed: waiting > 100 ? String(waiting) : undefined,
+    })
+    this.note(`removed ${await transport.purge(queue)} from ${queue}`)
   }
 
   // Failures are printed from the events, with their place in the code; here is what has no message.
@@ -135,13 +156,12 @@ after Ctrl-C and SIGTERM.`
     }
   }
 
-  #report(summary: RunSummary, json: boolean, untilIdle: boolean): void {
+  #report(summary: RunSummary, json: boolean): void {
     if (json) process.stdout.write(`${JSON.stringify({ schema: 'nsb.summary/1', ...summary })}\n`)
     else
       this.note(
         `handled ${summary.handled}, failed ${summary.failed}, retried ${summary.retried}${summary.discarded > 0 ? `, discarded ${summary.discarded}` : ''}`,
       )
     if (summary.failed > 0 && !json) this.next('nsb errors')
-    if (untilIdle && summary.failed > 0) this.finish(Exit.negative)
   }
 }

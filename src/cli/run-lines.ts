@@ -12,7 +12,13 @@ import type { Colours } from './colour.ts'
 import { printable, printableLine } from './printable.ts'
 
 /** What a run prints at the start: what it runs, where, with which policy. */
-export function bannerLines(endpoint: RunningEndpoint, where: string, readyMs: number, colour: Colours, noRetries: boolean): string[] {
+export function bannerLines(
+  endpoint: RunningEndpoint,
+  where: string,
+  readyMs: number,
+  colour: Colours,
+  { noRetries, keys }: { readonly noRetries: boolean; readonly keys: boolean },
+): string[] {
   const byType = grouped(endpoint)
   const width = Math.max(0, ...[...byType.keys()].map((name) => name.length))
   const rows = [...byType].map(([name, handlers]) => {
@@ -30,9 +36,20 @@ export function bannerLines(endpoint: RunningEndpoint, where: string, readyMs: n
   return [
     `${colour.bold(endpoint.name)} on ${where}   ready in ${Math.round(readyMs)} ms`,
     ...rows,
-    colour.dim(`  ${retries} · error queue ${errorQueue} · concurrency ${concurrency}`),
+    colour.dim(`  ${retries} · error queue ${errorQueue} · concurrency ${concurrency}${keys ? ' · press h for help' : ''}`),
     '',
   ]
+}
+
+/** A warning for each message type with several handlers, and how to keep them apart. */
+export function sharedTypeWarnings(endpoint: RunningEndpoint): string[] {
+  return [...grouped(endpoint)].flatMap(([type, handlers]) => {
+    if (handlers.length < 2) return []
+    const names = handlers.map(({ name }) => name).join(', ')
+    return [
+      `${type} has ${handlers.length} handlers (${names}): they succeed or fail together, and a retry runs all of them again. To keep them apart, give each a message of its own, sent by the sender or by one handler with context.sendLocal().`,
+    ]
+  })
 }
 
 /** One delivery as lines for people. */

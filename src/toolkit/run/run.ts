@@ -5,16 +5,25 @@ import type { HandlerFiles } from '../../runtime/handlers.ts'
 import { type Logger, silentLogger } from '../../runtime/logger.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { IdleWatch } from './idle.ts'
+import { Limit } from './limit.ts'
+import { Pause } from './pause.ts'
 
 export interface RunOptions {
   readonly transport: Transport
   readonly files: HandlerFiles
   /** Stop when nothing was left to do for that long. */
   readonly untilIdleMs?: number | undefined
+  /** Told when there is nothing left to do, and when there is again; the run then does not end by itself. */
+  readonly idle?: ((isIdle: boolean) => void) | undefined
+  /** Stop when so many messages were handled, failed or discarded; no further one is touched. */
+  readonly max?: number | undefined
+  readonly maxTimeMs?: number | undefined
   /** Stop taking messages; those in hand finish. */
   readonly signal: AbortSignal
-  /** How long those in hand may take once stopped. */
-  readonly graceMs: number
+  /** How long those in hand may take once stopped; read when that happens. */
+  readonly graceMs: () => number
+  /** While paused the endpoint is stopped: messages wait in its queue. */
+  readonly pause?: Pause | undefined
   readonly logger?: Logger
   ready(endpoint: RunningEndpoint): void
   event(event: EndpointEvent): void
@@ -29,56 +38,92 @@ export interface RunSummary {
   readonly discarded: number
 }
 
-/** Runs an endpoint until it is idle or stopped. */
+/** Runs an endpoint until it is idle, has done what it was to do, or is stopped. */
 export async function runEndpoint(definition: EndpointDefinition, options: RunOptions): Promise<RunSummary> {
-  const { signal, transport, untilIdleMs } = options
-  const summary = { handled: 0, failed: 0, retried: 0, discarded: 0 }
+  const { max, maxTimeMs, pause = new Pause(), signal, transport, untilIdleMs } = options
+  const summary: Counts = { handled: 0, failed: 0, retried: 0, discarded: 0 }
   const idle = untilIdleMs === undefined ? undefined : new IdleWatch(definition.name, untilIdleMs)
-  const endpoint = await startEndpoint(definition, {
-    transport,
-    files: options.files,
-    logger: options.logger ?? silentLogger,
-    observe: (event) => {
-      idle?.note(event)
-      count(summary, event)
-      options.event(event)
-    },
-  })
+  const limit = max === undefined ? undefined : new Limit(max)
+  const enough = new AbortController()
+  const ends = AbortSignal.any([signal, enough.signal])
+  const observe = (event: EndpointEvent): void => {
+    idle?.note(event)
+    const counted = outcomeOf(event)
+    if (counted !== undefined) summary[counted] += 1
+    if (counted === undefined || counted === 'retried') limit?.returned()
+    options.event(event)
+    if (max !== undefined && summary.handled + summary.failed + summary.discarded >= max) enough.abort()
+  }
+  const timer = maxTimeMs === undefined ? undefined : setTimeout(() => enough.abort(), maxTimeMs)
   try {
-    options.ready(endpoint)
-    await (idle ? untilIdle(idle, definition.name, transport, signal) : untilAborted(signal))
+    for (let start = 1; !ends.aborted; start++) {
+      const endpoint = await startEndpoint(definition, {
+        transport: limit?.on(transport) ?? transport,
+        files: options.files,
+        logger: options.logger ?? silentLogger,
+        observe,
+      })
+      try {
+        if (start === 1) options.ready(endpoint)
+        const over = await (idle
+          ? untilIdle(idle, definition.name, transport, options.idle, ends, pause)
+          : untilAborted(ends, pause.until(true, ends)))
+        if (over) enough.abort()
+      } finally {
+        limit?.close()
+        await endpoint.stop({ graceMs: options.graceMs() })
+      }
+      await untilAborted(ends, pause.until(false, ends))
+    }
   } finally {
-    await endpoint.stop({ graceMs: options.graceMs })
+    clearTimeout(timer)
   }
   return summary
 }
 
-function count(summary: { handled: number; failed: number; retried: number; discarded: number }, { outcome }: EndpointEvent): void {
-  if (outcome.kind === 'handled') summary.handled += 1
-  else if (outcome.kind === 'failed') {
-    const { kind } = outcome.action
-    if (kind === 'moveToError') summary.failed += 1
-    else if (kind === 'discard') summary.discarded += 1
-    else summary.retried += 1
-  }
+type Counts = { -readonly [outcome in keyof RunSummary]: number }
+
+/** What a delivery counts as; undefined: it was put back because the endpoint stops. */
+export function outcomeOf({ outcome }: EndpointEvent): keyof RunSummary | undefined {
+  if (outcome.kind === 'cancelled') return undefined
+  if (outcome.kind === 'handled') return 'handled'
+  const { kind } = outcome.action
+  return kind === 'moveToError' ? 'failed' : kind === 'discard' ? 'discarded' : 'retried'
 }
 
-function untilAborted(signal: AbortSignal): Promise<void> {
+/** Resolves with the promise, which ends with the signal; keeps the process alive until then. */
+async function untilAborted(signal: AbortSignal, ended: Promise<void>): Promise<boolean> {
   // A signal alone does not keep a process alive, and a transport may be quiet.
   const keepAlive = setInterval(() => undefined, 60_000)
-  return new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  }).finally(() => clearInterval(keepAlive))
+  await ended
+  clearInterval(keepAlive)
+  return signal.aborted
 }
 
-async function untilIdle(idle: IdleWatch, queue: string, transport: Transport, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const facts = await transport.inspect(queue)
-    if (idle.isIdle(facts?.depth ?? 0)) return
+async function untilIdle(
+  idle: IdleWatch,
+  queue: string,
+  transport: Transport,
+  tell: RunOptions['idle'],
+  signal: AbortSignal,
+  pause: Pause,
+): Promise<boolean> {
+  let told = false
+  while (!signal.aborted && !pause.paused) {
+    const isIdle = idle.isIdle((await transport.inspect(queue))?.depth ?? 0)
+    if (isIdle && tell === undefined) return true
+    if (isIdle !== told) tell?.(isIdle)
+    told = isIdle
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, 25)
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+      const wake = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, 25)
+      signal.addEventListener('abort', wake)
     })
   }
+  if (told) tell?.(false)
+  return false
 }

@@ -1,0 +1,55 @@
+import type { Transport, Verdict } from '../../transport/transport.ts'
+
+const putBack: Verdict = { kind: 'putBack' }
+
+/**
+ * Lets a number of messages through and no more, whatever the concurrency. What is taken beyond waits in hand, in case one of those
+ * before it is to be tried again, and is put back when the endpoint stops.
+ */
+export class Limit {
+  #left: number
+  #closed = false
+  #waiting: (() => void)[] = []
+
+  /** @param messages how many */
+  constructor(messages: number) {
+    this.#left = messages
+  }
+
+  /** One that was let through will come again. */
+  returned(): void {
+    this.#left++
+    this.#waiting.shift()?.()
+  }
+
+  /** Nothing is let through until the next {@link on}, and nobody waits any longer. */
+  close(): void {
+    this.#closed = true
+    for (const go of this.#waiting.splice(0)) go()
+  }
+
+  /** The transport, with receivers that ask here first. */
+  on(transport: Transport): Transport {
+    this.#closed = false
+    const receive: Transport['receive'] = (options, decide) =>
+      transport.receive(options, async (message, signal) => ((await this.#enter(signal)) ? decide(message, signal) : putBack))
+    return new Proxy(transport, {
+      get(target, key) {
+        if (key === 'receive') return receive
+        const value: unknown = Reflect.get(target, key, target)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+  }
+
+  async #enter(signal: AbortSignal): Promise<boolean> {
+    while (this.#left === 0 && !this.#closed && !signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    if (this.#closed || signal.aborted) return false
+    this.#left--
+    return true
+  }
+}
