@@ -1,10 +1,10 @@
 import { Flags } from '@oclif/core'
-import { BaseCommand } from '../src/cli/base-command.ts'
-import { bodyArgs, bodyFlags, bodySources, headersFrom, typeNameOf } from '../src/cli/body-flags.ts'
+import { bodyArgs, bodyFlags, bodyInput, headersFrom } from '../src/cli/body-flags.ts'
 import { Exit } from '../src/cli/exit-codes.ts'
 import { durationFlag } from '../src/cli/global-flags.ts'
+import { MessageCommand, type Series } from '../src/cli/message-command.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
-import { destinationText, wireDocument, wireForm } from '../src/cli/wire-form.ts'
+import { destinationText } from '../src/cli/wire-form.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
 import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
 import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
@@ -13,7 +13,7 @@ import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
 /** A handler that replies must not fail because the person who tries it out did not ask for the reply. */
 const unreadReplies = 'nsb.reply.unread'
 
-export default class Send extends BaseCommand {
+export default class Send extends MessageCommand {
   static override summary = 'send a command, and wait for its reply if asked to'
   static override description =
     `The type is a full name, or a short one when it is unique in the project. The body is checked against the schema of the type
@@ -23,19 +23,25 @@ before anything is sent. The message goes where --to or the routing of nsb.json 
 acceptable: who waits is forgotten with the command. Where a reply must not be lost, handle it: a handler for the reply type in an
 endpoint that sends the request.
 
-Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the request failed or --expect was not met.`
+--each reads one message from every line of stdin, and checks all of them before the first is sent. --content-type sends what is no JSON.
+
+Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several were sent, 7 no reply in time, 8 the request failed or --expect was not met.`
   static override examples = [
     '<%= config.bin %> send PlaceOrder --data OrderId=42',
     `<%= config.bin %> send PlaceOrder '{"OrderId":"42"}' --to Shop --await-reply`,
     `<%= config.bin %> send PlaceOrder --data OrderId=42 --await-reply --expect '$.OrderId=42'`,
     '<%= config.bin %> send PlaceOrder --data OrderId=42 --dry-run',
+    '<%= config.bin %> send PlaceOrder --data OrderId=42 --repeat 20 --rate 10/s',
+    'cat orders.ndjson | <%= config.bin %> send PlaceOrder --each',
+    '<%= config.bin %> send PlaceOrder --file order.xml --content-type text/xml',
   ]
   static override args = bodyArgs
   static override flags = {
     to: Flags.string({ helpValue: '<queue>', summary: 'address to send to, instead of the routing' }),
     ...bodyFlags,
-    delay: durationFlag({ summary: 'deliver that much later' }),
-    'await-reply': Flags.boolean({ summary: 'wait for the reply and print it', helpGroup: 'REPLY' }),
+    delay: durationFlag({ summary: 'deliver that much later', exclusive: ['at'] }),
+    at: Flags.string({ helpValue: '<time>', summary: 'deliver at that time: ISO 8601, or the next 18:30' }),
+    'await-reply': Flags.boolean({ summary: 'wait for the reply and print it', helpGroup: 'REPLY', exclusive: ['repeat', 'each'] }),
     'reply-timeout': durationFlag({ summary: 'how long to wait (default 30s)', helpGroup: 'REPLY', dependsOn: ['await-reply'] }),
     expect: Flags.string({
       helpValue: '<path[=value]>',
@@ -47,64 +53,61 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 7 no reply in time, 8 the 
     }),
   }
 
+  protected override readonly verb = 'send'
+
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Send)
     const expectations = (flags.expect ?? []).map(parseExpectation)
     const headers = headersFrom(flags.header)
+    const at = flags.at === undefined ? undefined : (await import('../src/toolkit/send/pace.ts')).parseMoment(flags.at, new Date())
+    if (at !== undefined && at < new Date()) this.warning(`${at.toISOString()} is in the past; the message is delivered at once.`)
     const project = await this.project()
-    const { readMessage } = await import('../src/toolkit/send/message-input.ts')
-    const { body, dispose, known, type } = await readMessage(project, {
+    const { readMessages } = await import('../src/toolkit/send/message-input.ts')
+    const { bodies, dispose, known, type } = await readMessages(project, {
       name: args.type,
       kind: 'command',
       to: flags.to !== undefined,
       validate: flags.validate,
-      sources: () => bodySources(args.body, flags),
+      input: () => bodyInput(args.body, flags),
     })
     this.atEnd(dispose)
     const transport = await this.openTransport()
-    const { envelope } = await import('../src/toolkit/send/envelope.ts')
+    const { envelopes } = await import('../src/toolkit/send/envelope.ts')
+    const envelope = envelopes(project, transport, type, 'Send')
     const options: SendOptions = {
       headers,
       ...(flags.to !== undefined && { destination: flags.to }),
       ...(flags.id !== undefined && { messageId: flags.id }),
+      ...(flags.conversation !== undefined && { startNewConversation: flags.conversation }),
       ...(flags.delay !== undefined && { delayDeliveryWith: flags.delay }),
+      ...(at !== undefined && { doNotDeliverBefore: at }),
       // An unknown name has no kind that could be broken.
       ...(!known && { doNotEnforceBestPractices: true }),
     }
-    const unread: SendOptions = project.file === undefined ? {} : { routeReplyTo: unreadReplies }
-    const build = (extra: SendOptions): OutgoingMessage => envelope(project, transport, type, body, 'Send', { ...options, ...extra })
-    const name = typeNameOf(type)
-    if (flags['dry-run']) {
-      const message = build(flags['await-reply'] ? {} : unread)
-      this.out(wireForm(message))
-      this.note('Nothing was sent (--dry-run).')
-      return { schema: 'nsb.send/1', dryRun: true, ...wireDocument(message) }
-    }
+    const unread: SendOptions = project.file === undefined || flags['await-reply'] ? {} : { routeReplyTo: unreadReplies }
+    const series: Series = { type, bodies, build: (body, extra) => envelope(body, { ...options, ...unread, ...extra }) }
+    if (flags['dry-run']) return this.shown(series, flags)
+    const build = (extra: SendOptions = {}): OutgoingMessage => series.build(bodies[0] as (typeof bodies)[number], extra)
     if (!flags['await-reply']) {
-      const message = build(unread)
+      const message = build()
       await this.#warnAboutDestination(transport, message)
       if (project.file !== undefined) await transport.createQueues([unreadReplies])
+      if (this.isSeries(flags)) return this.sendSeries(transport, series, flags)
       await transport.dispatch([message])
-      this.#sent(name, message)
+      this.sentNote(type, message)
       this.next('nsb run', 'nsb errors')
-      return { schema: 'nsb.send/1', messageId: message.id, destination: destinationText(message), status: 'sent' }
+      return { schema: this.schema, messageId: message.id, destination: destinationText(message), status: 'sent' }
     }
-    await this.#warnAboutDestination(transport, build({}))
+    await this.#warnAboutDestination(transport, build())
     const { sendAndAwait } = await import('../src/toolkit/send/await-reply.ts')
     const [errorQueue] = await this.errorQueues()
     const { message, outcome } = await sendAndAwait(transport, (replyTo) => build({ routeReplyTo: replyTo }), {
       errorQueue,
       timeoutMs: flags['reply-timeout'] ?? 30_000,
       signal: this.signal,
-      sent: (sent) => this.#sent(name, sent),
+      sent: (sent) => this.sentNote(type, sent),
     })
     return this.#report(message, outcome, expectations)
-  }
-
-  #sent(name: string, message: OutgoingMessage): void {
-    this.note(
-      `${this.colour.err.done('✓')} sent ${printableLine(name)} ${message.id.slice(0, 8)} to ${printableLine(destinationText(message))}`,
-    )
   }
 
   async #warnAboutDestination(transport: Transport, message: OutgoingMessage): Promise<void> {

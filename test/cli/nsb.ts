@@ -20,7 +20,7 @@ export interface NsbOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   /** What stdin holds; by default it is empty and closed. `open`: it never ends. */
-  readonly input?: string
+  readonly input?: string | Uint8Array
 }
 
 /** Environment without anything that steers nsb or its colours. */

@@ -11,6 +11,8 @@ export interface BodySources {
   readonly texts: readonly { readonly source: string; readonly text: string | Uint8Array }[]
   /** `a.b=1` and `a.b:=1` */
   readonly data: readonly string[]
+  /** Of stdin, from 1, where every line is a message. */
+  readonly line?: number
 }
 
 /**

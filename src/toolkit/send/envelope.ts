@@ -1,4 +1,5 @@
 import { type MessageType, instantiate } from '../../message/declaration.ts'
+import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { SendOptions } from '../../runtime/context.ts'
 import { defineEndpoint } from '../../runtime/definition.ts'
@@ -9,28 +10,35 @@ import type { OutgoingMessage, Transport } from '../../transport/transport.ts'
 import { routesOf } from '../project-code.ts'
 import type { Project } from '../project.ts'
 
+/** What a test send carries: a value that is serialized, or bytes that go out as they are. */
+export type MessageBody =
+  | { readonly kind: 'value'; readonly value: object; readonly line?: number }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly contentType: string }
+
 /**
- * Builds the message that a test send puts on the wire: headers as the runtime writes them, from the project's endpoint, or `nsb`
+ * Builds the messages that a test send puts on the wire: headers as the runtime writes them, from the project's endpoint, or `nsb`
  * outside a project; without a reply address unless the options say one.
  *
- * @param body what the schema accepted, or anything for a type that is not validated
- * @throws {NsbError} NSB_NO_ROUTE with the known endpoints, NSB_BEST_PRACTICE
+ * @returns throws {NsbError} NSB_NO_ROUTE with the known endpoints, NSB_BEST_PRACTICE
  */
-export function envelope(
+export function envelopes(
   project: Project,
   transport: Transport,
   type: MessageType,
-  body: object,
   intent: 'Send' | 'Publish',
-  options: SendOptions,
-): OutgoingMessage {
+): (body: MessageBody, options: SendOptions) => OutgoingMessage {
   const sender = defineEndpoint(project.endpoint.name ?? 'nsb', { sendOnly: true })
   const engine = assemble({ ...sender, routes: routesOf(project), messages: [type] }, { transport, logger: silentLogger })
-  try {
-    return engine.prepare(intent, contentOf(instantiate(type, body)), options, undefined)
-  } catch (error) {
-    if (error instanceof NsbError && error.code === 'NSB_NO_ROUTE') throw noRoute(error, project)
-    throw error
+  return (body, options) => {
+    try {
+      const value = body.kind === 'value' ? body.value : {}
+      const message = engine.prepare(intent, contentOf(instantiate(type, value)), options, undefined)
+      if (body.kind === 'value') return message
+      return { ...message, headers: { ...message.headers, [Header.ContentType]: body.contentType }, body: body.bytes }
+    } catch (error) {
+      if (error instanceof NsbError && error.code === 'NSB_NO_ROUTE') throw noRoute(error, project)
+      throw error
+    }
   }
 }
 
