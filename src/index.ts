@@ -31,6 +31,7 @@ export type {
   ReplyToOptions,
   SendOptions,
 } from './runtime/context.ts'
+export type { Conventions } from './runtime/conventions.ts'
 export {
   type CallbackSettings,
   type EndpointDefinition,

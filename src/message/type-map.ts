@@ -13,6 +13,16 @@ export interface Mapping {
   readonly entries: readonly EntryTrace[]
   /** One logical message each; empty when nothing was resolved. */
   readonly roots: readonly MessageType[]
+  /** With `merge`: known types that count as further base types of the only root. */
+  readonly alsoAs: readonly MessageType[]
+}
+
+export interface TypeMapOptions {
+  /**
+   * What several known types in one header are: `strict` (default), a root each unless the current root is assignable to it;
+   * `merge`, one root, the first, and further base types of it.
+   */
+  readonly enclosedTypes?: 'strict' | 'merge' | undefined
 }
 
 /** A type header that cannot be read: .NET refuses blank identifiers. */
@@ -32,8 +42,11 @@ export class TypeMap {
   readonly #byAlias = new Map<string, MessageType>()
   readonly #mappings = new Map<string, Mapping>()
 
+  readonly #merge: boolean
+
   /** @throws {NsbError} NSB_DUPLICATE_TYPE when two types cannot be told apart */
-  constructor(types: Iterable<MessageType>) {
+  constructor(types: Iterable<MessageType>, options: TypeMapOptions = {}) {
+    this.#merge = options.enclosedTypes === 'merge'
     const unique: MessageType[] = []
     for (const type of types) {
       if (unique.includes(type)) continue
@@ -71,7 +84,8 @@ export class TypeMap {
     const known = this.#mappings.get(header)
     if (known) return known
     const entries = header.split(';').map((part) => this.#resolve(part.trim(), header))
-    const mapping = { entries, roots: rootsOf(entries.flatMap((entry) => entry.type ?? [])) }
+    const resolved = entries.flatMap((entry) => entry.type ?? [])
+    const mapping = { entries, ...(this.#merge ? merged(resolved) : { roots: rootsOf(resolved), alsoAs: [] }) }
     if (this.#mappings.size >= rememberedHeaders) this.#mappings.clear()
     this.#mappings.set(header, mapping)
     return mapping
@@ -103,6 +117,13 @@ function rootsOf(types: readonly MessageType[]): readonly MessageType[] {
     if (!current || !isAssignable(current[messageSymbol], type[messageSymbol])) roots.push(type)
   }
   return roots
+}
+
+/** One root, the first; what it is assignable to anyway is left out of its further base types. */
+function merged(types: readonly MessageType[]): Pick<Mapping, 'roots' | 'alsoAs'> {
+  const [root, ...later] = new Set(types)
+  if (!root) return { roots: [], alsoAs: [] }
+  return { roots: [root], alsoAs: later.filter((type) => !isAssignable(root[messageSymbol], type[messageSymbol])) }
 }
 
 function indistinguishable(a: MessageDefinition, b: MessageDefinition): boolean {

@@ -110,9 +110,10 @@ function convertEnum(text: string, code: string, type: EnumObject, unknownNumber
   throw badCode(`Requested value '${code}' was not found.`)
 }
 
-function convertObject({ definition, instance }: LogicalMessage, expected: Expected): object {
+function convertObject({ alsoAs, definition, instance }: LogicalMessage, expected: Expected): object {
   const wanted = definitionOf(expected)
-  if (wanted && isAssignable(definition, wanted)) return instance
+  const fitting = wanted && [{ definition, instance }, ...alsoAs].find((shape) => isAssignable(shape.definition, wanted))
+  if (fitting) return fitting.instance
   throw mismatch(`Unable to cast object of type '${definition.fullName}' to type '${wanted?.fullName ?? dotnetName(expected)}'.`)
 }
 

@@ -1,8 +1,9 @@
 import { type MessageType, definitionOf } from '../message/declaration.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Serializer } from '../serialization/serializer.ts'
-import type { TransactionMode } from '../transport/transport.ts'
+import type { Headers, TransactionMode } from '../transport/transport.ts'
 import type { MessageHandlerContext } from './context.ts'
+import type { Conventions } from './conventions.ts'
 import type { CheckedHandler, CreateHandler, Handler } from './handlers.ts'
 import type { Host } from './host.ts'
 import type { RecoverabilityPolicy, RecoverabilitySettings } from './recoverability.ts'
@@ -47,6 +48,21 @@ export interface EndpointOptions<H extends readonly Handler[] = readonly Handler
   /** Besides JSON; the first of them writes. */
   readonly serializers?: readonly Serializer[]
   readonly host?: Partial<Host>
+  /** On every message it sends, publishes or replies; they win over headers of the single operation. */
+  readonly staticHeaders?: Headers
+  /** What is a command, an event or a message, instead of the declarations. */
+  readonly conventions?: Conventions
+  /** Take the type of a message without type header from its body, where the body names it. Default true, as in .NET. */
+  readonly inferTypes?: boolean
+  /**
+   * `strict`: unrelated known types of one header are a logical message each, as in .NET. `merge`: the first known type is the
+   * type of the message, and the others count as further base types of it. Default `strict`.
+   */
+  readonly enclosedTypes?: 'strict' | 'merge'
+  /** Start traces (`traceparent`) where none came in. Default false: what came in is passed on. */
+  readonly tracing?: boolean
+  /** A message without handler is retried like any failure, as in .NET, or goes to the error queue at once. Default `retry`. */
+  readonly noHandler?: 'retry' | 'fail-fast'
 }
 
 /** Wraps all handlers of one message; `next` runs them. */
@@ -116,6 +132,8 @@ export function defineEndpoint<const H extends readonly Handler[]>(name: string,
     )
   if (options.concurrency !== undefined && !(Number.isInteger(options.concurrency) && options.concurrency > 0))
     refuse(`The concurrency of '${name}' is ${options.concurrency}; it is a whole number above zero.`, 'concurrency: 4')
+  if (Object.keys(options.staticHeaders ?? {}).some((key) => key.trim() === ''))
+    refuse(`A static header of '${name}' has a blank name.`, `staticHeaders: { Tenant: 'a' }`)
   return { ...options, [endpointSymbol]: true, name, handlers: (options.handlers ?? []) as unknown as readonly Handler[] }
 }
 

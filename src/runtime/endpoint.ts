@@ -1,4 +1,4 @@
-import { type MessageDefinition, type MessageType, definitionOf } from '../message/declaration.ts'
+import { type MessageDefinition, type MessageType, definitionOf, messageSymbol } from '../message/declaration.ts'
 import { eventTypeOf } from '../message/event-type.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { TypeMap } from '../message/type-map.ts'
@@ -6,10 +6,11 @@ import { serializers } from '../serialization/serializer.ts'
 import { type Clock, systemClock } from '../transport/clock.ts'
 import type { Receiving, Transport, TransactionMode } from '../transport/transport.ts'
 import { Callbacks } from './callbacks.ts'
+import { kindsBy } from './conventions.ts'
 import type { EndpointDefinition } from './definition.ts'
 import type { EndpointEvent, Engine } from './engine.ts'
 import { instanceAddress } from './instance.ts'
-import { CallbackError } from './errors.ts'
+import { CallbackError, NoHandlerError } from './errors.ts'
 import { type Explanation, explain } from './explain.ts'
 import { type HandlerFiles, HandlerTable, type RegisteredHandler, registerHandlers } from './handlers.ts'
 import { thisHost } from './host.ts'
@@ -118,11 +119,20 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     files: options.files,
   })
   const routed = (definition.routes ?? []).flatMap(({ match }) => (typeof match === 'string' ? [] : [match]))
+  const kindOf = kindsBy(definition.conventions)
+  const isMessage = (type: MessageType): boolean => kindOf(type[messageSymbol]) !== undefined
+  const listed = (definition.messages ?? []).map(requireMessageType).filter((type) => {
+    if (isMessage(type)) return true
+    logger.warn(`'${type[messageSymbol].fullName}' is listed under messages, but is none by the conventions of '${definition.name}'.`)
+    return false
+  })
   const engine: Engine = {
     name: definition.name,
     instance: definition.instance,
     sendOnly: definition.sendOnly ?? false,
-    types: new TypeMap([...handlers.map((handler) => handler.type), ...(definition.messages ?? []).map(requireMessageType), ...routed]),
+    types: new TypeMap([...handlers.map((handler) => handler.type), ...listed, ...routed.filter(isMessage)], {
+      enclosedTypes: definition.enclosedTypes,
+    }),
     handlers: new HandlerTable(handlers),
     routing: new Routing(definition.routes ?? []),
     serializers: [...(definition.serializers ?? []), ...serializers] as unknown as Engine['serializers'],
@@ -135,6 +145,10 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     lateObjectReplies: definition.callbacks?.lateObjectReplies ?? 'error-queue',
     decide: policyOf(definition, settings.recoverability, settings.transactionMode, logger),
     unitOfWork: definition.unitOfWork,
+    staticHeaders: definition.staticHeaders,
+    kindOf,
+    inferTypes: definition.inferTypes ?? true,
+    tracing: definition.tracing ?? false,
     observe: options.observe ?? (() => undefined),
     prepare: (intent, content, outgoingOptions, origin) => prepare(engine, intent, content, outgoingOptions, origin),
   }
@@ -155,7 +169,12 @@ function settingsOf(
   const chosen = typeof definition.recoverability === 'object' ? definition.recoverability : {}
   // Without transactions there is nothing to go back to: no retries unless asked for, and asking for them is refused.
   const retries = transactionMode === 'none' ? { ...defaultRetries, immediateRetries: 0, delayedRetries: 0 } : defaultRetries
-  const recoverability: RecoverabilitySettings = { ...retries, unrecoverable: [], ...chosen, errorQueue: definition.errorQueue ?? 'error' }
+  const recoverability: RecoverabilitySettings = {
+    ...retries,
+    ...chosen,
+    unrecoverable: [...(chosen.unrecoverable ?? []), ...(definition.noHandler === 'fail-fast' ? [NoHandlerError] : [])],
+    errorQueue: definition.errorQueue ?? 'error',
+  }
   for (const key of ['immediateRetries', 'delayedRetries', 'delayIncreaseMs'] as const)
     if (!Number.isInteger(recoverability[key]) || recoverability[key] < 0)
       throw new NsbError({
@@ -191,7 +210,7 @@ function policyOf(
 
 async function subscribeToHandledEvents(engine: Engine): Promise<void> {
   const events = new Set<MessageDefinition>(
-    engine.handlers.all.map((handler) => handler.handles).filter((handled) => handled.kind === 'event'),
+    engine.handlers.all.map((handler) => handler.handles).filter((handled) => engine.kindOf(handled) === 'event'),
   )
   for (const event of events)
     try {

@@ -2,10 +2,11 @@ import type { TypeMap } from '../message/type-map.ts'
 import type { Serializer } from '../serialization/serializer.ts'
 import type { Clock } from '../transport/clock.ts'
 import type { Intent } from '../message/headers.ts'
-import type { IncomingMessage, OutgoingMessage, Transport } from '../transport/transport.ts'
+import type { Headers, IncomingMessage, OutgoingMessage, Transport } from '../transport/transport.ts'
 import type { PublishOptions, ReplyOptions, SendOptions } from './context.ts'
 import type { Origin, OutgoingContent } from './outgoing/outgoing.ts'
 import type { Callbacks } from './callbacks.ts'
+import type { KindOf } from './conventions.ts'
 import type { UnitOfWork } from './definition.ts'
 import type { HandlerTable, RegisteredHandler } from './handlers.ts'
 import type { Host } from './host.ts'
@@ -32,6 +33,10 @@ export interface Engine {
   readonly lateObjectReplies: 'error-queue' | 'discard'
   readonly decide: (failure: Failure) => RecoverabilityAction
   readonly unitOfWork: UnitOfWork | undefined
+  readonly staticHeaders: Headers | undefined
+  readonly kindOf: KindOf
+  readonly inferTypes: boolean
+  readonly tracing: boolean
   readonly observe: (event: EndpointEvent) => void
   /** Runs the outgoing steps. */
   readonly prepare: (

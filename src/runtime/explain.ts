@@ -10,8 +10,9 @@ export interface Explanation extends Mapping {
 /** @throws {BadTypeHeaderError} NSB_BAD_TYPE_HEADER */
 export function explain(types: TypeMap, handlers: HandlerTable, header: string): Explanation {
   const mapping = types.map(header)
+  const also = mapping.alsoAs.map((type) => type[messageSymbol])
   return {
     ...mapping,
-    handlers: mapping.roots.map((type) => ({ type: type[messageSymbol].fullName, handlers: handlers.matching(type[messageSymbol]) })),
+    handlers: mapping.roots.map((type) => ({ type: type[messageSymbol].fullName, handlers: handlers.matching(type[messageSymbol], also) })),
   }
 }

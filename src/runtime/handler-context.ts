@@ -98,7 +98,8 @@ export class HandlerContext implements MessageHandlerContext {
   }
 
   #prepare(intent: Intent, content: OutgoingContent, options: SendOptions & ReplyOptions & PublishOptions): OutgoingMessage {
-    return this.#incoming.engine.prepare(intent, content, options, { id: this.#incoming.message.id, headers: this.#incoming.headers })
+    const { engine, headers, message, trace } = this.#incoming
+    return engine.prepare(intent, content, options, { id: message.id, headers, trace })
   }
 
   #emit(name: string, prepareMessage: () => OutgoingMessage, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {

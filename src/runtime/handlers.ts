@@ -123,8 +123,13 @@ export class HandlerTable {
     this.all = all
   }
 
-  /** Handlers of the type and of everything it is assignable to, in registration order. */
-  matching(definition: MessageDefinition): readonly RegisteredHandler[] {
+  /**
+   * Handlers of the type and of everything it is assignable to, in registration order.
+   *
+   * @param also further types it counts as
+   */
+  matching(definition: MessageDefinition, also: readonly MessageDefinition[] = []): readonly RegisteredHandler[] {
+    if (also.length > 0) return this.all.filter((handler) => [definition, ...also].some((type) => isAssignable(type, handler.handles)))
     let matching = this.#matching.get(definition)
     if (!matching) {
       matching = this.all.filter((handler) => isAssignable(definition, handler.handles))

@@ -38,7 +38,7 @@ export function prepare(
     origin,
     id: options.messageId ?? newCombId(now),
     now,
-    headers: { ...options.headers },
+    headers: { ...options.headers, ...engine.staticHeaders },
     body: noBody,
     to: undefined,
     deliverAt: undefined,

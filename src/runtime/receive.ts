@@ -4,6 +4,7 @@ import type { EndpointEvent, Engine, OutgoingSummary } from './engine.ts'
 import { failWith } from './incoming/recover.ts'
 import type { Incoming } from './incoming/incoming.ts'
 import { incomingSteps } from './pipeline.ts'
+import { continuedTrace } from './trace.ts'
 
 /** What a transport's receiver is given: one message in, one verdict out; and a second verdict when the first cannot be carried out. */
 export interface Receiver {
@@ -49,6 +50,7 @@ function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): I
     headers,
     batch: [],
     extensions: new Map(),
+    trace: engine.tracing ? continuedTrace(headers) : headers,
     handlersRun: [],
     mapping: undefined,
     logical: [],

@@ -121,7 +121,7 @@ function subscribable(engine: Engine, event: MessageType, intent: 'Subscribe' | 
       message: `'${engine.name}' is send-only and has no queue for '${definition.fullName}'.`,
       suggestions: ['Leave out sendOnly'],
     })
-  enforceBestPractices(intent, definition)
+  enforceBestPractices(intent, { fullName: definition.fullName, kind: engine.kindOf(definition) })
   return eventTypeOf(definition)
 }
 

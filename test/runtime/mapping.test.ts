@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { MessageInterface, type MessageType, command, defineEndpoint, event, handler, messageSymbol } from '../../src/index.ts'
+import {
+  MessageInterface,
+  type MessageType,
+  command,
+  defineEndpoint,
+  event,
+  handler,
+  messageSymbol,
+  silentLogger,
+} from '../../src/index.ts'
 import { testEndpoint } from '../../src/testing/index.ts'
 
 class Base extends event('Ns.Base', z.object({ Id: z.string() })) {}
@@ -159,4 +168,104 @@ it('refuses a malformed time sent, as .NET does', async () => {
   const outcome = await endpoint.receive(new Base({ Id: '7' }), { 'NServiceBus.TimeSent': '2026-01-01T00:00:00Z' })
 
   expect(outcome).toMatchObject({ status: 'failed', attempts: 2, handlersRun: [] })
+})
+
+describe('a message without the type header', () => {
+  const body = '{"$type":"Ns.Renamed, Shop.Messages","Id":"7"}'
+
+  it('has the type that its JSON body names, and the audit copy says so', async () => {
+    const seen: string[] = []
+    const endpoint = await testEndpoint({
+      handlers: [handler(Renamed, ({ Id }, context) => void seen.push(Id, String(context.headers['NServiceBus.EnclosedMessageTypes'])))],
+      auditQueue: 'audit',
+    })
+
+    const outcome = await endpoint.receiveRaw({ headers: { 'NServiceBus.ContentType': 'application/json' }, body: `\uFEFF[${body}]` })
+
+    expect(outcome).toMatchObject({ status: 'ok', attempts: 1 })
+    expect(seen).toEqual(['7', 'Ns.Renamed'])
+    expect(outcome.audit?.headers['NServiceBus.EnclosedMessageTypes']).toBe('Ns.Renamed')
+  })
+
+  it('fails when the body names nothing that is known, or names it in no way that counts', async () => {
+    const endpoint = await receiverOf()
+    const bodies = [
+      '{"$type":"System.Diagnostics.Process, System","Id":"7"}',
+      '{"$type":7,"Id":"7"}',
+      '{"Inner":{"$type":"Ns.Base"}}',
+      '["$type"]',
+    ]
+
+    for (const other of bodies)
+      expect(await endpoint.receiveRaw({ headers: {}, body: other })).toMatchObject({ status: 'failed', attempts: 1, handlersRun: [] })
+  })
+
+  it('fails with the words of .NET when inference is off', async () => {
+    const endpoint = await testEndpoint({ handlers: [named(Renamed, 'renamed')], inferTypes: false })
+
+    const outcomes = [
+      await endpoint.receiveRaw({ headers: {}, body }),
+      await endpoint.receiveRaw({ headers: { 'NServiceBus.EnclosedMessageTypes': 'Ns.Nope' }, body }),
+    ]
+
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'failed', attempts: 1, handlersRun: [] })
+      expect((outcome.error as Error).cause).toMatchObject({
+        message:
+          "Could not determine the message type from the 'NServiceBus.EnclosedMessageTypes' header and message type inference from the message body has been disabled. Ensure the header is set or enable message type inference.",
+      })
+    }
+  })
+
+  it('is warned about when its header names nothing known, unless it was published', async () => {
+    const warnings: string[] = []
+    const endpoint = await testEndpoint({}, { logger: { ...silentLogger, warn: (text) => void warnings.push(text) } })
+    const headers = { 'NServiceBus.EnclosedMessageTypes': 'Ns.Nope', 'NServiceBus.MessageId': 'm1' }
+
+    await endpoint.receiveRaw({ headers, body })
+    await endpoint.receiveRaw({ headers: { ...headers, 'NServiceBus.MessageIntent': 'Publish' }, body })
+
+    expect(warnings).toEqual([`Could not determine message type from message header 'Ns.Nope'. MessageId: m1`])
+  })
+})
+
+describe('with enclosedTypes: merge', () => {
+  const merging = (handlers: readonly ReturnType<typeof named>[]) =>
+    testEndpoint({
+      handlers,
+      messages: [Unrelated, Derived],
+      enclosedTypes: 'merge',
+      recoverability: { immediateRetries: 0, delayedRetries: 0 },
+    })
+  const cases = [
+    { name: 'wrong order is one message of the first type', header: 'Ns.Base;Ns.Derived', run: ['base', 'derived'] },
+    { name: 'an unrelated type without handler does no harm', header: 'Ns.Nope;Ns.Base;Ns.Unrelated', run: ['base'] },
+    { name: 'its own base type listed after it runs once', header: 'Ns.Derived;Ns.Base', run: ['base', 'derived'] },
+  ]
+  for (const { header, name, run } of cases)
+    it(name, async () => {
+      const endpoint = await merging([named(Base, 'base'), named(Derived, 'derived')])
+
+      const outcome = await endpoint.receiveRaw({ headers: { 'NServiceBus.EnclosedMessageTypes': header }, body: '{"Id":"7"}' })
+
+      expect(outcome).toMatchObject({ status: 'ok', handlersRun: run })
+      expect(endpoint.explain(header).handlers.flatMap(({ handlers }) => handlers.map((registered) => registered.name))).toEqual(run)
+    })
+
+  it('each handler gets the message as its own type', async () => {
+    const got: object[] = []
+    const keep = (type: MessageType<{ Id: string }>) => handler(type, (received) => void got.push(received))
+    const endpoint = await merging([keep(Unrelated), keep(Base)])
+
+    await endpoint.receiveRaw({ headers: { 'NServiceBus.EnclosedMessageTypes': 'Ns.Base;Ns.Unrelated' }, body: '{"Id":"7"}' })
+
+    expect(got).toEqual([new Unrelated({ Id: '7' }), new Base({ Id: '7' })])
+    expect(got[0]).toBeInstanceOf(Unrelated)
+  })
+})
+
+it('a message without handler goes to the error queue at once where that is asked for', async () => {
+  const endpoint = await testEndpoint({ messages: [NoHandler], noHandler: 'fail-fast' })
+
+  expect(await endpoint.receive(new NoHandler({ Id: '7' }))).toMatchObject({ status: 'failed', attempts: 1 })
 })

@@ -210,3 +210,34 @@ describe('routing', () => {
     expect(() => route(Work, 'Billing@web-1')).toThrow(expect.objectContaining({ code: 'NSB_BAD_ROUTE' }))
   })
 })
+
+describe('static headers', () => {
+  it('are on everything the endpoint sends, and win over headers of the operation', async () => {
+    const endpoint = await testEndpoint({
+      staticHeaders: { Tenant: 'a' },
+      handlers: [
+        handler(Start, async (_, context) => {
+          await context.send(new Work({ Id: '7' }), { destination: 'A', headers: { Tenant: 'b', Other: 'c' } })
+          await context.publish(new Happened({}))
+          await context.reply(7)
+        }),
+      ],
+    })
+
+    const { dispatched } = await endpoint.receive(new Start({}), { 'NServiceBus.ReplyToAddress': 'Web' })
+
+    expect(dispatched.map(({ headers }) => headers['Tenant'])).toEqual(['a', 'a', 'a'])
+    expect(dispatched[0]?.headers['Other']).toBe('c')
+  })
+
+  it('are not on audit copies, and cannot have a blank name', async () => {
+    const endpoint = await testEndpoint({
+      staticHeaders: { Tenant: 'a' },
+      auditQueue: 'audit',
+      handlers: [handler(Start, () => undefined)],
+    })
+
+    expect((await endpoint.receive(new Start({}))).audit?.headers['Tenant']).toBeUndefined()
+    expect(() => defineEndpoint('Sales', { staticHeaders: { ' ': 'a' } })).toThrow(expect.objectContaining({ code: 'NSB_BAD_ENDPOINT' }))
+  })
+})

@@ -1,4 +1,4 @@
-import { MessageValidationError, instantiate, messageSymbol } from '../../message/declaration.ts'
+import { type MessageType, MessageValidationError, instantiate, messageSymbol } from '../../message/declaration.ts'
 import { Header } from '../../message/headers.ts'
 import { serializerFor } from '../../serialization/serializer.ts'
 import { typed } from '../../serialization/typed.ts'
@@ -12,15 +12,29 @@ export const deserialize: IncomingStep = async (incoming, next) => {
     try {
       const serializer = serializerFor(headers[Header.ContentType], engine.serializers)
       const tree = serializer.deserialize(message.body)
-      incoming.logical = mapping.roots.map((type): LogicalMessage => {
-        const definition = type[messageSymbol]
-        const result = typed(definition, tree)
-        if (result.issues) throw new MessageValidationError(definition, result.issues)
-        return { type, definition, instance: instantiate(type, result.value), handled: false }
-      })
+      // Nobody sees the message as a further base type that has no handler, so the body need not be of its shape.
+      const alsoAs = mapping.alsoAs
+        .filter((type) => engine.handlers.matching(type[messageSymbol]).length > 0)
+        .map((type) => ({ definition: type[messageSymbol], instance: instanceOf(type, tree) }))
+      incoming.logical = mapping.roots.map(
+        (type): LogicalMessage => ({
+          type,
+          definition: type[messageSymbol],
+          instance: instanceOf(type, tree),
+          alsoAs,
+          handled: false,
+        }),
+      )
     } catch (error) {
       throw new MessageDeserializationError(message.id, error)
     }
   }
   await next()
+}
+
+function instanceOf(type: MessageType, tree: unknown): object {
+  const definition = type[messageSymbol]
+  const result = typed(definition, tree)
+  if (result.issues) throw new MessageValidationError(definition, result.issues)
+  return instantiate(type, result.value)
 }

@@ -1,6 +1,6 @@
 import type { MessageDefinition, MessageType } from '../../message/declaration.ts'
 import type { Mapping } from '../../message/type-map.ts'
-import type { IncomingMessage, OutgoingMessage, Verdict } from '../../transport/transport.ts'
+import type { Headers, IncomingMessage, OutgoingMessage, Verdict } from '../../transport/transport.ts'
 import type { Engine } from '../engine.ts'
 import type { RegisteredHandler } from '../handlers.ts'
 import type { RecoverabilityAction } from '../recoverability.ts'
@@ -10,6 +10,8 @@ export interface LogicalMessage {
   readonly type: MessageType
   readonly definition: MessageDefinition
   readonly instance: object
+  /** With `enclosedTypes: 'merge'`: the same message as its further base types, for the handlers of those. */
+  readonly alsoAs: readonly { readonly definition: MessageDefinition; readonly instance: object }[]
   /** Somebody took it: a handler, or the request that waited for it. */
   handled: boolean
 }
@@ -35,6 +37,8 @@ export interface Incoming {
   /** Outgoing messages, held until the handlers have succeeded. */
   readonly batch: OutgoingMessage[]
   readonly extensions: Map<unknown, unknown>
+  /** The trace headers for what is sent meanwhile. */
+  readonly trace: Headers
   readonly handlersRun: RegisteredHandler[]
   mapping: Mapping | undefined
   logical: readonly LogicalMessage[]

@@ -1,3 +1,4 @@
+import { isAssignable } from '../../message/declaration.ts'
 import { Header, parseIntent } from '../../message/headers.ts'
 import { NoHandlerError, isCancellation } from '../errors.ts'
 import type { RegisteredHandler } from '../handlers.ts'
@@ -13,7 +14,10 @@ export const invokeHandlers: IncomingStep = async (incoming, next) => {
 
 async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Promise<void> {
   const { engine } = incoming
-  const matching = engine.handlers.matching(logical.definition)
+  const matching = engine.handlers.matching(
+    logical.definition,
+    logical.alsoAs.map(({ definition }) => definition),
+  )
   if (matching.length === 0 && !logical.handled) {
     if (isLateReply(incoming) && engine.lateObjectReplies === 'discard') {
       engine.logger.info(
@@ -40,7 +44,7 @@ async function invoke(incoming: Incoming, logical: LogicalMessage, handler: Regi
   const startedAt = clock.now()
   incoming.handlersRun.push(handler)
   try {
-    await insideHandler(incoming.engine, () => handler.invoke(logical.instance, context))
+    await insideHandler(incoming.engine, () => handler.invoke(instanceFor(handler, logical), context))
     context.close(handler.name)
   } catch (error) {
     context.abandon()
@@ -53,6 +57,11 @@ async function invoke(incoming: Incoming, logical: LogicalMessage, handler: Regi
     }
     throw error
   }
+}
+
+function instanceFor({ handles }: RegisteredHandler, { alsoAs, definition, instance }: LogicalMessage): object {
+  if (alsoAs.length === 0 || isAssignable(definition, handles)) return instance
+  return alsoAs.find((also) => isAssignable(also.definition, handles))?.instance ?? instance
 }
 
 function isLateReply({ engine, headers }: Incoming): boolean {

@@ -1,15 +1,27 @@
-import type { MessageDefinition } from '../../message/declaration.ts'
+import type { MessageKind } from '../../message/declaration.ts'
 import type { Intent } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /** Refuses what breaks the meaning of commands and events, before anything else happens. */
-export function bestPractices({ content, intent, options }: Outgoing): void {
-  if (content.kind === 'message' && !options.doNotEnforceBestPractices) enforceBestPractices(intent, content.definition)
+export function bestPractices({ content, engine, intent, options }: Outgoing): void {
+  if (content.kind !== 'message') return
+  const { fullName } = content.definition
+  const kind = engine.kindOf(content.definition)
+  if (kind === undefined)
+    throw new NsbError({
+      code: 'NSB_NOT_A_MESSAGE',
+      message: `'${fullName}' is neither a command nor an event nor a message by the conventions of '${engine.name}'.`,
+      suggestions: ['conventions: { isMessage: (fullName) => ... }'],
+    })
+  if (!options.doNotEnforceBestPractices) enforceBestPractices(intent, { fullName, kind })
 }
 
 /** @source NServiceBus Validations; the texts are the product's, the doubled "be" included */
-export function enforceBestPractices(intent: Intent, { fullName, kind }: MessageDefinition): void {
+export function enforceBestPractices(
+  intent: Intent,
+  { fullName, kind }: { readonly fullName: string; readonly kind: MessageKind | undefined },
+): void {
   const refuse = (why: string, suggestion: string): never => {
     throw new NsbError({
       code: 'NSB_BEST_PRACTICE',

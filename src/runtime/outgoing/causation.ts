@@ -1,15 +1,18 @@
 import { Header } from '../../message/headers.ts'
 import { newCombId } from '../../message/ids.ts'
 import { NsbError } from '../../message/nsb-error.ts'
+import { newTrace, passTraceOn } from '../trace.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** Ties a message to the one being handled: related to, conversation, correlation, and the saga that asked. */
+/** Ties a message to the one being handled: related to, conversation, correlation, trace, and the saga that asked. */
 export function causation(outgoing: Outgoing): void {
   const { headers, origin } = outgoing
   if (origin) headers[Header.RelatedTo] = origin.id
   conversation(outgoing)
   headers[Header.CorrelationId] = origin?.headers[Header.CorrelationId] || origin?.id || outgoing.id
   if (outgoing.intent === 'Reply') returnToSaga(outgoing)
+  if (origin) passTraceOn(origin.trace, headers)
+  else if (outgoing.engine.tracing) passTraceOn(newTrace(), headers)
 }
 
 /** @source NServiceBus AttachCausationHeadersBehavior */

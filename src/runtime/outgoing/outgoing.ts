@@ -8,6 +8,8 @@ import type { Engine } from '../engine.ts'
 export interface Origin {
   readonly id: string
   readonly headers: Headers
+  /** The trace headers that messages sent meanwhile carry. */
+  readonly trace: Headers
 }
 
 /** What is to leave: a message instance, or a return code without a body. */

@@ -17,6 +17,7 @@ export function senderInfo(outgoing: Outgoing): void {
         'Postponed delivery of messages with TimeToBeReceived set is not supported. Remove the TimeToBeReceived attribute to postpone messages of this type.',
       suggestions: ['Leave out timeToBeReceived, or the delay'],
     })
+  if (headers[Header.TraceParent] !== undefined) headers[Header.StartNewTrace] = 'True'
   headers[Header.DeliverAt] ??= formatTimestamp(dueAt)
   outgoing.deliverAt = new Date(Math.ceil(dueAt))
 }
