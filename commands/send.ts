@@ -14,6 +14,7 @@ import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
 const unreadReplies = 'nsb.reply.unread'
 
 export default class Send extends MessageCommand {
+  static override aliases = ['s']
   static override summary = 'send a command, and wait for its reply if asked to'
   static override description =
     `The type is a full name, or a short one when it is unique in the project. The body is checked against the schema of the type

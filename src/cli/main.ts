@@ -32,7 +32,10 @@ export async function main(words: string[], packageRoot: URL, commands?: string)
       await runThroughOclif(asked.kind === 'command' ? [asked.command.id, ...asked.words] : asked.words, root, config)
     } else if (asked.kind === 'errorCode') {
       const { errorHelp } = await import('./error-help.ts')
-      process.stdout.write(`${await errorHelp(asked.code, packageRoot)}\n`)
+      const text = await errorHelp(asked.code, packageRoot)
+      process.stdout.write(
+        wantsJson(words) ? `${JSON.stringify({ schema: 'nsb.help/1', code: asked.code, text }, null, 2)}\n` : `${text}\n`,
+      )
     } else {
       const page = asked.kind === 'front' ? frontPage(known) : asked.kind === 'help' ? helpPage(known) : topicPage(asked.topic, known)
       process.stdout.write(`${page}\n`)
@@ -49,13 +52,18 @@ async function report(error: unknown, words: readonly string[]): Promise<void> {
     process.exitCode = exit.oclif?.exit ?? 0
     return
   }
-  const before = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+  const before = beforeDashes(words)
   const reported = reportedError(error)
-  if (before.includes('--json') || process.env['NSB_CONTENT_TYPE'] === 'json')
-    process.stdout.write(`${JSON.stringify(errorDocument(reported), null, 2)}\n`)
+  if (wantsJson(words)) process.stdout.write(`${JSON.stringify(errorDocument(reported), null, 2)}\n`)
   const colours = await coloursFor(wantsColour(before.includes('--no-color'), process.env, process.stderr.isTTY))
   process.stderr.write(`${errorLines(reported, colours, before.includes('-vv'))}\n`)
   process.exitCode = reported.exitCode
+}
+
+const beforeDashes = (words: readonly string[]): readonly string[] => (words.includes('--') ? words.slice(0, words.indexOf('--')) : words)
+
+function wantsJson(words: readonly string[]): boolean {
+  return beforeDashes(words).includes('--json') || process.env['NSB_CONTENT_TYPE'] === 'json'
 }
 
 // `nsb … | head -1` is not an error. Commands with work to finish take this over (BaseCommand).

@@ -23,7 +23,7 @@ export function whichCommand(given: readonly string[], commands: readonly KnownC
   const words = given[0] === 'help' ? [...given.slice(1), '--help'] : [...given]
   const first = words[0] as string
   if (helpFlags.includes(first)) return { kind: 'help' }
-  if (given[0] === 'help' && /^NSB_[A-Z_]+$/.test(first)) return { kind: 'errorCode', code: first }
+  if (given[0] === 'help' && /^NSB_\w+$/i.test(first)) return { kind: 'errorCode', code: first.toUpperCase() }
 
   const ids = commands.flatMap((command) => [command.id, ...(command.aliases ?? [])])
   const second = words[1]
@@ -50,7 +50,11 @@ function unknownCommand(id: string, ids: readonly string[]): NsbError {
       suggestions: [`nsb <command> ${id}`],
     })
   const names = [...ids, ...new Set(ids.filter((each) => each.includes(':')).map((each) => each.slice(0, each.indexOf(':'))))]
-  const meant = nearest(id, names)
+  // The alias `s` is a part of almost every word.
+  const meant = nearest(
+    id,
+    names.filter((name) => name.length > 1),
+  )
   return new NsbError({
     code: 'NSB_UNKNOWN_COMMAND',
     message: `there is no command '${written}'.`,
