@@ -56,8 +56,10 @@ export {
   type RegisteredHandler,
   handler,
 } from './runtime/handlers.ts'
+export type { HandleContext, Hooks, Next, ReceiveContext, SendContext } from './runtime/hooks.ts'
 export type { Host } from './runtime/host.ts'
 export { type Logger, silentLogger, stderrLogger } from './runtime/logger.ts'
+export type { MutableMessage, MutableTransportMessage, Mutator, WhileHandling } from './runtime/mutators.ts'
 export {
   type Failure,
   type RecoverabilityAction,

@@ -5,7 +5,9 @@ import type { Headers, TransactionMode } from '../transport/transport.ts'
 import type { MessageHandlerContext } from './context.ts'
 import type { Conventions } from './conventions.ts'
 import type { CheckedHandler, CreateHandler, Handler } from './handlers.ts'
+import type { Hooks } from './hooks.ts'
 import type { Host } from './host.ts'
+import type { Mutator } from './mutators.ts'
 import type { RecoverabilityPolicy, RecoverabilitySettings } from './recoverability.ts'
 
 export type RetrySettings = Partial<Omit<RecoverabilitySettings, 'errorQueue'>>
@@ -63,6 +65,10 @@ export interface EndpointOptions<H extends readonly Handler[] = readonly Handler
   readonly tracing?: boolean
   /** A message without handler is retried like any failure, as in .NET, or goes to the error queue at once. Default `retry`. */
   readonly noHandler?: 'retry' | 'fail-fast'
+  /** Wrappers around receiving, handling and sending; of several, the first is outermost. */
+  readonly hooks?: Hooks | readonly Hooks[]
+  /** Changes to headers and bodies, in this order. */
+  readonly mutators?: readonly Mutator[]
 }
 
 /** Wraps all handlers of one message; `next` runs them. */

@@ -12,10 +12,11 @@ import type { EndpointEvent, Engine } from './engine.ts'
 import { instanceAddress } from './instance.ts'
 import { CallbackError, NoHandlerError } from './errors.ts'
 import { type Explanation, explain } from './explain.ts'
+import { extensionsOf } from './extensions.ts'
 import { type HandlerFiles, HandlerTable, type RegisteredHandler, registerHandlers } from './handlers.ts'
 import { thisHost } from './host.ts'
 import { type Logger, stderrLogger } from './logger.ts'
-import { prepare } from './prepare.ts'
+import { begin, outgoingWith, prepare } from './prepare.ts'
 import { receiver } from './receive.ts'
 import {
   type Failure,
@@ -119,6 +120,7 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     files: options.files,
   })
   const routed = (definition.routes ?? []).flatMap(({ match }) => (typeof match === 'string' ? [] : [match]))
+  const extensions = extensionsOf(definition)
   const kindOf = kindsBy(definition.conventions)
   const isMessage = (type: MessageType): boolean => kindOf(type[messageSymbol]) !== undefined
   const listed = (definition.messages ?? []).map(requireMessageType).filter((type) => {
@@ -150,7 +152,9 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     inferTypes: definition.inferTypes ?? true,
     tracing: definition.tracing ?? false,
     observe: options.observe ?? (() => undefined),
-    prepare: (intent, content, outgoingOptions, origin) => prepare(engine, intent, content, outgoingOptions, origin),
+    extensions,
+    prepareExtended: outgoingWith(extensions, (...operation) => begin(engine, ...operation)),
+    prepare: (...operation) => prepare(begin(engine, ...operation)),
   }
   return engine
 }

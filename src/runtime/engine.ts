@@ -9,6 +9,7 @@ import type { Callbacks } from './callbacks.ts'
 import type { KindOf } from './conventions.ts'
 import type { UnitOfWork } from './definition.ts'
 import type { HandlerTable, RegisteredHandler } from './handlers.ts'
+import type { Extensions } from './extensions.ts'
 import type { Host } from './host.ts'
 import type { Logger } from './logger.ts'
 import type { Failure, RecoverabilityAction } from './recoverability.ts'
@@ -38,7 +39,14 @@ export interface Engine {
   readonly inferTypes: boolean
   readonly tracing: boolean
   readonly observe: (event: EndpointEvent) => void
-  /** Runs the outgoing steps. */
+  readonly extensions: Extensions
+  /**
+   * Runs the outgoing steps with the endpoint's hooks and mutators; without any of them it answers at once.
+   *
+   * @returns undefined when a hook did not let the message go
+   */
+  readonly prepareExtended: (...operation: Parameters<Engine['prepare']>) => OutgoingMessage | Promise<OutgoingMessage | undefined>
+  /** Runs the outgoing steps alone. */
   readonly prepare: (
     intent: Intent,
     content: OutgoingContent,

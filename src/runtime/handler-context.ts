@@ -3,9 +3,12 @@ import { NsbError } from '../message/nsb-error.ts'
 import type { Headers, OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageHandlerContext, PublishOptions, ReplyOptions, SendOptions } from './context.ts'
 import { contentOf, returnCodeOf } from './content.ts'
+import type { Engine } from './engine.ts'
 import type { Incoming } from './incoming/incoming.ts'
 import { Operation } from './operation.ts'
 import type { OutgoingContent } from './outgoing/outgoing.ts'
+
+type Prepared = ReturnType<Engine['prepareExtended']>
 
 /** The context of one handler invocation. Operations are made at the call and join the batch of the message. */
 export class HandlerContext implements MessageHandlerContext {
@@ -63,12 +66,8 @@ export class HandlerContext implements MessageHandlerContext {
   }
 
   forwardCurrentMessageTo(address: string): Promise<void> {
-    const { headers, message } = this.#incoming
-    return this.#emit(
-      'forwardCurrentMessageTo',
-      () => ({ id: message.id, headers: { ...headers }, body: message.body, to: { address } }),
-      {},
-    )
+    const { body, headers, message } = this.#incoming
+    return this.#emit('forwardCurrentMessageTo', () => ({ id: message.id, headers: { ...headers }, body, to: { address } }), {})
   }
 
   doNotContinueDispatchingCurrentMessageToHandlers(): void {
@@ -82,7 +81,7 @@ export class HandlerContext implements MessageHandlerContext {
    */
   close(handler: string): void {
     this.#closed = true
-    const forgotten = this.#operations.find((operation) => !operation.awaited)
+    const forgotten = this.#operations.find((operation) => !operation.awaited || !operation.settled)
     if (!forgotten) return
     throw new NsbError({
       code: 'NSB_OPERATION_NOT_AWAITED',
@@ -97,12 +96,18 @@ export class HandlerContext implements MessageHandlerContext {
     this.#closed = true
   }
 
-  #prepare(intent: Intent, content: OutgoingContent, options: SendOptions & ReplyOptions & PublishOptions): OutgoingMessage {
+  #prepare(intent: Intent, content: OutgoingContent, options: SendOptions & ReplyOptions & PublishOptions): Prepared {
     const { engine, headers, message, trace } = this.#incoming
-    return engine.prepare(intent, content, options, { id: message.id, headers, trace })
+    return engine.prepareExtended(intent, content, options, { id: message.id, headers, trace })
   }
 
-  #emit(name: string, prepareMessage: () => OutgoingMessage, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {
+  #emit(name: string, prepareMessage: () => Prepared, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {
+    const hand = (outgoing: OutgoingMessage | undefined): Promise<void> | undefined => {
+      if (!outgoing) return undefined
+      if (options.requireImmediateDispatch) return this.#incoming.engine.transport.dispatch([outgoing])
+      this.#incoming.batch.push(outgoing)
+      return undefined
+    }
     const operation = Operation.start(name, () => {
       if (this.#closed)
         throw new NsbError({
@@ -111,9 +116,7 @@ export class HandlerContext implements MessageHandlerContext {
           suggestions: ['Await everything the handler starts'],
         })
       const outgoing = prepareMessage()
-      if (options.requireImmediateDispatch) return this.#incoming.engine.transport.dispatch([outgoing])
-      this.#incoming.batch.push(outgoing)
-      return undefined
+      return outgoing instanceof Promise ? outgoing.then(hand) : hand(outgoing)
     })
     this.#operations.push(operation)
     return operation

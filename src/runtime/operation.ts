@@ -7,14 +7,15 @@ export class Operation extends Promise<void> {
 
   name = ''
   awaited = false
+  settled = false
   failure: unknown = undefined
 
   /** Runs at once; what `run` throws rejects the operation. */
-  static start(name: string, run: () => Promise<void> | undefined): Operation {
+  static start(name: string, run: () => Promise<void | undefined> | undefined): Operation {
     const operation = new Operation((resolve, reject) => {
       try {
         const running = run()
-        if (running) running.then(resolve, reject)
+        if (running) running.then(() => resolve(), reject)
         else resolve()
       } catch (error) {
         reject(error as Error)
@@ -22,9 +23,16 @@ export class Operation extends Promise<void> {
     })
     operation.name = name
     // Nobody may be listening, and an unheard rejection would end the process instead of failing the message.
-    void super.prototype.then.call(operation, undefined, (error: unknown) => {
-      operation.failure = error
-    })
+    void super.prototype.then.call(
+      operation,
+      () => {
+        operation.settled = true
+      },
+      (error: unknown) => {
+        operation.settled = true
+        operation.failure = error
+      },
+    )
     return operation
   }
 

@@ -1,3 +1,4 @@
+import type { Extensions } from './extensions.ts'
 import { audit } from './incoming/audit.ts'
 import { completeCallbacks } from './incoming/complete-callbacks.ts'
 import { confirmRetry } from './incoming/confirm-retry.ts'
@@ -12,7 +13,7 @@ import { bestPractices } from './outgoing/best-practices.ts'
 import { causation } from './outgoing/causation.ts'
 import { identity } from './outgoing/identity.ts'
 import { originHeaders } from './outgoing/origin-headers.ts'
-import type { OutgoingStep } from './outgoing/outgoing.ts'
+import type { Outgoing, OutgoingStep } from './outgoing/outgoing.ts'
 import { returnCode } from './outgoing/return-code.ts'
 import { senderInfo } from './outgoing/sender-info.ts'
 import { serialize } from './outgoing/serialize.ts'
@@ -36,7 +37,25 @@ export const outgoingSteps: readonly OutgoingStep[] = [
   causation,
   returnCode,
   originHeaders,
-  serialize,
   address,
+  serialize,
   senderInfo,
 ]
+
+/** The incoming steps of one endpoint: those above, and what its hooks and mutators put between them. */
+export function incomingStepsWith({ incoming, incomingTransport, receive }: Extensions): readonly IncomingStep[] {
+  return incomingSteps
+    .flatMap((step) => {
+      if (step === recover) return [step, receive]
+      if (step === mapTypes) return [incomingTransport, step]
+      return step === deserialize ? [step, incoming] : [step]
+    })
+    .filter((step) => step !== undefined)
+}
+
+/** The outgoing steps of one endpoint: those above, and its mutators on both sides of the serializer. */
+export function outgoingStepsWith({ outgoing, outgoingTransport }: Extensions): readonly ((outgoing: Outgoing) => void | Promise<void>)[] {
+  return outgoingSteps
+    .flatMap((step) => (step === serialize ? [outgoing, step, outgoingTransport] : [step]))
+    .filter((step) => step !== undefined)
+}

@@ -5,22 +5,24 @@ import type { Destination, OutgoingMessage } from '../transport/transport.ts'
 import type { PublishOptions, ReplyOptions, SendOptions } from './context.ts'
 import type { Engine } from './engine.ts'
 import type { Origin, Outgoing, OutgoingContent } from './outgoing/outgoing.ts'
-import { outgoingSteps } from './pipeline.ts'
+import type { Extensions } from './extensions.ts'
+import type { SendContext } from './hooks.ts'
+import { outgoingSteps, outgoingStepsWith } from './pipeline.ts'
 
 const noBody = new Uint8Array(0)
 
 /**
- * Runs the outgoing steps: everything that can be wrong with an operation is found here, at the call.
+ * An outgoing operation before its first step.
  *
- * @throws {NsbError} what the steps refuse
+ * @throws {NsbError} NSB_BLANK_MESSAGE_ID, NSB_BLANK_HEADER
  */
-export function prepare(
+export function begin(
   engine: Engine,
   intent: Intent,
   content: OutgoingContent,
   options: SendOptions & ReplyOptions & PublishOptions,
   origin: Origin | undefined,
-): OutgoingMessage {
+): Outgoing {
   const now = engine.clock.now()
   if (options.messageId !== undefined && options.messageId.trim() === '')
     throw new NsbError({
@@ -30,7 +32,7 @@ export function prepare(
     })
   if (options.headers && Object.keys(options.headers).some((key) => key.trim() === ''))
     throw new NsbError({ code: 'NSB_BLANK_HEADER', message: 'A header name must not be blank.' })
-  const outgoing: Outgoing = {
+  return {
     engine,
     intent,
     content,
@@ -44,7 +46,50 @@ export function prepare(
     deliverAt: undefined,
     expiresAfterMs: undefined,
   }
+}
+
+/**
+ * Runs the outgoing steps: everything that can be wrong with an operation is found here, at the call.
+ *
+ * @throws {NsbError} what the steps refuse
+ */
+export function prepare(outgoing: Outgoing): OutgoingMessage {
   for (const step of outgoingSteps) step(outgoing)
+  return finished(outgoing)
+}
+
+/** The same for an endpoint with hooks and mutators: they may take their time, so the answer may be a promise. */
+export function outgoingWith<Operation extends readonly unknown[]>(
+  extensions: Extensions,
+  make: (...operation: Operation) => Outgoing,
+): (...operation: Operation) => OutgoingMessage | Promise<OutgoingMessage | undefined> {
+  const { outgoing: instances, outgoingTransport, send } = extensions
+  if (!instances && !outgoingTransport && !send) return (...operation) => prepare(make(...operation))
+  const steps = outgoingStepsWith(extensions)
+  return async (...operation) => {
+    const outgoing = make(...operation)
+    let made = false
+    const run = async (): Promise<void> => {
+      for (const step of steps) await step(outgoing)
+      made = true
+    }
+    await (send ? send(sendContext(outgoing), run) : run())
+    return made ? finished(outgoing) : undefined
+  }
+}
+
+function sendContext({ content, headers, intent, origin }: Outgoing): SendContext {
+  const message = content.kind === 'message' ? content : undefined
+  return {
+    intent,
+    message: message?.instance,
+    messageType: message?.definition.fullName,
+    headers,
+    incomingHeaders: origin?.headers,
+  }
+}
+
+function finished(outgoing: Outgoing): OutgoingMessage {
   return {
     id: outgoing.id,
     headers: outgoing.headers,

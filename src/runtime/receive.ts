@@ -2,8 +2,8 @@ import type { Decide, IncomingMessage, OutgoingMessage, Verdict } from '../trans
 import { Header } from '../message/headers.ts'
 import type { EndpointEvent, Engine, OutgoingSummary } from './engine.ts'
 import { failWith } from './incoming/recover.ts'
-import type { Incoming } from './incoming/incoming.ts'
-import { incomingSteps } from './pipeline.ts'
+import type { Incoming, IncomingStep } from './incoming/incoming.ts'
+import { incomingStepsWith } from './pipeline.ts'
 import { continuedTrace } from './trace.ts'
 
 /** What a transport's receiver is given: one message in, one verdict out; and a second verdict when the first cannot be carried out. */
@@ -15,10 +15,11 @@ export interface Receiver {
 export function receiver(engine: Engine): Receiver {
   // Messages whose copy for a retry or the error queue was the verdict: dispatching that failed, so the policy is not asked again.
   const failing = new WeakSet<IncomingMessage>()
+  const steps = incomingStepsWith(engine.extensions)
   return {
     async decide(message, signal) {
       const incoming = begin(engine, message, signal)
-      await runSteps(incoming, 0)
+      await runSteps(steps, incoming, 0)
       if (incoming.action && incoming.action.kind !== 'retryNow') failing.add(message)
       report(incoming)
       return incoming.verdict
@@ -34,9 +35,9 @@ export function receiver(engine: Engine): Receiver {
   }
 }
 
-function runSteps(incoming: Incoming, index: number): Promise<void> {
-  const step = incomingSteps[index]
-  return step ? step(incoming, () => runSteps(incoming, index + 1)) : Promise.resolve()
+function runSteps(steps: readonly IncomingStep[], incoming: Incoming, index: number): Promise<void> {
+  const step = steps[index]
+  return step ? step(incoming, () => runSteps(steps, incoming, index + 1)) : Promise.resolve()
 }
 
 function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): Incoming {
@@ -48,6 +49,7 @@ function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): I
     signal,
     startedAt: engine.clock.now(),
     headers,
+    body: message.body,
     batch: [],
     extensions: new Map(),
     trace: engine.tracing ? continuedTrace(headers) : headers,

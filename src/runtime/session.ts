@@ -2,7 +2,6 @@ import { eventTypeOf } from '../message/event-type.ts'
 import { type MessageType, definitionOf } from '../message/declaration.ts'
 import { Header } from '../message/headers.ts'
 import { NsbError } from '../message/nsb-error.ts'
-import type { OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageSender, PublishOptions, SendOptions } from './context.ts'
 import type { CallbackSettings } from './definition.ts'
 import { contentOf } from './content.ts'
@@ -44,13 +43,16 @@ export interface MessageSession extends MessageSender {
 type MessageTypeOf<T extends object> = Pick<MessageType<T>, keyof MessageType<T>>
 
 export function session(engine: Engine, settings: CallbackSettings): MessageSession {
-  const emit = (outgoing: OutgoingMessage): Promise<void> => engine.transport.dispatch([outgoing])
+  const emit = async (made: ReturnType<Engine['prepareExtended']>): Promise<void> => {
+    const outgoing = made instanceof Promise ? await made : made
+    if (outgoing) await engine.transport.dispatch([outgoing])
+  }
   const send = async (message: object, options: SendOptions = {}): Promise<void> =>
-    emit(engine.prepare('Send', contentOf(message), options, undefined))
+    emit(engine.prepareExtended('Send', contentOf(message), options, undefined))
   return {
     send,
     sendLocal: (message, options = {}) => send(message, { ...options, routeToThisEndpoint: true }),
-    publish: async (event, options: PublishOptions = {}) => emit(engine.prepare('Publish', contentOf(event), options, undefined)),
+    publish: async (event, options: PublishOptions = {}) => emit(engine.prepareExtended('Publish', contentOf(event), options, undefined)),
     request: ((message: object, expected: Expected, options: RequestOptions = {}) =>
       request(engine, settings, message, expected, options)) as MessageSession['request'],
     subscribe: async (event) =>
@@ -71,7 +73,9 @@ async function request(
   const { callbacks } = engine
   const { signal, timeoutMs = settings.timeoutMs ?? 30_000, ...sendOptions } = options
   if (!callbacks || signal?.aborted) throw cancelled('before it was sent')
-  const outgoing = engine.prepare('Send', contentOf(message), { ...sendOptions, routeReplyToThisInstance: true }, undefined)
+  const made = engine.prepareExtended('Send', contentOf(message), { ...sendOptions, routeReplyToThisInstance: true }, undefined)
+  const outgoing = made instanceof Promise ? await made : made
+  if (!outgoing) throw cancelled('by an onSend hook')
   const destination = 'address' in outgoing.to ? outgoing.to.address : ''
   let cancelTimer: (() => void) | undefined
   let onAbort: (() => void) | undefined

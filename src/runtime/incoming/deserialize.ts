@@ -7,11 +7,11 @@ import { type IncomingStep, type LogicalMessage, isControl } from './incoming.ts
 
 /** Decodes the body once, and makes one instance for each root type; the schema decides before any handler runs. */
 export const deserialize: IncomingStep = async (incoming, next) => {
-  const { engine, headers, mapping, message } = incoming
+  const { body, engine, headers, mapping, message } = incoming
   if (!isControl(incoming) && mapping) {
     try {
       const serializer = serializerFor(headers[Header.ContentType], engine.serializers)
-      const tree = serializer.deserialize(message.body)
+      const tree = serializer.deserialize(body)
       // Nobody sees the message as a further base type that has no handler, so the body need not be of its shape.
       const alsoAs = mapping.alsoAs
         .filter((type) => engine.handlers.matching(type[messageSymbol]).length > 0)

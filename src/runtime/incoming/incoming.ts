@@ -34,6 +34,8 @@ export interface Incoming {
   readonly startedAt: number
   /** As the pipeline sees them; the error copy is made from `message.headers`. */
   readonly headers: Record<string, string>
+  /** As the pipeline sees it, likewise. */
+  body: Uint8Array
   /** Outgoing messages, held until the handlers have succeeded. */
   readonly batch: OutgoingMessage[]
   readonly extensions: Map<unknown, unknown>
@@ -51,6 +53,6 @@ export interface Incoming {
 export type IncomingStep = (incoming: Incoming, next: () => Promise<void>) => Promise<void>
 
 /** Nothing to deserialize: a control message, whatever its body, or an empty one. */
-export function isControl({ headers, message }: Incoming): boolean {
-  return message.body.length === 0 || headers['NServiceBus.ControlMessage']?.toLowerCase() === 'true'
+export function isControl({ body, headers }: Incoming): boolean {
+  return body.length === 0 || headers['NServiceBus.ControlMessage']?.toLowerCase() === 'true'
 }

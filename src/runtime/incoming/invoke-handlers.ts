@@ -41,10 +41,15 @@ async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Pro
 
 async function invoke(incoming: Incoming, logical: LogicalMessage, handler: RegisteredHandler, context: HandlerContext): Promise<void> {
   const { clock } = incoming.engine
+  const onHandle = incoming.engine.extensions.handle
   const startedAt = clock.now()
   incoming.handlersRun.push(handler)
   try {
-    await insideHandler(incoming.engine, () => handler.invoke(instanceFor(handler, logical), context))
+    const message = instanceFor(handler, logical)
+    const run = (): unknown => insideHandler(incoming.engine, () => handler.invoke(message, context))
+    if (onHandle)
+      await onHandle({ handler: handler.name, messageType: logical.definition.fullName, message, context }, async () => void (await run()))
+    else await run()
     context.close(handler.name)
   } catch (error) {
     context.abandon()

@@ -31,9 +31,9 @@ function mappingOf(incoming: Incoming): Mapping {
 }
 
 /** Later steps, and the audit copy, see the name of the type that was found. @source NServiceBus InferredMessageTypeEnricherBehavior */
-function inferred({ engine, headers, message }: Incoming): Mapping | undefined {
+function inferred({ body, engine, headers }: Incoming): Mapping | undefined {
   const isJson = serializerFor(headers[Header.ContentType], engine.serializers).contentType.startsWith('application/json')
-  const name = engine.inferTypes && isJson ? typeNameInBody(message.body) : undefined
+  const name = engine.inferTypes && isJson ? typeNameInBody(body) : undefined
   if (name === undefined) return undefined
   const mapping = engine.types.map(name)
   const [root] = mapping.roots

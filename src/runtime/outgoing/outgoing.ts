@@ -21,7 +21,8 @@ export type OutgoingContent =
 export interface Outgoing {
   readonly engine: Engine
   readonly intent: Intent
-  readonly content: OutgoingContent
+  /** A mutator may replace it before it is serialized. */
+  content: OutgoingContent
   readonly options: SendOptions & ReplyOptions & PublishOptions
   readonly origin: Origin | undefined
   readonly id: string
