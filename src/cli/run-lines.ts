@@ -126,6 +126,16 @@ export function eventDocument(event: EndpointEvent, endpointName: string): Recor
   }
 }
 
+/** Where a message that has just failed for good is found; undefined for all others. */
+export function failureOf(
+  { message, outcome }: EndpointEvent,
+  endpointName: string,
+): { readonly uniqueId: string; readonly errorQueue: string } | undefined {
+  if (outcome.kind !== 'failed' || outcome.action.kind !== 'moveToError') return undefined
+  const uniqueId = uniqueIdOf({ ...message.headers, [Header.ProcessingEndpoint]: endpointName }, message.id)
+  return { uniqueId, errorQueue: outcome.action.queue }
+}
+
 function nameOf({ message, types }: EndpointEvent): string {
   const full = types[0] ?? message.headers[Header.EnclosedMessageTypes]?.split(/[,;]/, 1)[0]
   return full === undefined || full === '' ? '(no type)' : shortTypeName(full)
