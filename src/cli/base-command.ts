@@ -1,5 +1,6 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
+import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { openConnection } from '../toolkit/open-connection.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -33,10 +34,13 @@ export interface GlobalFlags {
 // oxlint-disable-next-line typescript/no-explicit-any
 type Values = { [name: string]: any }
 
-const sources: Readonly<Record<'profile' | 'transport' | 'storage', string>> = {
+type Sourced = 'profile' | 'transport' | 'storage' | 'error-queue'
+
+const sources: Readonly<Record<Sourced, string>> = {
   profile: 'NSB_PROFILE',
   transport: 'NSB_TRANSPORT',
   storage: 'NSB_STORAGE',
+  'error-queue': 'NSB_ERROR_QUEUE',
 }
 
 /** How a list shows its rows beside a table. */
@@ -195,7 +199,7 @@ export abstract class BaseCommand extends Command {
 
   /** The project around the working directory; its warnings are shown once. */
   protected project(): Promise<Project> {
-    this.#project ??= findProject(process.cwd()).then((project) => {
+    this.#project ??= findProject(process.cwd(), userConfigFile(process.env)).then((project) => {
       for (const warning of project.warnings) this.warning(warning)
       return project
     })
@@ -207,7 +211,7 @@ export abstract class BaseCommand extends Command {
     const setting = (name: 'profile' | 'transport' | 'storage'): Setting<string> | undefined => {
       const value = this.globals[name]
       if (value === undefined) return undefined
-      return { value, origin: this.#given.has(name) ? `--${name}` : sources[name] }
+      return { value, origin: this.originOf(name) }
     }
     const choice: ConnectionChoice = Object.fromEntries(
       (['profile', 'transport', 'storage'] as const).flatMap((name) => {
@@ -216,6 +220,11 @@ export abstract class BaseCommand extends Command {
       }),
     )
     return chooseConnection(await this.project(), choice, process.cwd())
+  }
+
+  /** Where the value of a flag comes from: the command line, or the environment. */
+  protected originOf(flag: Sourced): string {
+    return this.#given.has(flag) ? `--${flag}` : sources[flag]
   }
 
   /** Opens the transport that was chosen; it is closed when the command ends. */

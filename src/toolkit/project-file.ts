@@ -84,7 +84,8 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
   const warnings: string[] = []
   const wrong = (path: string, wanted: string, value: unknown): NsbError =>
     invalid(
-      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}, is ${JSON.stringify(value)?.slice(0, 80)}.`,
+      // What is given for a connection may hold a password.
+      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}${/connection|management/.test(path) ? '' : `, is ${JSON.stringify(value)?.slice(0, 80)}`}.`,
       parsed.offsets.get(path) ?? 0,
     )
 

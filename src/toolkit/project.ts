@@ -1,7 +1,8 @@
 import { access, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
-import { type ProjectFile, parseProjectFile } from './project-file.ts'
+import { type Merged, mergeLevels } from './config/levels.ts'
+import { parseProjectFile } from './project-file.ts'
 import { nearest } from '../message/nearest.ts'
 
 /** A value, and which of flag, environment, nsb.json or default it comes from. */
@@ -10,8 +11,8 @@ export interface Setting<T> {
   readonly origin: string
 }
 
-/** What nsb.json says; without one everything is absent and `folder` is the working directory. */
-export interface Project extends ProjectFile {
+/** What nsb.json says, and below it the user's own file; without nsb.json `folder` is the working directory. */
+export interface Project extends Merged {
   /** What paths and globs of nsb.json are relative to. */
   readonly folder: string
   /** The file itself; undefined when there is none. */
@@ -26,22 +27,40 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/**
- * Finds and reads nsb.json, upwards from a folder to the repository root (the folder with `.git`) or the file system root.
- *
- * @throws {NsbError} NSB_CONFIG_INVALID with file, line and column
- */
-export async function findProject(from: string): Promise<Project> {
+/** The nsb.json upwards from a folder to the repository root (the folder with `.git`) or the file system root. */
+export async function findProjectFile(from: string): Promise<string | undefined> {
   for (let folder = resolve(from); ; folder = dirname(folder)) {
     const file = join(folder, projectFileName)
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-      throw new NsbError({ code: 'NSB_CONFIG_INVALID', message: `'${file}' cannot be read: ${error.message}`, cause: error })
-    })
-    if (text !== undefined) return { ...parseProjectFile(text, file), folder, file }
-    if (folder === dirname(folder) || (await exists(join(folder, '.git')))) break
+    if (await exists(file)) return file
+    if (folder === dirname(folder) || (await exists(join(folder, '.git')))) return undefined
   }
-  return { ...parseProjectFile('{}', projectFileName), folder: resolve(from), file: undefined }
+}
+
+/**
+ * Finds and reads nsb.json, upwards from a folder.
+ *
+ * @param userFile settings below those of the project; it need not exist
+ * @throws {NsbError} NSB_CONFIG_INVALID with file, line and column
+ */
+export async function findProject(from: string, userFile?: string): Promise<Project> {
+  const file = await findProjectFile(from)
+  const folder = file === undefined ? resolve(from) : dirname(file)
+  const own = (file === undefined ? undefined : await textOf(file)) ?? '{}'
+  const below = userFile === undefined ? undefined : await textOf(userFile)
+  const merged = mergeLevels(
+    { file: file ?? projectFileName, folder, content: parseProjectFile(own, file ?? projectFileName) },
+    userFile === undefined || below === undefined
+      ? undefined
+      : { file: userFile, folder: dirname(userFile), content: parseProjectFile(below, userFile) },
+  )
+  return { ...merged, folder, file }
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw new NsbError({ code: 'NSB_CONFIG_INVALID', message: `'${file}' cannot be read: ${error.message}`, cause: error })
+  })
 }
 
 /** What was given on the command line or in the environment. */
@@ -62,7 +81,7 @@ export interface Connection {
 }
 
 /**
- * Chooses the connection: flag, then environment, then the profile of nsb.json, then the learning transport.
+ * Chooses the connection: flag, then environment, then the profile of nsb.json or the user's file, then the learning transport.
  *
  * @param workingDirectory what given paths are relative to; those of nsb.json are relative to its folder
  * @throws {NsbError} NSB_UNKNOWN_PROFILE
@@ -72,15 +91,17 @@ export function chooseConnection(project: Project, given: ConnectionChoice, work
   const profile = Object.hasOwn(project.profiles, name.value) ? project.profiles[name.value] : undefined
   if (profile === undefined && name.value !== 'default') throw unknownProfile(project, name)
 
-  const ofProfile = `profile '${name.value}' in ${project.file}`
+  const ofProfile = (key: string): string => `profile '${name.value}' in ${project.origins[`profiles.${name.value}.${key}`]}`
   const transport: Setting<string> =
     given.transport ??
-    (profile?.transport === undefined ? { value: 'learning', origin: 'default' } : { value: profile.transport, origin: ofProfile })
+    (profile?.transport === undefined
+      ? { value: 'learning', origin: 'default' }
+      : { value: profile.transport, origin: ofProfile('transport') })
   const storage: Setting<string> | undefined =
     given.storage === undefined
       ? profile?.storage === undefined
         ? undefined
-        : { value: resolve(project.folder, profile.storage), origin: ofProfile }
+        : { value: resolve(project.folder, profile.storage), origin: ofProfile('storage') }
       : { value: resolve(workingDirectory, given.storage.value), origin: given.storage.origin }
   return { profile: name, transport, storage, protect: profile?.protect === true }
 }

@@ -25,10 +25,10 @@ export interface NsbOptions {
 
 /** Environment without anything that steers nsb or its colours. */
 function quietEnvironment(): Record<string, string> {
-  const steering = /^(NSB_|CI$|NO_COLOR$|FORCE_COLOR$|TERM$|NODE_ENV$)/
-  return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value === undefined || steering.test(name) ? [] : [[name, value]])),
-  )
+  const steering = /^(NSB_|XDG_CONFIG_HOME$|CI$|NO_COLOR$|FORCE_COLOR$|TERM$|NODE_ENV$)/
+  const kept = Object.entries(process.env).flatMap(([name, value]) => (value === undefined || steering.test(name) ? [] : [[name, value]]))
+  // Nobody's own settings.
+  return { ...(Object.fromEntries(kept) as Record<string, string>), XDG_CONFIG_HOME: '/nonexistent' }
 }
 
 /** Runs the built command line as a process of its own. */

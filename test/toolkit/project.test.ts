@@ -130,6 +130,7 @@ describe('the connection', () => {
     ...parse('{"profiles": {"default": {"storage": "bus"}, "prod": {"transport": "rabbitmq", "protect": true}}}'),
     folder: '/shop',
     file: '/shop/nsb.json',
+    origins: { 'profiles.default.storage': '/shop/nsb.json' },
   }
   const setting = (value: string, origin: string): { value: string; origin: string } => ({ value, origin })
 

@@ -1,0 +1,23 @@
+import { type ShownSetting, settingsOf } from '../toolkit/config/settings.ts'
+import { BaseCommand } from './base-command.ts'
+
+/** Commands that show settings: those in force now, and those of the files. */
+export abstract class EffectiveSettings extends BaseCommand {
+  protected async settings(): Promise<readonly ShownSetting[]> {
+    const project = await this.project()
+    const { profile, storage, transport } = await this.connection()
+    const [errorQueue] = await this.errorQueues()
+    const ofFile = project.origins['endpoint.errorQueue']
+    return [
+      { key: 'profile', ...profile },
+      { key: 'transport', ...transport },
+      ...(storage === undefined ? [] : [{ key: 'storage', ...storage }]),
+      {
+        key: 'error-queue',
+        value: errorQueue,
+        origin: this.globals['error-queue'] === undefined ? (ofFile ?? 'default') : this.originOf('error-queue'),
+      },
+      ...settingsOf(project),
+    ]
+  }
+}

@@ -1,0 +1,44 @@
+const hidden = '***'
+
+/**
+ * A connection text without its password: `amqp://user:***@host/vhost`, also for the .NET form `host=…;username=…;password=…`. What cannot
+ * be read as either is not shown at all.
+ */
+export function withoutPassword(connection: string): string {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(connection)) return urlWithoutPassword(connection)
+  const parts = connection.split(';').map((part) => part.split('='))
+  if (parts.length > 0 && connection.includes('=')) {
+    const value = (...names: string[]): string | undefined =>
+      parts
+        .find(([name = '']) => names.includes(name.trim().toLowerCase()))
+        ?.slice(1)
+        .join('=')
+        .trim()
+    const host = value('host')
+    if (host !== undefined) {
+      const [user, password] = [value('username', 'user'), value('password', 'pwd')]
+      const login = user === undefined && password === undefined ? '' : `${user ?? ''}${password === undefined ? '' : `:${hidden}`}@`
+      const port = value('port')
+      const scheme = value('usetls')?.toLowerCase() === 'true' ? 'amqps' : 'amqp'
+      return `${scheme}://${login}${host}${port === undefined ? '' : `:${port}`}/${value('virtualhost') ?? ''}`
+    }
+  }
+  return hidden
+}
+
+function urlWithoutPassword(text: string): string {
+  try {
+    const url = new URL(text)
+    const login = url.password !== '' ? `${url.username}:${hidden}@` : url.username !== '' ? `${url.username}@` : ''
+    // Parameters may hold a password too.
+    return `${url.protocol}//${login}${url.host}${url.pathname === '/' ? '' : url.pathname}${url.search === '' ? '' : `?${hidden}`}`
+  } catch {
+    return hidden
+  }
+}
+
+/** Does it carry a password to a machine that is not this one? */
+export function hasForeignPassword(connection: string): boolean {
+  const shown = withoutPassword(connection)
+  return shown === hidden || (shown.includes(`:${hidden}@`) && !/@(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(shown))
+}
