@@ -60,6 +60,7 @@ export type { HandleContext, Hooks, Next, ReceiveContext, SendContext } from './
 export type { Host } from './runtime/host.ts'
 export { type Logger, silentLogger, stderrLogger } from './runtime/logger.ts'
 export type { MutableMessage, MutableTransportMessage, Mutator, WhileHandling } from './runtime/mutators.ts'
+export type { RateLimitSettings } from './runtime/rate-limit.ts'
 export {
   type Failure,
   type RecoverabilityAction,

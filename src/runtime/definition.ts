@@ -8,6 +8,7 @@ import type { CheckedHandler, CreateHandler, Handler } from './handlers.ts'
 import type { Hooks } from './hooks.ts'
 import type { Host } from './host.ts'
 import type { Mutator } from './mutators.ts'
+import type { RateLimitSettings } from './rate-limit.ts'
 import type { RecoverabilityPolicy, RecoverabilitySettings } from './recoverability.ts'
 
 export type RetrySettings = Partial<Omit<RecoverabilitySettings, 'errorQueue'>>
@@ -34,6 +35,8 @@ export interface EndpointOptions<H extends readonly Handler[] = readonly Handler
   /** Copies of what was processed go there; without it there are none. */
   readonly auditQueue?: string
   readonly recoverability?: RetrySettings | RecoverabilityPolicy
+  /** Slows down after consecutive failures; without it, nothing does. */
+  readonly rateLimit?: RateLimitSettings
   /** Distinguishes this running instance; needed to request, and to be replied to. */
   readonly instance?: string
   readonly callbacks?: CallbackSettings
@@ -138,6 +141,12 @@ export function defineEndpoint<const H extends readonly Handler[]>(name: string,
     )
   if (options.concurrency !== undefined && !(Number.isInteger(options.concurrency) && options.concurrency > 0))
     refuse(`The concurrency of '${name}' is ${options.concurrency}; it is a whole number above zero.`, 'concurrency: 4')
+  const { consecutiveFailures = 1, waitMs = 0 } = options.rateLimit ?? {}
+  if (!(Number.isInteger(consecutiveFailures) && consecutiveFailures > 0 && waitMs >= 0))
+    refuse(
+      `The rate limit of '${name}' is ${consecutiveFailures} failures and ${waitMs} ms; it needs a whole number above zero, and no negative time.`,
+      'rateLimit: { consecutiveFailures: 10, waitMs: 1000 }',
+    )
   if (Object.keys(options.staticHeaders ?? {}).some((key) => key.trim() === ''))
     refuse(`A static header of '${name}' has a blank name.`, `staticHeaders: { Tenant: 'a' }`)
   return { ...options, [endpointSymbol]: true, name, handlers: (options.handlers ?? []) as unknown as readonly Handler[] }

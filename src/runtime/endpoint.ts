@@ -4,7 +4,7 @@ import { NsbError } from '../message/nsb-error.ts'
 import { TypeMap } from '../message/type-map.ts'
 import { serializers } from '../serialization/serializer.ts'
 import { type Clock, systemClock } from '../transport/clock.ts'
-import type { Receiving, Transport, TransactionMode } from '../transport/transport.ts'
+import type { PoisonMessage, Receiving, Transport, TransactionMode } from '../transport/transport.ts'
 import { Callbacks } from './callbacks.ts'
 import { kindsBy } from './conventions.ts'
 import type { EndpointDefinition } from './definition.ts'
@@ -17,11 +17,13 @@ import { type HandlerFiles, HandlerTable, type RegisteredHandler, registerHandle
 import { thisHost } from './host.ts'
 import { type Logger, stderrLogger } from './logger.ts'
 import { begin, outgoingWith, prepare } from './prepare.ts'
+import { RateLimit } from './rate-limit.ts'
 import { receiver } from './receive.ts'
 import {
   type Failure,
   type RecoverabilityAction,
   type RecoverabilitySettings,
+  checkedAction,
   defaultRecoverability,
   defaultRetries,
 } from './recoverability.ts'
@@ -34,6 +36,8 @@ export interface StartOptions {
   readonly clock?: Clock
   /** Told of each delivery and what became of it. */
   readonly observe?: (event: EndpointEvent) => void
+  /** Told of each message that could not be read and was moved to the error queue. */
+  readonly onPoison?: (poison: PoisonMessage) => void
   /** Where discovered handlers come from, for listings and errors. */
   readonly files?: HandlerFiles
 }
@@ -50,8 +54,12 @@ export interface RunningEndpoint extends MessageSession {
     readonly transactionMode: TransactionMode
     readonly auditQueue: string | undefined
   }
+  /** Messages taken and not settled yet. */
+  readonly inHand: number
   /** Requests that wait for a reply. */
   readonly pendingRequests: number
+  /** Messages in hand that only wait because of the rate limit. */
+  readonly rateLimited: number
   /** How a type header would be mapped, and who would run. */
   explain(typeHeader: string): Explanation
   /** Takes no new message, lets those in hand finish; after `graceMs` they are aborted and put back. Pending requests are rejected. */
@@ -72,9 +80,12 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
     : [definition.name, ...(definition.instance === undefined ? [] : [instanceAddress(definition.name, definition.instance)])]
   await transport.createQueues(queues)
   await subscribeToHandledEvents(engine)
-  const { decide, onDispatchFailed } = receiver(engine)
   const receivings: Receiving[] = []
-  for (const queue of queues)
+  const limits: RateLimit[] = []
+  for (const queue of queues) {
+    const limit = definition.rateLimit && new RateLimit(definition.rateLimit, engine.clock, engine.logger)
+    if (limit) limits.push(limit)
+    const { decide, onDispatchFailed, onSettled } = receiver(engine, limit)
     receivings.push(
       await transport.receive(
         {
@@ -83,24 +94,38 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
           concurrency: settings.concurrency,
           transactionMode: settings.transactionMode,
           onDispatchFailed,
+          onSettled,
+          onPoison: (poison) => {
+            engine.logger.error(`Moved the message '${poison.nativeId}' of queue '${queue}' to the error queue unread: ${poison.reason}.`)
+            options.onPoison?.(poison)
+          },
           onCriticalError: (error) =>
             engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error),
         },
         decide,
       ),
     )
+  }
   return {
     ...session(engine, definition.callbacks ?? {}),
     name: definition.name,
     handlers: engine.handlers.all,
     types: engine.types,
     settings: { ...settings, auditQueue: definition.auditQueue },
+    get inHand() {
+      return receivings.reduce((sum, receiving) => sum + receiving.inHand, 0)
+    },
     get pendingRequests() {
       return engine.callbacks?.size ?? 0
     },
+    get rateLimited() {
+      return limits.reduce((sum, limit) => sum + limit.held, 0)
+    },
     explain: (header) => explain(engine.types, engine.handlers, header),
     async stop(stopOptions) {
-      await Promise.all(receivings.map((receiving) => receiving.stop(stopOptions)))
+      const stopping = receivings.map((receiving) => receiving.stop(stopOptions))
+      for (const limit of limits) limit.stop()
+      await Promise.all(stopping)
       engine.callbacks?.abandon(
         new CallbackError({
           code: 'NSB_CALLBACK_CANCELLED',
@@ -204,7 +229,7 @@ function policyOf(
   const policy = typeof definition.recoverability === 'function' ? definition.recoverability : undefined
   return (failure) => {
     const action = policy
-      ? policy(failure, (changed) => defaultRecoverability(failure, { ...settings, ...changed }))
+      ? checkedAction(policy(failure, (changed) => defaultRecoverability(failure, { ...settings, ...changed })))
       : defaultRecoverability(failure, settings)
     if (mode !== 'none' || (action.kind !== 'retryNow' && action.kind !== 'retryLater')) return action
     logger.warn(`Message '${failure.messageId}' cannot be retried without transactions; it moves to '${settings.errorQueue}'.`)

@@ -4,33 +4,45 @@ import type { EndpointEvent, Engine, OutgoingSummary } from './engine.ts'
 import { failWith } from './incoming/recover.ts'
 import type { Incoming, IncomingStep } from './incoming/incoming.ts'
 import { incomingStepsWith } from './pipeline.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { continuedTrace } from './trace.ts'
 
 /** What a transport's receiver is given: one message in, one verdict out; and a second verdict when the first cannot be carried out. */
 export interface Receiver {
   readonly decide: Decide
   readonly onDispatchFailed: (message: IncomingMessage, error: unknown) => Promise<Verdict>
+  readonly onSettled: (message: IncomingMessage) => void
 }
 
-export function receiver(engine: Engine): Receiver {
+export function receiver(engine: Engine, limit: RateLimit | undefined): Receiver {
   // Messages whose copy for a retry or the error queue was the verdict: dispatching that failed, so the policy is not asked again.
   const failing = new WeakSet<IncomingMessage>()
+  // What is told of a message once its verdict has been carried out; before that it would be a promise.
+  const events = new WeakMap<IncomingMessage, EndpointEvent>()
   const steps = incomingStepsWith(engine.extensions)
+  const decide: Decide = async (message, signal) => {
+    const incoming = begin(engine, message, signal, limit)
+    await runSteps(steps, incoming, 0)
+    if (incoming.action && incoming.action.kind !== 'retryNow') failing.add(message)
+    events.set(message, eventOf(incoming))
+    return incoming.verdict
+  }
   return {
-    async decide(message, signal) {
-      const incoming = begin(engine, message, signal)
-      await runSteps(steps, incoming, 0)
-      if (incoming.action && incoming.action.kind !== 'retryNow') failing.add(message)
-      report(incoming)
-      return incoming.verdict
-    },
+    decide: limit ? limited(decide, limit) : decide,
     async onDispatchFailed(message, error) {
-      if (failing.has(message)) return { kind: 'putBack' }
-      const incoming = begin(engine, message, new AbortController().signal)
+      // Rejected, so that the transport reports it, puts the message back and pauses instead of failing at full speed.
+      if (failing.has(message)) throw error
+      const incoming = begin(engine, message, new AbortController().signal, limit)
+      await limit?.failed(incoming.signal)
       failWith(incoming, error)
       if (incoming.action?.kind !== 'retryNow') failing.add(message)
-      report(incoming)
+      events.set(message, eventOf(incoming))
       return incoming.verdict
+    },
+    onSettled(message) {
+      const event = events.get(message)
+      events.delete(message)
+      if (event) tell(engine, event)
     },
   }
 }
@@ -40,7 +52,19 @@ function runSteps(steps: readonly IncomingStep[], incoming: Incoming, index: num
   return step ? step(incoming, () => runSteps(steps, incoming, index + 1)) : Promise.resolve()
 }
 
-function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): Incoming {
+function limited(decide: Decide, limit: RateLimit): Decide {
+  return async (message, signal) => {
+    const entered = limit.enter(signal)
+    if (entered !== true && !(await entered)) return { kind: 'putBack' }
+    try {
+      return await decide(message, signal)
+    } finally {
+      limit.leave()
+    }
+  }
+}
+
+function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal, rateLimit: RateLimit | undefined): Incoming {
   const headers: Record<string, string> = { ...message.headers }
   if (!headers[Header.MessageId]) headers[Header.MessageId] = message.id
   return {
@@ -54,6 +78,7 @@ function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): I
     extensions: new Map(),
     trace: engine.tracing ? continuedTrace(headers) : headers,
     handlersRun: [],
+    rateLimit,
     mapping: undefined,
     logical: [],
     handlerFailure: undefined,
@@ -63,19 +88,21 @@ function begin(engine: Engine, message: IncomingMessage, signal: AbortSignal): I
   }
 }
 
-function report(incoming: Incoming): void {
-  const { action, engine, error, handlersRun, logical, message, verdict } = incoming
-  const event: EndpointEvent = {
+function eventOf({ action, engine, error, handlersRun, logical, message, startedAt, verdict }: Incoming): EndpointEvent {
+  return {
     message,
     types: logical.map(({ definition }) => definition.fullName),
     handlersRun,
-    durationMs: engine.clock.now() - incoming.startedAt,
+    durationMs: engine.clock.now() - startedAt,
     outcome: action
       ? { kind: 'failed', error, action }
       : verdict.kind === 'consume'
         ? { kind: 'handled', outgoing: verdict.outgoing.map(summaryOf) }
         : { kind: 'cancelled' },
   }
+}
+
+function tell(engine: Engine, event: EndpointEvent): void {
   try {
     engine.observe(event)
   } catch (failure) {

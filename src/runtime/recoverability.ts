@@ -1,5 +1,6 @@
 import type { Headers } from '../transport/transport.ts'
 import { Header } from '../message/headers.ts'
+import { NsbError } from '../message/nsb-error.ts'
 import { parseTimestamp } from '../message/wire-formats.ts'
 import { UnrecoverableError } from './errors.ts'
 
@@ -55,6 +56,34 @@ export function defaultRecoverability(failure: Failure, settings: Recoverability
   if (failure.delayedRetries < settings.delayedRetries && !lastRetryIsStale(failure))
     return { kind: 'retryLater', delayMs: settings.delayIncreaseMs * (failure.delayedRetries + 1) }
   return moveToError
+}
+
+/**
+ * What a policy of the user answered, before it is acted on.
+ *
+ * @throws {NsbError} NSB_BAD_RETRIES when it is no action, its delay below zero or its queue blank
+ */
+export function checkedAction(action: RecoverabilityAction): RecoverabilityAction {
+  if (isAction(action)) return action
+  throw new NsbError({
+    code: 'NSB_BAD_RETRIES',
+    message: `The recoverability policy answered ${JSON.stringify(action) ?? String(action)}, which is no action.`,
+    suggestions: ['recoverability: (failure, byDefault) => byDefault()', `return { kind: 'discard', reason: '…' }`],
+  })
+}
+
+function isAction(action: RecoverabilityAction | undefined): boolean {
+  switch (action?.kind) {
+    case 'retryNow':
+    case 'discard':
+      return true
+    case 'retryLater':
+      return Number.isFinite(action.delayMs) && action.delayMs >= 0
+    case 'moveToError':
+      return typeof action.queue === 'string' && action.queue.trim() !== ''
+    default:
+      return false
+  }
 }
 
 /** `NServiceBus.Retries` as a number; missing or unreadable counts as none. */

@@ -167,7 +167,9 @@ class World implements TestWorld {
     for (let quiet = 0; quiet < 2; ) {
       await new Promise((resolve) => setImmediate(resolve))
       const depths = await Promise.all(this.#endpoints.map(async (endpoint) => (await this.transport().inspect(endpoint.name))?.depth ?? 0))
-      quiet = this.#inHand === 0 && depths.every((depth) => depth === 0) ? quiet + 1 : 0
+      // What the rate limit holds goes on when the clock does, and what is behind it in the queue too.
+      const held = this.#endpoints.reduce((sum, endpoint) => sum + endpoint.rateLimited, 0)
+      quiet = this.#inHand === held && (held > 0 || depths.every((depth) => depth === 0)) ? quiet + 1 : 0
     }
   }
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { UnrecoverableError, command, defineEndpoint, handler } from '../../src/index.ts'
+import {
+  type EndpointOptions,
+  type Logger,
+  type RecoverabilityAction,
+  type RecoverabilityPolicy,
+  UnrecoverableError,
+  command,
+  defineEndpoint,
+  handler,
+  silentLogger,
+} from '../../src/index.ts'
 import { formatTimestamp } from '../../src/message/wire-formats.ts'
 import { defaultRecoverability, delayedRetriesOf } from '../../src/runtime/recoverability.ts'
 import { testEndpoint } from '../../src/testing/index.ts'
@@ -306,4 +316,91 @@ describe('a message that ServiceControl sent back', () => {
 
     expect(outcome).toMatchObject({ status: 'ok', dispatched: [] })
   })
+})
+
+describe('a policy of the user', () => {
+  const withPolicy = (recoverability: RecoverabilityPolicy, more: EndpointOptions = {}, logger: Logger = silentLogger) =>
+    testEndpoint({ handlers: [failing(() => new Error('no stock'))], recoverability, auditQueue: 'audit', ...more }, { logger })
+
+  it('RC-11 discards: the message is consumed, goes nowhere, and the log has the reason', async () => {
+    const infos: string[] = []
+    const endpoint = await withPolicy(
+      () => ({ kind: 'discard', reason: 'stale' }),
+      {},
+      { ...silentLogger, info: (text) => void infos.push(text) },
+    )
+
+    const outcome = await endpoint.receive(order, { 'NServiceBus.MessageId': 'm1' })
+
+    expect(outcome).toMatchObject({ status: 'discarded', attempts: 1, dispatched: [], audit: undefined })
+    expect((await endpoint.world.transport().inspect('Test'))?.depth).toBe(0)
+    expect(infos).toEqual([`Discarding message with id 'm1'. Reason: stale: no stock`])
+  })
+
+  it('sees the failure, and can fall back on the default with other numbers', async () => {
+    const seen: unknown[] = []
+    const endpoint = await withPolicy((failure, byDefault) => {
+      seen.push([failure.messageId, (failure.error as Error).message, failure.failedAttempts, failure.delayedRetries])
+      return byDefault({ immediateRetries: 1, delayedRetries: 0, errorQueue: 'poison' })
+    })
+
+    const outcome = await endpoint.receive(order, { 'NServiceBus.MessageId': 'm1' })
+
+    expect(seen).toEqual([
+      ['m1', 'no stock', 1, 0],
+      ['m1', 'no stock', 2, 0],
+    ])
+    expect(outcome.dispatched.map(({ to }) => to)).toEqual(['poison'])
+  })
+
+  it('chooses the delay and the queue by itself', async () => {
+    const endpoint = await withPolicy((failure) =>
+      failure.delayedRetries === 0 ? { kind: 'retryLater', delayMs: 0 } : { kind: 'moveToError', queue: 'manual' },
+    )
+
+    const outcome = await endpoint.receive(order)
+
+    expect([outcome.attempts, endpoint.world.dispatched.map(({ to }) => to)]).toEqual([2, ['Test', 'manual']])
+  })
+
+  const retries: readonly RecoverabilityAction[] = [{ kind: 'retryNow' }, { kind: 'retryLater', delayMs: 1000 }]
+  for (const action of retries)
+    it(`RC-12 ${action.kind} without transactions becomes a move to the error queue, with a warning`, async () => {
+      const warnings: string[] = []
+      const endpoint = await withPolicy(
+        () => action,
+        { transactionMode: 'none', errorQueue: 'failed' },
+        {
+          ...silentLogger,
+          warn: (text) => void warnings.push(text),
+        },
+      )
+
+      const outcome = await endpoint.receive(order, { 'NServiceBus.MessageId': 'm1' })
+
+      expect([outcome.status, outcome.attempts, outcome.dispatched.map(({ to }) => to)]).toEqual(['failed', 1, ['failed']])
+      expect(warnings).toEqual([`Message 'm1' cannot be retried without transactions; it moves to 'failed'.`])
+    })
+
+  const wrong: readonly unknown[] = [undefined, { kind: 'retry' }, { kind: 'retryLater', delayMs: -1 }, { kind: 'moveToError', queue: ' ' }]
+  for (const answer of wrong)
+    it(`that answers ${JSON.stringify(answer)} is reported, and the message stays`, async () => {
+      const errors: unknown[] = []
+      let asked = 0
+      const endpoint = await withPolicy(
+        (_, byDefault) => {
+          asked += 1
+          return asked === 1 ? (answer as RecoverabilityAction) : byDefault({ immediateRetries: 0, delayedRetries: 0 })
+        },
+        {},
+        { ...silentLogger, error: (_, error) => void errors.push(error) },
+      )
+
+      expect((await endpoint.receive(order)).status).toBe('failed')
+      expect(endpoint.world.errorQueue).toHaveLength(1)
+      expect(errors[0]).toMatchObject({
+        message: expect.stringMatching(/^Failed to execute recoverability policy for message with native ID: /),
+        cause: { code: 'NSB_BAD_RETRIES' },
+      })
+    })
 })

@@ -3,6 +3,7 @@ import type { Mapping } from '../../message/type-map.ts'
 import type { Headers, IncomingMessage, OutgoingMessage, Verdict } from '../../transport/transport.ts'
 import type { Engine } from '../engine.ts'
 import type { RegisteredHandler } from '../handlers.ts'
+import type { RateLimit } from '../rate-limit.ts'
 import type { RecoverabilityAction } from '../recoverability.ts'
 
 /** One message type and body out of a physical message. */
@@ -42,6 +43,7 @@ export interface Incoming {
   /** The trace headers for what is sent meanwhile. */
   readonly trace: Headers
   readonly handlersRun: RegisteredHandler[]
+  readonly rateLimit: RateLimit | undefined
   mapping: Mapping | undefined
   logical: readonly LogicalMessage[]
   handlerFailure: HandlerFailure | undefined

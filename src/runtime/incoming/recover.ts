@@ -13,32 +13,42 @@ export const recover: IncomingStep = async (incoming, next) => {
     refuseMalformedTimeSent(incoming)
     await next()
     incoming.verdict = { kind: 'consume', outgoing: incoming.batch }
+    incoming.rateLimit?.succeeded()
   } catch (error) {
     incoming.error = error
     if (isCancellation(error, incoming.signal)) {
       incoming.verdict = { kind: 'putBack' }
       return
     }
+    await incoming.rateLimit?.failed(incoming.signal)
     failWith(incoming, error)
   }
 }
 
 /** Decides, and turns the decision into a verdict: the original leaves its queue only after its copy is safe. */
 export function failWith(incoming: Incoming, error: unknown): void {
-  const { engine, message } = incoming
-  const now = engine.clock.now()
-  const action = engine.decide({
-    error,
-    messageId: message.id,
-    headers: message.headers,
-    failedAttempts: message.attempt,
-    delayedRetries: delayedRetriesOf(message.headers),
-    now,
-  })
+  const now = incoming.engine.clock.now()
+  const action = decideOn(incoming, error, now)
   incoming.error = error
   incoming.action = action
   incoming.verdict = verdictOf(incoming, action, error, now)
   logAction(incoming, action, error)
+}
+
+// Rejecting puts the message back and is reported by the transport: a policy that fails must not lose the message.
+function decideOn({ engine, message }: Incoming, error: unknown, now: number): RecoverabilityAction {
+  try {
+    return engine.decide({
+      error,
+      messageId: message.id,
+      headers: message.headers,
+      failedAttempts: message.attempt,
+      delayedRetries: delayedRetriesOf(message.headers),
+      now,
+    })
+  } catch (failure) {
+    throw new Error(`Failed to execute recoverability policy for message with native ID: ${message.nativeId}`, { cause: failure })
+  }
 }
 
 function verdictOf(incoming: Incoming, action: RecoverabilityAction, error: unknown, now: number): Verdict {
