@@ -147,6 +147,7 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
       signal,
       graceMs: () => (parent?.signal.aborted ? parent.graceMs : 10_000),
       pause: parent?.pause,
+      paused: () => void parent?.tell({ kind: 'paused' }),
       logger: this.#logger(),
       ready: (endpoint: RunningEndpoint) => {
         const readyMs = performance.now() - started

@@ -10,6 +10,8 @@ import { keyHelp, listenForKeys } from './run-keys.ts'
 import { Lines, withEndpoint } from './run-output.ts'
 
 const graceMs = 10_000
+/** Whoever waits longer than that is told for what. */
+const patienceMs = 500
 
 export interface EndpointsRun {
   readonly endpoints: readonly EndpointFolder[]
@@ -47,11 +49,14 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
   const summary = { handled: 0, failed: 0, retried: 0, discarded: 0 }
   const idle = new Set<Supervisor>()
   let lastFailure: { readonly folder: string; readonly uniqueId: string; readonly errorQueue: string } | undefined
-  let [paused, closeKeys, ended] = [false, undefined as (() => void) | undefined, false]
+  let [paused, ended] = [false, false]
+  let closeKeys: (() => void) | undefined
+  let patience: NodeJS.Timeout | undefined
 
   const print = (document: object): void => void process.stdout.write(`${JSON.stringify(document)}\n`)
   const stopAll = (): void => {
     ended = true
+    patience ??= setTimeout(() => run.note('waiting for the messages in hand; Ctrl-C again ends at once'), patienceMs).unref()
     for (const supervisor of supervisors) supervisor.stop(graceMs)
   }
   const replayLast = (): void => {
@@ -67,12 +72,19 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
     p: () => {
       paused = !paused
       for (const supervisor of supervisors) supervisor.pause(paused)
-      run.note(paused ? 'paused: messages wait in the queue; p goes on' : 'going on')
+      if (!paused) run.note('going on')
     },
     q: stopAll,
   }
   const listen = (): void => {
     if (run.keys && !ended) closeKeys ??= listenForKeys((key) => Object.hasOwn(keys, key) && keys[key]?.())
+  }
+
+  const confirm = async (question: string, typed: string | undefined): Promise<void> => {
+    closeKeys?.()
+    closeKeys = undefined
+    await run.confirm(question, typed)
+    listen()
   }
 
   const width = Math.max(...endpoints.map(({ name }) => name.length))
@@ -106,10 +118,14 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
         ],
         folder: endpoint.folder,
         env: run.env,
-        ...((several || json) && { output: (stream, text) => output[stream].write(text) }),
+        ...((several || json) && {
+          output: {
+            write: (stream, text) => output[stream].write(text),
+            end: () => Object.values(output).forEach((lines) => lines.end()),
+          },
+        }),
       }),
       told: {
-        ready: listen,
         settled: ({ failure, outcome }) => {
           summary[outcome] += 1
           if (failure !== undefined) lastFailure = { ...failure, folder: endpoint.folder }
@@ -118,7 +134,8 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
           idle[isIdle ? 'add' : 'delete'](supervisor)
           if (run.untilIdle && idle.size === endpoints.length) stopAll()
         },
-        confirm: run.confirm,
+        paused: () => run.note(`${prefix}${endpoint.name} is paused, and its messages wait; p goes on`),
+        confirm,
         reloading: (files) => {
           if (json) print(event('reloading', { files }))
           else run.note(`${prefix}${colour.err.warning('↻')} ${files.length === 0 ? '' : `${files.join(', ')} changed, `}reloading`)
@@ -130,13 +147,15 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
             process.stderr.write(`${prefix}${line}\n`)
           if (!waits) return
           run.note(`${prefix}${endpoint.name} is stopped and its messages wait; the next change starts it again`)
-          listen()
         },
       },
     })
     return supervisor
   })
 
+  // Before the first process: when node ends, it leaves the terminal as it found it.
+  listen()
+  if (several && run.keys) run.note('press h for help')
   const watching = run.watch && watchAll(run, run.watch, endpoints, supervisors)
   const timer = run.maxTimeMs === undefined ? undefined : setTimeout(stopAll, run.maxTimeMs)
   run.signal.addEventListener('abort', stopAll)
@@ -150,6 +169,7 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
     return { summary, exitCode: worst(codes) }
   } finally {
     clearTimeout(timer)
+    clearTimeout(patience)
     watching?.close()
     closeKeys?.()
   }

@@ -7,8 +7,14 @@ export interface ProcessStart {
   readonly words: readonly string[]
   readonly folder: string
   readonly env: NodeJS.ProcessEnv
-  /** undefined: it writes where we do. Otherwise told of each piece of output. */
-  readonly output?: ((stream: 'stdout' | 'stderr', text: string) => void) | undefined
+  /** undefined: it writes where we do. Otherwise told of it. */
+  readonly output?: ProcessOutput | undefined
+}
+
+export interface ProcessOutput {
+  write(stream: 'stdout' | 'stderr', text: string): void
+  /** No more comes. */
+  end(): void
 }
 
 /** How the process of an endpoint came to its end. */
@@ -43,7 +49,7 @@ export class EndpointProcess {
     })
     living.add(this)
     for (const name of ['stdout', 'stderr'] as const)
-      this.#child[name]?.setEncoding('utf8').on('data', (text: string) => output?.(name, text))
+      this.#child[name]?.setEncoding('utf8').on('data', (text: string) => output?.write(name, text))
     let refused: Refusal | undefined
     let saidGoodbye = false
     let ready = (): void => undefined
@@ -60,6 +66,7 @@ export class EndpointProcess {
         // What the handlers have started goes with them.
         this.kill()
         living.delete(this)
+        output?.end()
         ready()
         resolve(refused ?? (saidGoodbye ? { kind: 'ended' } : { kind: 'died', how, exitCode }))
       }

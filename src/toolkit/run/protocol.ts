@@ -12,6 +12,7 @@ export type FromEndpoint =
   | { readonly kind: 'ready'; readonly endpoint: string }
   | Settled
   | { readonly kind: 'idle'; readonly idle: boolean }
+  | { readonly kind: 'paused' }
   | { readonly kind: 'confirm'; readonly question: string; readonly typed?: string | undefined }
   | Refusal
   /** The last word of a process that ends as it should. */

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly graceMs: () => number
   /** While paused the endpoint is stopped: messages wait in its queue. */
   readonly pause?: Pause | undefined
+  /** Told when a pause has begun: nothing is in hand any more. */
+  readonly paused?: (() => void) | undefined
   readonly logger?: Logger
   ready(endpoint: RunningEndpoint): void
   event(event: EndpointEvent): void
@@ -73,6 +75,7 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         limit?.close()
         await endpoint.stop({ graceMs: options.graceMs() })
       }
+      if (pause.paused && !ends.aborted) options.paused?.()
       await untilAborted(ends, pause.until(false, ends))
     }
   } finally {

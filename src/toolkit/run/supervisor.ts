@@ -13,10 +13,10 @@ export interface SupervisorOptions {
 }
 
 export interface SupervisorTold {
-  ready(): void
   settled(message: Settled): void
   /** There is nothing left to do, or there is again. */
   idle(isIdle: boolean): void
+  paused(): void
   /** Resolves on a yes. */
   confirm(question: string, typed: string | undefined): Promise<void>
   reloading(files: readonly string[]): void
@@ -103,12 +103,12 @@ export class Supervisor {
   #told(message: FromEndpoint): void {
     const { told } = this.#options
     switch (message.kind) {
-      case 'ready':
-        return told.ready()
       case 'settled':
         return told.settled(message)
       case 'idle':
         return told.idle(message.idle)
+      case 'paused':
+        return told.paused()
       case 'confirm':
         return void told.confirm(message.question, message.typed).then(
           () => this.#process?.send({ kind: 'confirmed' }),
