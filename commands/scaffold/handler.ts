@@ -1,10 +1,9 @@
 import { Args, Flags } from '@oclif/core'
-import { BaseCommand } from '../../src/cli/base-command.ts'
-import { Exit } from '../../src/cli/exit-codes.ts'
+import { ScaffoldCommand } from '../../src/cli/scaffold-command.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 import type { HandlerPlan } from '../../src/toolkit/scaffold/scaffold-handler.ts'
 
-export default class ScaffoldHandler extends BaseCommand {
+export default class ScaffoldHandler extends ScaffoldCommand {
   static override summary = 'write a handler with its test, and the messages it needs'
   static override description =
     `A message that is declared already is imported from where it is; a missing one is declared too, with the properties given or one that its
@@ -48,29 +47,16 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       test,
       force,
     })
-    const { files } = plan
-    const { checkLine, conflictLines, contentLines, fileItems, fileLines } = await import('../../src/toolkit/scaffold/report.ts')
-    if (!flags['dry-run']) await this.#askForMessages(plan)
-    for (const line of [...fileLines(files), ...(flags['dry-run'] ? contentLines(files) : [])]) this.out(line)
-    for (const warning of plan.warnings) this.warning(warning)
-    if (flags['dry-run']) return { schema: 'nsb.scaffold.handler/1', dryRun: true, files: fileItems(files, true) }
-    const differences = conflictLines(files)
-    if (
-      differences.length > 0 &&
-      this.terminal.interactive &&
-      (await this.ask({ message: 'Show the differences?', kind: 'confirm' }, '--force')) === true
-    )
-      this.note(differences.join('\n'))
-    const { refuseConflicts, writeFiles } = await import('../../src/toolkit/scaffold/write-files.ts')
-    refuseConflicts(files)
-    await writeFiles(project.folder, files)
     const { checkProject } = await import('../../src/toolkit/scaffold/check.ts')
-    const result = flags.check ? await checkProject(project.folder, plan.style, plan.test, plan.tests) : undefined
-    if (result) this.out(checkLine(result))
-    if (result?.output !== undefined) this.note(result.output)
-    if (result?.status === 'failed') this.finish(Exit.negative)
-    this.next('nsb run --no-retries', ...sendHint(plan, replies !== undefined))
-    return { schema: 'nsb.scaffold.handler/1', files: fileItems(files, false), ...(result && { check: result }) }
+    return this.scaffold('nsb.scaffold.handler/1', {
+      root: project.folder,
+      files: plan.files,
+      dryRun: flags['dry-run'],
+      confirm: () => this.#askForMessages(plan),
+      warnings: plan.warnings,
+      check: flags.check ? () => checkProject(project.folder, plan.style, plan.test, plan.tests) : undefined,
+      next: ['nsb run --no-retries', ...sendHint(plan, replies !== undefined)],
+    })
   }
 
   async #askForMessages({ newMessages }: HandlerPlan): Promise<void> {

@@ -1,8 +1,7 @@
 import { Args, Flags } from '@oclif/core'
-import { BaseCommand } from '../../src/cli/base-command.ts'
-import { Exit } from '../../src/cli/exit-codes.ts'
+import { ScaffoldCommand } from '../../src/cli/scaffold-command.ts'
 
-export default class ScaffoldMessage extends BaseCommand {
+export default class ScaffoldMessage extends ScaffoldCommand {
   static override summary = 'write the declaration of a message'
   static override description =
     `Properties are written Name:type, with a ? for what may be missing. Types: string, int, long, decimal, double, bool, guid, datetime,
@@ -39,25 +38,13 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
     const kind = flags.command ? 'command' : flags.event ? 'event' : flags.reply ? 'reply' : undefined
     const { namespace, dir, js, force } = flags
     const files = await planMessage(project, { name: args.name, properties: args.properties ?? [], kind, namespace, dir, js, force })
-    const { checkLine, conflictLines, contentLines, fileItems, fileLines } = await import('../../src/toolkit/scaffold/report.ts')
-    for (const line of [...fileLines(files), ...(flags['dry-run'] ? contentLines(files) : [])]) this.out(line)
-    if (flags['dry-run']) return { schema: 'nsb.scaffold.message/1', dryRun: true, files: fileItems(files, true) }
-    const differences = conflictLines(files)
-    if (
-      differences.length > 0 &&
-      this.terminal.interactive &&
-      (await this.ask({ message: 'Show the differences?', kind: 'confirm' }, '--force')) === true
-    )
-      this.note(differences.join('\n'))
-    const { refuseConflicts, writeFiles } = await import('../../src/toolkit/scaffold/write-files.ts')
-    refuseConflicts(files)
-    await writeFiles(project.folder, files)
-    const result = flags.check && !js ? await this.#check(project.folder) : undefined
-    if (result) this.out(checkLine(result))
-    if (result?.output !== undefined) this.note(result.output)
-    if (result?.status === 'failed') this.finish(Exit.negative)
-    this.next(`nsb scaffold handler ${args.name}`)
-    return { schema: 'nsb.scaffold.message/1', files: fileItems(files, false), ...(result && { check: result }) }
+    return this.scaffold('nsb.scaffold.message/1', {
+      root: project.folder,
+      files,
+      dryRun: flags['dry-run'],
+      check: flags.check && !js ? () => this.#check(project.folder) : undefined,
+      next: [`nsb scaffold handler ${args.name}`],
+    })
   }
 
   async #check(folder: string) {

@@ -36,12 +36,7 @@ const emptyFolders = ['src/handlers', 'src/messages']
 export async function initProject(request: InitRequest): Promise<InitResult> {
   const folder = resolve(request.folder)
   const endpoint = request.endpoint ?? suggestedEndpoint(folder)
-  if (!/^[A-Za-z_][\w.-]*$/.test(endpoint) || endpoint.endsWith('.'))
-    throw new NsbError({
-      code: 'NSB_BAD_ENDPOINT_NAME',
-      message: `'${endpoint}' cannot be the name of an endpoint: it names its queue, so it has letters, digits, '.', '-' and '_', and begins with a letter.`,
-      suggestions: [`--name ${endpointNameFor(endpoint)}`],
-    })
+  checkEndpointName(endpoint, '--name ')
   await checkFolder(folder)
   const planned = await planFiles(folder, await projectFiles(folder, endpoint), false)
   const kept = planned.filter(({ action }) => action !== 'conflict')
@@ -54,7 +49,21 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
   return { folder, endpoint, files: [...files, ...folders] }
 }
 
-async function projectFiles(folder: string, endpoint: string): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
+/**
+ * @param flag what a better name is written after
+ * @throws {NsbError} NSB_BAD_ENDPOINT_NAME
+ */
+export function checkEndpointName(endpoint: string, flag = ''): void {
+  if (!/^[A-Za-z_][\w.-]*$/.test(endpoint) || endpoint.endsWith('.'))
+    throw new NsbError({
+      code: 'NSB_BAD_ENDPOINT_NAME',
+      message: `'${endpoint}' cannot be the name of an endpoint: it names its queue, so it has letters, digits, '.', '-' and '_', and begins with a letter.`,
+      suggestions: [`${flag}${endpointNameFor(endpoint)}`],
+    })
+}
+
+/** What a new project has beside its code. */
+export async function projectFiles(folder: string, endpoint: string): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
   const own = await ownVersions()
   const files = renderFiles(await loadTemplate('project', folder), {
     dot: '.',

@@ -25,7 +25,7 @@ describe('nsb init', () => {
     ])
     assert.deepEqual(JSON.parse(read(folder, 'shop/nsb.json')), {
       $schema: './node_modules/nsbus/nsb.schema.json',
-      endpoint: { name: 'Shop', handlers: 'src/**/*.handler.{ts,js}', messages: 'src/messages/**/*.{ts,js}' },
+      endpoint: { name: 'Shop', handlers: 'src/**/*.handler.{ts,mts,js,mjs}', messages: 'src/messages/**/*.{ts,mts,js,mjs}' },
       routing: { 'Shop.*': 'Shop' },
       profiles: { default: { transport: 'learning' } },
     })

@@ -37,7 +37,23 @@ export async function handlerFiles(
     imports: imports.join('\n'),
     body,
   })
-  if (!design.test) return { handler, test: undefined }
+  const test = design.test
+    ? await testFile(root, { file: names.file, className, handlerPath: handler.path, messages, reply, folder }, style)
+    : undefined
+  return { handler, test }
+}
+
+export interface TestDesign extends Pick<HandlerDesign, 'messages' | 'reply' | 'folder'> {
+  /** File name up to `.handler.test`. */
+  readonly file: string
+  readonly className: string
+  /** Where the handler is, relative to the project. */
+  readonly handlerPath: string
+}
+
+/** The test of a handler class; without a reply it says that the messages are handled. */
+export async function testFile(root: string, design: TestDesign, style: ProjectStyle): Promise<NewFile> {
+  const { messages, reply, folder, className } = design
   const template = await loadTemplate('handler-test', root, style.runner)
   const part = template.parts[reply ? 'replies' : 'handles'] ?? ''
   const tests = messages.map((message) =>
@@ -54,15 +70,17 @@ export async function handlerFiles(
         : '',
     }),
   )
-  const handlerImport = `import { ${className} } from '${specifier(handler.path, folder, style)}'`
-  const test = await oneFile(root, 'handler-test', style.runner, folder, style, {
-    ...names,
+  const imports = importLines(reply ? messages.concat(reply) : messages, folder, style)
+  const handlerImport = `import { ${className} } from '${specifier(design.handlerPath, folder, style)}'`
+  return oneFile(root, 'handler-test', style.runner, folder, style, {
+    file: design.file,
+    ext: style.extension,
+    Handler: className,
     imports: [...imports, handlerImport].join('\n'),
     tests: tests.join('\n').trimEnd(),
     vitest: reply ? 'expect, test' : 'test',
     assert: reply ? `import assert from 'node:assert/strict'` : '',
   })
-  return { handler, test }
 }
 
 async function oneFile(

@@ -10,7 +10,8 @@ export interface NewFile {
   readonly type?: string
 }
 
-export type FileAction = 'create' | 'same' | 'conflict' | 'overwrite'
+/** `keep`: there is another one, which stays. */
+export type FileAction = 'create' | 'same' | 'conflict' | 'overwrite' | 'keep'
 
 export interface PlannedFile extends NewFile {
   readonly action: FileAction
