@@ -2,10 +2,11 @@ import { Header, type Intent } from '../message/headers.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Headers, OutgoingMessage } from '../transport/transport.ts'
 import type { EnumObject, MessageHandlerContext, PublishOptions, ReplyOptions, SendOptions } from './context.ts'
+import { callSiteOf } from './call-site.ts'
 import { contentOf, returnCodeOf } from './content.ts'
 import type { Engine } from './engine.ts'
 import type { Incoming } from './incoming/incoming.ts'
-import { Operation } from './operation.ts'
+import { Operation, type OperationName } from './operation.ts'
 import type { OutgoingContent } from './outgoing/outgoing.ts'
 
 type Prepared = ReturnType<Engine['prepareExtended']>
@@ -46,7 +47,8 @@ export class HandlerContext implements MessageHandlerContext {
   }
 
   sendLocal(message: object, options: SendOptions = {}): Promise<void> {
-    return this.send(message, { ...options, routeToThisEndpoint: true })
+    const local = { ...options, routeToThisEndpoint: true }
+    return this.#emit('sendLocal', () => this.#prepare('Send', contentOf(message), local), options)
   }
 
   publish(event: object, options: PublishOptions = {}): Promise<void> {
@@ -85,7 +87,7 @@ export class HandlerContext implements MessageHandlerContext {
     if (!forgotten) return
     throw new NsbError({
       code: 'NSB_OPERATION_NOT_AWAITED',
-      message: `The handler '${handler}' did not await context.${forgotten.name}(...): had it failed, nobody would have known.`,
+      message: `The handler '${handler}' did not await ${forgotten.call}: had it failed, nobody would have known.`,
       suggestions: [`await context.${forgotten.name}(...)`, 'or return its promise'],
       cause: forgotten.failure,
     })
@@ -101,14 +103,14 @@ export class HandlerContext implements MessageHandlerContext {
     return engine.prepareExtended(intent, content, options, { id: message.id, headers, trace })
   }
 
-  #emit(name: string, prepareMessage: () => Prepared, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {
+  #emit(name: OperationName, prepareMessage: () => Prepared, options: { readonly requireImmediateDispatch?: boolean }): Promise<void> {
     const hand = (outgoing: OutgoingMessage | undefined): Promise<void> | undefined => {
       if (!outgoing) return undefined
       if (options.requireImmediateDispatch) return this.#incoming.engine.transport.dispatch([outgoing])
       this.#incoming.batch.push(outgoing)
       return undefined
     }
-    const operation = Operation.start(name, () => {
+    const operation = Operation.start(name, callSiteOf(this[name]), () => {
       if (this.#closed)
         throw new NsbError({
           code: 'NSB_CONTEXT_CLOSED',

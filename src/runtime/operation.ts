@@ -1,3 +1,8 @@
+import { type CallSite, placeText } from './call-site.ts'
+
+/** What a context can do that leads to an outgoing message. */
+export type OperationName = 'send' | 'sendLocal' | 'publish' | 'reply' | 'replyEnum' | 'forwardCurrentMessageTo'
+
 /** The promise of an outgoing operation that knows whether anybody awaited it. */
 export class Operation extends Promise<void> {
   // `then` and `catch` give plain promises; without this each of them would be an operation of its own.
@@ -6,12 +11,13 @@ export class Operation extends Promise<void> {
   }
 
   name = ''
+  site: CallSite | undefined = undefined
   awaited = false
   settled = false
   failure: unknown = undefined
 
   /** Runs at once; what `run` throws rejects the operation. */
-  static start(name: string, run: () => Promise<void | undefined> | undefined): Operation {
+  static start(name: string, site: CallSite | undefined, run: () => Promise<void | undefined> | undefined): Operation {
     const operation = new Operation((resolve, reject) => {
       try {
         const running = run()
@@ -22,6 +28,7 @@ export class Operation extends Promise<void> {
       }
     })
     operation.name = name
+    operation.site = site
     // Nobody may be listening, and an unheard rejection would end the process instead of failing the message.
     void super.prototype.then.call(
       operation,
@@ -34,6 +41,11 @@ export class Operation extends Promise<void> {
       },
     )
     return operation
+  }
+
+  /** `context.send(...) at Handler.handle (/shop/handlers.ts:7:13)` */
+  get call(): string {
+    return `context.${this.name}(...)${placeText(this.site)}`
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- this is how awaiting is noticed

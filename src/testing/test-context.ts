@@ -3,9 +3,10 @@ import type { Intent } from '../message/headers.ts'
 import { newGuid } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { EnumObject, MessageHandlerContext, PublishOptions, ReplyOptions, SendOptions } from '../runtime/context.ts'
+import { callSiteOf } from '../runtime/call-site.ts'
 import { contentOf, returnCodeOf } from '../runtime/content.ts'
 import { enumNumber } from '../runtime/handler-context.ts'
-import { Operation } from '../runtime/operation.ts'
+import { Operation, type OperationName } from '../runtime/operation.ts'
 import { enforceBestPractices } from '../runtime/outgoing/best-practices.ts'
 import type { Headers } from '../transport/transport.ts'
 import { Recorded } from './recorded.ts'
@@ -55,7 +56,7 @@ class RecordingContext implements TestContext {
   readonly returnCodes: (number | bigint)[] = []
   readonly forwarded: string[] = []
   aborted = false
-  readonly #operations: { readonly operation: Operation; readonly place: string }[] = []
+  readonly #operations: Operation[] = []
 
   constructor(options: TestContextOptions) {
     this.messageId = options.messageId ?? newGuid()
@@ -65,15 +66,19 @@ class RecordingContext implements TestContext {
   }
 
   send(message: object, options: SendOptions = {}): Promise<void> {
-    return this.#record('send', () => {
+    return this.#send('send', message, options)
+  }
+
+  sendLocal(message: object, options: SendOptions = {}): Promise<void> {
+    return this.#send('sendLocal', message, { ...options, routeToThisEndpoint: true })
+  }
+
+  #send(name: OperationName, message: object, options: SendOptions): Promise<void> {
+    return this.#record(name, () => {
       const copy = this.#checkedCopy('Send', message, options)
       this.sent.add(copy, options)
       if (options.headers && 'NServiceBus.IsSagaTimeoutMessage' in options.headers) this.timeouts.add(copy, options)
     })
-  }
-
-  sendLocal(message: object, options: SendOptions = {}): Promise<void> {
-    return this.send(message, { ...options, routeToThisEndpoint: true })
   }
 
   publish(event: object, options: PublishOptions = {}): Promise<void> {
@@ -103,23 +108,22 @@ class RecordingContext implements TestContext {
   }
 
   verify(): void {
-    const forgotten = this.#operations.find(({ operation }) => !operation.awaited)
+    const forgotten = this.#operations.find((operation) => !operation.awaited)
     if (!forgotten) return
     throw new NsbError({
       code: 'NSB_OPERATION_NOT_AWAITED',
-      message: `The handler did not await context.${forgotten.operation.name}(...) ${forgotten.place}.`,
-      suggestions: [`await context.${forgotten.operation.name}(...)`],
-      cause: forgotten.operation.failure,
+      message: `The handler did not await ${forgotten.call}.`,
+      suggestions: [`await context.${forgotten.name}(...)`],
+      cause: forgotten.failure,
     })
   }
 
-  #record(name: string, run: () => void): Promise<void> {
-    const place = callSite()
-    const operation = Operation.start(name, () => {
+  #record(name: OperationName, run: () => void): Promise<void> {
+    const operation = Operation.start(name, callSiteOf(this[name]), () => {
       run()
       return undefined
     })
-    this.#operations.push({ operation, place })
+    this.#operations.push(operation)
     return operation
   }
 
@@ -137,10 +141,4 @@ function deepCopy(value: unknown, top = true): unknown {
   if (Array.isArray(value)) return value.map((item) => deepCopy(item, false))
   const plain = typeof value === 'object' && value !== null && (top || Object.getPrototypeOf(value) === Object.prototype)
   return plain ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, deepCopy(item, false)])) : value
-}
-
-function callSite(): string {
-  const frames = (new Error().stack ?? '').split('\n').slice(1)
-  const outside = frames.find((frame) => !frame.includes('RecordingContext.') && !frame.includes('callSite'))
-  return outside?.trim() ?? 'at an unknown place'
 }

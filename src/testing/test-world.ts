@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../runtime/logger.ts'
 import { jsonSerializer } from '../serialization/json.ts'
 import { MemoryNetwork, memoryTransport } from '../transport/memory/transport.ts'
 import type { Headers, OutgoingMessage, Transport } from '../transport/transport.ts'
+import { readCaptured } from './captured.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 /** A message that left an endpoint. */
@@ -67,6 +68,8 @@ export interface TestEndpoint extends RunningEndpoint {
   receive<T>(type: { new (input: T): object; readonly prototype: object }, data: T, headers?: Headers): Promise<Outcome>
   /** The same with exact bytes, such as recorded ones. */
   receiveRaw(message: { readonly headers: Headers; readonly body: Uint8Array | string }): Promise<Outcome>
+  /** The same with a captured message, a line of `nsb errors export`: a production failure as a test case. */
+  receiveCaptured(line: string): Promise<Outcome>
   /** What has become of a message by now. */
   outcome(messageId: string): Outcome
 }
@@ -157,19 +160,27 @@ class World implements TestWorld {
       })
     }
     return Object.defineProperties(
-      { world: this, receive, receiveRaw, outcome: (id: string) => journal.outcome(id) },
+      {
+        world: this,
+        receive,
+        receiveRaw,
+        receiveCaptured: async (line: string) => receiveRaw(readCaptured(line)),
+        outcome: (id: string) => journal.outcome(id),
+      },
       Object.getOwnPropertyDescriptors(running),
     ) as unknown as TestEndpoint
   }
 
   async settle(): Promise<void> {
-    // Two quiet turns: what a decision set off may itself put a message into a queue.
-    for (let quiet = 0; quiet < 2; ) {
+    // Two quiet turns: what a decision set off may itself put a message into a queue. Where nothing is taken although messages wait, a
+    // receiver pauses after an error, and goes on when the clock does.
+    for (let quiet = 0, untaken = 0; quiet < 2 && untaken < 20; ) {
       await new Promise((resolve) => setImmediate(resolve))
       const depths = await Promise.all(this.#endpoints.map(async (endpoint) => (await this.transport().inspect(endpoint.name))?.depth ?? 0))
       // What the rate limit holds goes on when the clock does, and what is behind it in the queue too.
       const held = this.#endpoints.reduce((sum, endpoint) => sum + endpoint.rateLimited, 0)
       quiet = this.#inHand === held && (held > 0 || depths.every((depth) => depth === 0)) ? quiet + 1 : 0
+      untaken = this.#inHand === held ? untaken + 1 : 0
     }
   }
 

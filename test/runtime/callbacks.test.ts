@@ -378,3 +378,45 @@ describe('the requester', () => {
     expect(errors).toMatchObject([{ code: 'NSB_REQUEST_IN_HANDLER' }])
   })
 })
+
+describe('an instance queue', () => {
+  class Sum extends command('Shop.Sum', z.object({ Number: z.number() })) {}
+  const adding = handler(Sum, async ({ Number: number }, context) => {
+    // Replies come back in another order than the requests went out.
+    for (let turn = 0; turn < number % 7; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    await context.reply(number * 2)
+  })
+
+  it('CB-13 takes the replies to 100 requests at once, each to its own', async () => {
+    const world = testWorld()
+    await world.start(defineEndpoint('Server', { handlers: [adding], concurrency: 16 }))
+    const web = await world.start(defineEndpoint('Web', { instance: 'a1', routes: [route(Sum, 'Server')] }))
+    const numbers = Array.from({ length: 100 }, (_, index) => index)
+
+    const answers = await Promise.all(numbers.map((number) => web.request(new Sum({ Number: number }), 'int')))
+
+    expect(answers).toEqual(numbers.map((number) => number * 2))
+    expect(web.pendingRequests).toBe(0)
+  })
+
+  it('CB-14 gets the replies to its own instance only', async () => {
+    const world = testWorld()
+    await world.start(defineEndpoint('Server', { handlers: [adding] }))
+    const start = (instance: string) => world.start(defineEndpoint('Web', { instance, routes: [route(Sum, 'Server')] }))
+    const [one, other] = [await start('a1'), await start('b2')]
+
+    const answers = await Promise.all([
+      one.request(new Sum({ Number: 1 }), 'int', { messageId: 'r1' }),
+      other.request(new Sum({ Number: 2 }), 'int', { messageId: 'r2' }),
+    ])
+    await world.settle()
+
+    const replies = world.dispatched.filter(({ headers }) => headers['NServiceBus.MessageIntent'] === 'Reply')
+    expect(answers).toEqual([2, 4])
+    expect(Object.fromEntries(replies.map(({ headers, to }) => [headers['NServiceBus.CorrelationId'], to]))).toEqual({
+      r1: 'Web-a1',
+      r2: 'Web-b2',
+    })
+    expect(replies.map(({ id }) => one.outcome(id).attempts + other.outcome(id).attempts)).toEqual([1, 1])
+  })
+})

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import {
   type IHandleMessages,
@@ -9,6 +9,7 @@ import {
   event,
   handler,
   message,
+  route,
 } from '../../src/index.ts'
 import { testContext, testEndpoint, testWorld } from '../../src/testing/index.ts'
 
@@ -73,7 +74,38 @@ describe('a handler', () => {
     const outcome = await endpoint.receive(order)
 
     expect(outcome.status).toBe('failed')
-    expect(outcome.error).toMatchObject({ code: 'NSB_OPERATION_NOT_AWAITED', message: expect.stringContaining('context.send') })
+    expect(outcome.error).toMatchObject({
+      code: 'NSB_OPERATION_NOT_AWAITED',
+      message: expect.stringMatching(/context\.send\(\.\.\.\) at Forgetful\.handle \(.*handlers\.test\.ts:\d+:\d+\)/),
+    })
+  })
+
+  it('H-4 T-9 is told the place of whatever operation it forgot, except in production, where finding it costs too much', async () => {
+    const operations: readonly ((context: MessageHandlerContext) => unknown)[] = [
+      (context) => context.sendLocal(new Pack({ OrderId: '7' })),
+      (context) => context.publish(new OrderPlaced({ OrderId: '7' })),
+      (context) => context.reply(7),
+      (context) => context.replyEnum({ Open: 1 } as const, 1),
+      (context) => context.forwardCurrentMessageTo('Archive'),
+    ]
+    const messages: string[] = []
+    for (const operation of operations) {
+      const endpoint = await testEndpoint({
+        handlers: [handler(PlaceOrder, (_, context) => void operation(context))],
+        recoverability: noRetries,
+      })
+      messages.push(((await endpoint.receive(order)).error as Error).message)
+    }
+    vi.stubEnv('NODE_ENV', 'production')
+    const production = await testEndpoint({
+      handlers: [handler(PlaceOrder, (_, context) => void context.reply(7))],
+      recoverability: noRetries,
+    })
+    const inProduction = (await production.receive(order)).error as Error
+    vi.unstubAllEnvs()
+
+    for (const text of messages) expect(text).toMatch(/\) at .*handlers\.test\.ts:\d+:\d+/)
+    expect(inProduction.message).toContain('did not await context.reply(...): had it failed')
   })
 
   it('H-4 that returns something else than a promise is fine, and one that fails later through its context is told so', async () => {
@@ -346,6 +378,77 @@ it('U-9 gives each endpoint its own copy of an event, and the failure of one doe
 
   expect(done).toEqual(['shipped'])
   expect(world.errorQueue.map((failed) => failed.headers['NServiceBus.FailedQ'])).toEqual(['Billing'])
+})
+
+describe('sub-tasks that must not fail together', () => {
+  class ToStock extends command('Shop.ToStock', z.object({})) {}
+  class ToBank extends command('Shop.ToBank', z.object({})) {}
+  const failing = { immediateRetries: 2, delayedRetries: 0 }
+  const twoTasks = (done: string[]) => [
+    handler(ToStock, () => void done.push('stock')),
+    handler(ToBank, () => {
+      done.push('bank')
+      throw new Error('bank closed')
+    }),
+  ]
+  const onlyTheBankWasRetried = ['bank', 'bank', 'bank', 'stock']
+
+  it('U-10 are split at the destination: one local message for each', async () => {
+    const done: string[] = []
+    const split = handler(PlaceOrder, async (_, context) => {
+      await context.sendLocal(new ToStock({}))
+      await context.sendLocal(new ToBank({}))
+    })
+    const endpoint = await testEndpoint({ handlers: [split, ...twoTasks(done)], recoverability: failing })
+
+    const outcome = await endpoint.receive(order)
+
+    expect([outcome.status, outcome.attempts]).toEqual(['ok', 1])
+    expect(done.toSorted()).toEqual(onlyTheBankWasRetried)
+    expect(endpoint.world.errorQueue.map(({ type }) => type)).toEqual(['Shop.ToBank'])
+  })
+
+  it('U-11 are split at the source: one message type for each handler', async () => {
+    const world = testWorld()
+    const done: string[] = []
+    const routes = [route(ToStock, 'Work'), route(ToBank, 'Work')]
+    await world.start(defineEndpoint('Work', { handlers: twoTasks(done), recoverability: failing }))
+    const sender = await world.start(defineEndpoint('Web', { routes }))
+
+    await sender.send(new ToStock({}))
+    await sender.send(new ToBank({}))
+    await world.settle()
+
+    expect(done.toSorted()).toEqual(onlyTheBankWasRetried)
+    expect(world.errorQueue.map(({ type }) => type)).toEqual(['Shop.ToBank'])
+  })
+
+  it('U-12 are sent to several endpoints, each with a retry policy of its own', async () => {
+    const world = testWorld()
+    const attempts: string[] = []
+    for (const [name, immediateRetries] of [
+      ['Patient', 3],
+      ['Hasty', 0],
+    ] as const)
+      await world.start(
+        defineEndpoint(name, {
+          handlers: [
+            handler(Pack, () => {
+              attempts.push(name)
+              throw new Error('broken')
+            }),
+          ],
+          recoverability: { immediateRetries, delayedRetries: 0 },
+        }),
+      )
+    const sender = await world.start(defineEndpoint('Web'))
+
+    for (const destination of ['Patient', 'Hasty']) await sender.send(new Pack({ OrderId: '7' }), { destination })
+    await world.settle()
+
+    expect(attempts.toSorted()).toEqual(['Hasty', 'Patient', 'Patient', 'Patient', 'Patient'])
+    expect(new Set(world.errorQueue.map(({ headers }) => headers['NServiceBus.FailedQ']))).toEqual(new Set(['Hasty', 'Patient']))
+  })
 })
 
 it('U-13 can be tested alone, with a recording context', async () => {

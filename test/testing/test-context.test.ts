@@ -1,3 +1,5 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type IHandleMessages, type MessageHandlerContext, command, event, handler, message } from '../../src/index.ts'
@@ -143,6 +145,66 @@ describe('the endpoint in memory', () => {
     expect((await endpoint.receive(order)).handlersRun).toEqual(['Aborting'])
   })
 
+  const failure = (body: object, headers: object = {}): string =>
+    JSON.stringify({
+      schema: 'nsb.message/1',
+      uniqueId: 'u1',
+      messageId: 'm1',
+      kind: 'failure',
+      queue: 'error',
+      headers: {
+        'NServiceBus.MessageId': 'm1',
+        'NServiceBus.EnclosedMessageTypes': 'Shop.SubmitOrder, Shop',
+        'NServiceBus.FailedQ': 'Sales',
+        'NServiceBus.ExceptionInfo.Message': 'no stock',
+        'NServiceBus.ExceptionInfo.Data.code': '7',
+        'NServiceBus.Retries.Timestamp': '2020-01-01 00:00:00:000000 Z',
+        ...headers,
+      },
+      body,
+    })
+
+  it('T-10 takes a captured failure as it was before it failed', async () => {
+    const seen: unknown[] = []
+    const endpoint = await testEndpoint({
+      handlers: [
+        handler(SubmitOrder, ({ OrderId }, context) => {
+          seen.push([OrderId, context.messageId, context.headers])
+          throw new Error('still no stock')
+        }),
+      ],
+    })
+
+    const outcome = await endpoint.receiveCaptured(
+      failure({ encoding: 'base64', data: Buffer.from('{"OrderId":"é"}').toString('base64') }, { 'x-typed': { '!': 'long', v: 5 } }),
+    )
+
+    // As after the first failure ever: a stale retry would have gone to the error queue.
+    expect(outcome).toMatchObject({ status: 'retried', attempts: 6 })
+    expect(seen[0]).toEqual([
+      'é',
+      'm1',
+      { 'NServiceBus.MessageId': 'm1', 'NServiceBus.EnclosedMessageTypes': 'Shop.SubmitOrder, Shop', 'x-typed': '5' },
+    ])
+    expect(
+      (await endpoint.receiveCaptured(failure({ encoding: 'utf8', data: '{"OrderId":"2"}' }, { 'NServiceBus.MessageId': 'm2' }))).attempts,
+    ).toBe(6)
+  })
+
+  it('T-10 T-11 refuses what is no captured message, with a plain error', async () => {
+    const endpoint = await testEndpoint({})
+
+    for (const [line, why] of [
+      ['{', 'it is no JSON'],
+      ['[]', 'it is no JSON object'],
+      ['{"schema":"nsb.error/1"}', 'its schema is "nsb.error/1"'],
+      ['{"schema":"nsb.message/1"}', 'it has no headers'],
+      [failure({}), 'it has no body with data'],
+      [failure({ encoding: 'hex', data: '00' }), 'the encoding of its body is "hex"'],
+    ] as const)
+      await expect(endpoint.receiveCaptured(line)).rejects.toThrow(`This is no captured message: ${why}.`)
+  })
+
   it('takes exact bytes', async () => {
     const endpoint = await testEndpoint({ handlers: [handler(SubmitOrder, () => undefined)] })
 
@@ -153,4 +215,14 @@ describe('the endpoint in memory', () => {
 
     expect(outcome.status).toBe('ok')
   })
+})
+
+it('T-11 needs no test runner: nothing of it imports one, and what it finds are plain errors', () => {
+  const folder = join(import.meta.dirname, '../../src/testing')
+  const imports = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => [...readFileSync(join(folder, name), 'utf8').matchAll(/\bfrom '([^'.][^']*)'/g)].map((match) => match[1] as string))
+
+  expect(imports.filter((name) => /vitest|jest|mocha|node:test/.test(name))).toEqual([])
+  expect(() => testContext().sent.single(SubmitOrder)).toThrow(Error)
 })
