@@ -5,6 +5,7 @@ import { noColours } from '../src/cli/colour.ts'
 import { enterFolder } from '../src/cli/enter-folder.ts'
 import { Exit } from '../src/cli/exit-codes.ts'
 import { durationFlag } from '../src/cli/global-flags.ts'
+import { type MessageType, definitionOf } from '../src/message/declaration.ts'
 import { NsbError, errorText } from '../src/message/nsb-error.ts'
 import type { RunningEndpoint } from '../src/runtime/endpoint.ts'
 import type { EndpointEvent } from '../src/runtime/engine.ts'
@@ -167,7 +168,7 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
             keys: flags.supervised === 'keys',
           }))
             process.stdout.write(`${line}\n`)
-        if (this.verbosity > 0) for (const warning of lines.sharedTypeWarnings(endpoint)) this.warning(warning)
+        if (this.verbosity > 0) void this.#warnOfSharedTypes(endpoint, code.messages)
         void parent?.tell({ kind: 'ready', endpoint: endpoint.name })
       },
       event: (event: EndpointEvent) => {
@@ -266,6 +267,17 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
     await this.#parent?.leave()
     // A timer or a server that a handler file has left behind would keep the process.
     setTimeout(() => process.exit(), 200).unref()
+  }
+
+  async #warnOfSharedTypes({ handlers }: RunningEndpoint, messages: readonly MessageType[]): Promise<void> {
+    const { sharedTypes } = await import('../src/toolkit/shared-types.ts')
+    const shared = sharedTypes(
+      handlers,
+      messages.flatMap((type) => definitionOf(type) ?? []),
+    )
+    for (const { handlers: names, type } of shared)
+      this.warning(`${type} runs ${names.length} handlers as one unit (${names.join(', ')}): when one fails, all run again`)
+    if (shared.length > 0) this.note(`  How to split them: ${this.colour.err.command('nsb handlers')}`)
   }
 
   async #noteOthers(transport: Transport, queue: string): Promise<void> {

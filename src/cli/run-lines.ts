@@ -41,17 +41,6 @@ export function bannerLines(
   ]
 }
 
-/** A warning for each message type with several handlers, and how to keep them apart. */
-export function sharedTypeWarnings(endpoint: RunningEndpoint): string[] {
-  return [...grouped(endpoint)].flatMap(([type, handlers]) => {
-    if (handlers.length < 2) return []
-    const names = handlers.map(({ name }) => name).join(', ')
-    return [
-      `${type} has ${handlers.length} handlers (${names}): they succeed or fail together, and a retry runs all of them again. To keep them apart, give each a message of its own, sent by the sender or by one handler with context.sendLocal().`,
-    ]
-  })
-}
-
 /** One delivery as lines for people. */
 export function eventLines(event: EndpointEvent, endpointName: string, root: string, colour: Colours): string[] {
   const { durationMs, message, outcome } = event

@@ -29,7 +29,7 @@ export class IdleWatch {
       for (const { id, to } of outcome.outgoing) if (to === this.#endpoint && id !== message.id) this.#expected.add(id)
   }
 
-  /** @param depth messages waiting in the queue */
+  /** @param depth messages waiting in the queue, or in hand */
   isIdle(depth: number): boolean {
     if (depth > 0) this.#lastActivity = this.#now()
     return depth === 0 && this.#expected.size === 0 && this.#now() - this.#lastActivity >= this.#quietMs

@@ -68,7 +68,7 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
       try {
         if (start === 1) options.ready(endpoint)
         const over = await (idle
-          ? untilIdle(idle, definition.name, transport, options.idle, ends, pause)
+          ? untilIdle(idle, endpoint, transport, options.idle, ends, pause)
           : untilAborted(ends, pause.until(true, ends)))
         if (over) enough.abort()
       } finally {
@@ -105,7 +105,7 @@ async function untilAborted(signal: AbortSignal, ended: Promise<void>): Promise<
 
 async function untilIdle(
   idle: IdleWatch,
-  queue: string,
+  endpoint: RunningEndpoint,
   transport: Transport,
   tell: RunOptions['idle'],
   signal: AbortSignal,
@@ -113,7 +113,8 @@ async function untilIdle(
 ): Promise<boolean> {
   let told = false
   while (!signal.aborted && !pause.paused) {
-    const isIdle = idle.isIdle((await transport.inspect(queue))?.depth ?? 0)
+    const waiting = (await transport.inspect(endpoint.name))?.depth ?? 0
+    const isIdle = idle.isIdle(endpoint.inHand > 0 ? endpoint.inHand : waiting)
     if (isIdle && tell === undefined) return true
     if (isIdle !== told) tell?.(isIdle)
     told = isIdle

@@ -1,8 +1,11 @@
+import { setTimeout } from 'node:timers/promises'
 import { EndpointProcess, type Ended, type ProcessStart } from './endpoint-process.ts'
 import type { FromEndpoint, Settled } from './protocol.ts'
 
 /** How long messages in hand may take before a reload aborts them. */
 const reloadGraceMs = 5000
+/** A start that takes longer hangs; the next change ends it. */
+const longestStartMs = 10_000
 
 export interface SupervisorOptions {
   /** Called for each start: the first one, and after each change. */
@@ -28,7 +31,7 @@ export interface SupervisorTold {
 export class Supervisor {
   readonly #options: SupervisorOptions
   #process: EndpointProcess | undefined
-  #changes = new Set<string>()
+  readonly #changes = new Set<string>()
   #restart = false
   #stopped: { readonly graceMs: number } | undefined
   #paused = false
@@ -47,22 +50,27 @@ export class Supervisor {
   async run(): Promise<number> {
     for (let isFirst = true; this.#stopped === undefined; isFirst = false) {
       this.#restart = false
+      this.#changes.clear()
       const endpoint = new EndpointProcess(this.#options.start(isFirst), (message) => this.#told(message))
       this.#process = endpoint
       if (this.#paused) endpoint.send({ kind: 'pause', paused: true })
       // A start is seen to its end, or changes in quick succession would keep the endpoint from ever starting.
-      await Promise.race([endpoint.settled, this.#until(() => this.#stopped !== undefined)])
+      await Promise.race([
+        endpoint.settled,
+        this.#until(() => this.#stopped !== undefined),
+        setTimeout(longestStartMs, undefined, { ref: false }),
+      ])
       let ended = await Promise.race([endpoint.ended, this.#until(() => this.#stopped !== undefined || this.#restart)])
       const asked = ended === undefined
+      if (asked && this.#stopped === undefined) this.#announce()
       ended ??= await endpoint.stop(this.#grace())
       this.#process = undefined
       this.#options.told.idle(false)
       if (this.#unconfirmed !== undefined) throw this.#unconfirmed
       // oxlint-disable-next-line typescript/no-unnecessary-condition
       if (this.#stopped !== undefined) return ended.kind === 'refused' ? ended.exitCode : 0
-      if (asked) this.#announce()
-      else if (ended.kind === 'ended') return 0
-      else {
+      if (!asked && ended.kind === 'ended') return 0
+      if (!asked && ended.kind !== 'ended') {
         const waits = this.#options.waitsForChange && (ended.kind === 'died' || ended.inCode)
         this.#options.told.broken(ended, waits)
         if (!waits) return ended.exitCode === 0 ? 1 : ended.exitCode
@@ -95,9 +103,7 @@ export class Supervisor {
   }
 
   #announce(): void {
-    const files = [...this.#changes]
-    this.#changes = new Set()
-    this.#options.told.reloading(files)
+    this.#options.told.reloading([...this.#changes])
   }
 
   #told(message: FromEndpoint): void {
