@@ -96,7 +96,8 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
     const { findEndpoints } = await import('../src/toolkit/run/find-endpoints.ts')
     const found = await findEndpoints(process.cwd(), args.dir !== undefined)
     const [first, ...further] = found.endpoints
-    const keys = process.stdin.isTTY && process.stdout.isTTY && this.terminal.interactive && !wantsJson(flags)
+    const keys =
+      process.stdout.isTTY && this.terminal.interactive && !wantsJson(flags) && (await import('../src/cli/run-keys.ts')).hasKeyboard()
     if (further.length > 0) this.#refuseForSeveral(flags)
     else if (!flags.watch && !flags.inspect && !keys) {
       if (first.folder !== found.root) enterFolder(first.folder)
@@ -176,6 +177,11 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
         else for (const line of lines.eventLines(event, name, project.folder, this.colour.out)) process.stdout.write(`${line}\n`)
         const outcome = outcomeOf(event)
         if (outcome !== undefined) void parent?.tell({ kind: 'settled', outcome, failure: lines.failureOf(event, name) })
+      },
+      // For people the endpoint's own warning says it.
+      poison: ({ nativeId, queue, reason }) => {
+        if (json) print({ event: 'poison', at: new Date().toISOString(), queue, nativeId, reason })
+        void parent?.tell({ kind: 'settled', outcome: 'failed' })
       },
     })
     if (!parent) this.#report(summary, flags)

@@ -5,11 +5,10 @@ export const keyHelp = ['h help   r restart   e replay the last failure   p paus
 /**
  * Calls what belongs to a key as long as the terminal is listened to; Ctrl-C stays a signal.
  *
- * @returns ends it; undefined where there is no terminal to listen to
+ * @returns ends it
  */
-export function listenForKeys(pressed: (key: string) => void): (() => void) | undefined {
+export function listenForKeys(pressed: (key: string) => void): () => void {
   const { stdin } = process
-  if (!stdin.isTTY || !isForeground()) return undefined
   const read = (text: string): void => {
     for (const key of text) {
       // In raw mode the terminal sends no signals.
@@ -25,8 +24,9 @@ export function listenForKeys(pressed: (key: string) => void): (() => void) | un
   }
 }
 
-/** A background job that touches its terminal is stopped by the system. */
-function isForeground(): boolean {
+/** Can keys be listened to? A background job that touches its terminal is stopped by the system. */
+export function hasKeyboard(): boolean {
+  if (!process.stdin.isTTY) return false
   try {
     const text = readFileSync('/proc/self/stat', 'latin1')
     // The second field is the program's name in parentheses and may contain anything, so count from its end.

@@ -1,3 +1,4 @@
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nsb } from '../cli/nsb.ts'
@@ -32,6 +33,32 @@ describe('nsb run --max', () => {
 
     expect(code).toBe(8)
     expect(last(stdout)).toMatchObject({ handled: 1, failed: 1, retried: 2 })
+  })
+})
+
+describe('nsb run --until-idle', () => {
+  it('is not idle while a message is in hand, and waits for what it sends to its own endpoint', async () => {
+    const folder = shop(`await new Promise((resolve) => setTimeout(resolve, 300))
+    if (message.OrderId === '1') await context.sendLocal(new PlaceOrder({ OrderId: '2' }))`)
+    await send(folder, '1')
+
+    const { stdout } = await nsb(['run', '--until-idle', '50ms', '--log', 'json'], { cwd: folder })
+
+    expect(last(stdout)).toMatchObject({ handled: 2 })
+  })
+
+  it('ends with 8 when a message could not even be read', async () => {
+    const folder = shop()
+    await send(folder, '1')
+    const queue = join(folder, '.learningtransport', 'Shop')
+    const metadata = readdirSync(queue).find((name) => name.endsWith('.metadata.txt')) ?? ''
+    writeFileSync(join(queue, metadata), 'no headers')
+
+    const { code, stdout } = await nsb(['run', '--until-idle', '50ms', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(stdout).toContain('"event":"poison"')
+    expect(last(stdout)).toMatchObject({ handled: 0, failed: 1 })
   })
 })
 

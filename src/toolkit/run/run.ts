@@ -1,5 +1,5 @@
 import type { EndpointDefinition } from '../../runtime/definition.ts'
-import { type RunningEndpoint, startEndpoint } from '../../runtime/endpoint.ts'
+import { type RunningEndpoint, type StartOptions, startEndpoint } from '../../runtime/endpoint.ts'
 import type { EndpointEvent } from '../../runtime/engine.ts'
 import type { HandlerFiles } from '../../runtime/handlers.ts'
 import { type Logger, silentLogger } from '../../runtime/logger.ts'
@@ -29,7 +29,11 @@ export interface RunOptions {
   readonly logger?: Logger
   ready(endpoint: RunningEndpoint): void
   event(event: EndpointEvent): void
+  /** A message that could not be read was moved to the error queue; it counts as failed. */
+  poison(poison: Poison): void
 }
+
+type Poison = Parameters<NonNullable<StartOptions['onPoison']>>[0]
 
 /** What became of the messages of a run. */
 export interface RunSummary {
@@ -48,13 +52,21 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
   const limit = max === undefined ? undefined : new Limit(max)
   const enough = new AbortController()
   const ends = AbortSignal.any([signal, enough.signal])
+  const endAtMax = (): void => {
+    if (max !== undefined && summary.handled + summary.failed + summary.discarded >= max) enough.abort()
+  }
   const observe = (event: EndpointEvent): void => {
     idle?.note(event)
     const counted = outcomeOf(event)
     if (counted !== undefined) summary[counted] += 1
     if (counted === undefined || counted === 'retried') limit?.returned()
     options.event(event)
-    if (max !== undefined && summary.handled + summary.failed + summary.discarded >= max) enough.abort()
+    endAtMax()
+  }
+  const onPoison = (poison: Poison): void => {
+    summary.failed += 1
+    options.poison(poison)
+    endAtMax()
   }
   const timer = maxTimeMs === undefined ? undefined : setTimeout(() => enough.abort(), maxTimeMs)
   try {
@@ -64,6 +76,7 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         files: options.files,
         logger: options.logger ?? silentLogger,
         observe,
+        onPoison,
       })
       try {
         if (start === 1) options.ready(endpoint)
