@@ -93,7 +93,8 @@ function eventOf({ action, engine, error, handlersRun, logical, message, started
     message,
     types: logical.map(({ definition }) => definition.fullName),
     handlersRun,
-    durationMs: engine.clock.now() - startedAt,
+    // A corrected clock may be behind where it was.
+    durationMs: Math.max(0, engine.clock.now() - startedAt),
     outcome: action
       ? { kind: 'failed', error, action }
       : verdict.kind === 'consume'

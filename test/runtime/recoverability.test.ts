@@ -396,7 +396,10 @@ describe('a policy of the user', () => {
         { ...silentLogger, error: (_, error) => void errors.push(error) },
       )
 
-      expect((await endpoint.receive(order)).status).toBe('failed')
+      await endpoint.receive(order, { 'NServiceBus.MessageId': 'm1' })
+      await endpoint.world.advance('2s')
+
+      expect(endpoint.outcome('m1').status).toBe('failed')
       expect(endpoint.world.errorQueue).toHaveLength(1)
       expect(errors[0]).toMatchObject({
         message: expect.stringMatching(/^Failed to execute recoverability policy for message with native ID: /),

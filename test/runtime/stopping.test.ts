@@ -4,6 +4,7 @@ import { command, defineEndpoint, handler } from '../../src/index.ts'
 import { startEndpoint } from '../../src/runtime/endpoint.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { memoryTransport, MemoryNetwork } from '../../src/transport/memory/transport.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 import type { EndpointEvent } from '../../src/runtime/engine.ts'
 
 class Work extends command('Shop.Work', z.object({})) {}
@@ -64,6 +65,40 @@ describe('when an endpoint is stopped', () => {
     await Promise.all(stops)
 
     expect(done).toEqual(['begun', 'finished'])
+  })
+})
+
+describe('when a handler never settles', () => {
+  it('a stop with a grace period ends all the same, the message is put back, and nothing of it leaves', async () => {
+    const network = new MemoryNetwork()
+    const clock = new VirtualClock()
+    const transport = memoryTransport({ network, clock })
+    const errors: unknown[] = []
+    let begun = false
+    const definition = defineEndpoint('Sales', {
+      handlers: [
+        handler(Work, async (_, context) => {
+          await context.forwardCurrentMessageTo('Archive')
+          begun = true
+          await new Promise(() => undefined)
+        }),
+      ],
+    })
+    const endpoint = await startEndpoint(definition, {
+      transport,
+      clock,
+      logger: { ...silentLogger, error: (_, error) => void errors.push(error) },
+    })
+    await endpoint.sendLocal(new Work({}))
+    await expect.poll(() => begun).toBe(true)
+
+    const stopped = endpoint.stop({ graceMs: 5000 })
+    await clock.advance(10_000)
+    await stopped
+
+    expect((await transport.inspect('Sales'))?.depth).toBe(1)
+    expect((await transport.inspect('Archive'))?.depth ?? 0).toBe(0)
+    expect(errors).toMatchObject([{ code: 'NSB_DECISION_ABANDONED' }])
   })
 })
 
