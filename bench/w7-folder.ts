@@ -117,6 +117,8 @@ async function receiveNsb(folder: string): Promise<number> {
         transactionMode: 'sendsAtomicWithReceive',
         onDispatchFailed: async () => ({ kind: 'putBack' }),
         onCriticalError: reject,
+        onSettled: () => undefined,
+        onPoison: () => undefined,
       },
       async (message) => {
         if (message.body.length === 0 || !message.headers['Shop.Number']) throw new Error('unexpected message')

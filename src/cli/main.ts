@@ -43,6 +43,13 @@ export async function main(words: string[], packageRoot: URL, commands?: string)
   } catch (error) {
     await report(error, words)
   }
+  await end()
+}
+
+/** Ends although code of the project may have left a connection or a timer open; what was printed goes out first. */
+async function end(): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => stream.write('', () => resolve()))
+  process.exit()
 }
 
 /** Errors outside of a command: unknown commands, help, a damaged installation. */

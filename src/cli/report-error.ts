@@ -40,6 +40,8 @@ export function reportedError(error: unknown): ReportedError {
       details: error.details,
       stack,
     }
+  if (error instanceof Error && !('parse' in error) && isUsageError(error))
+    return { code: 'NSB_BAD_FLAG', message: usageText(error.message), suggestions: [], exitCode: Exit.usage, details: {}, stack }
   if (error instanceof Error && 'parse' in error) return { ...parseError(error as ParseError), stack }
   const message = error instanceof Error ? error.message : String(error)
   const systemCode = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
@@ -62,6 +64,16 @@ export function reportedError(error: unknown): ReportedError {
   }
 }
 
+// Some flags are refused by oclif without its own class for it.
+function isUsageError(error: Error): boolean {
+  return (error as { oclif?: { exit?: number } }).oclif?.exit === 2 || /^Parsing --/.test(error.message)
+}
+
+/** oclif's text without its frame: `Parsing --limit \n\tExpected an integer …\nSee more help with --help`. */
+function usageText(message: string): string {
+  return message.replace(/\n+See more help with --help\s*$/, '').replace(/^Parsing (--[\w-]+)\s+/, '$1: ')
+}
+
 // A project may bring a second copy of the library, whose class is another one.
 function isNsbError(error: unknown): error is NsbError {
   return (
@@ -71,8 +83,7 @@ function isNsbError(error: unknown): error is NsbError {
 }
 
 function parseError(error: ParseError): Omit<ReportedError, 'stack'> {
-  // oclif ends its texts with "See more help with --help".
-  const message = error.message.replace(/\n+See more help with --help\s*$/, '')
+  const message = usageText(error.message)
   const usage = { exitCode: Exit.usage, details: {} }
   if (Array.isArray(error.flags)) {
     const known = Object.entries(error.parse?.input?.flags ?? {}).filter(([, flag]) => flag.hidden !== true)

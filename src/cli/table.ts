@@ -73,7 +73,7 @@ function cutLastColumn(head: readonly string[], rows: readonly string[][], width
   const last = head.length - 1
   const before = head
     .slice(0, last)
-    .reduce((sum, name, index) => sum + Math.max(name.length, ...rows.map((row) => (row[index] as string).length)) + 2, 0)
+    .reduce((sum, name, index) => sum + rows.reduce((widest, row) => Math.max(widest, (row[index] as string).length), name.length) + 2, 0)
   const room = Math.max(8, width - before)
   return rows.map((row) =>
     row.map((text, index) => (index === last && text.length > room ? `${text.slice(0, room - 1)}${ellipsis}` : text)),

@@ -25,7 +25,11 @@ export class NsbError extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The text of anything that was thrown; never throws itself, whatever the value does. */
 export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return error instanceof Error ? String(error.message) : String(error)
+  } catch {
+    return 'something that has no text'
+  }
 }

@@ -29,8 +29,19 @@ function renamed(schema: unknown, tree: unknown): unknown {
   return renamed(readable.innerType ?? readable.in, tree)
 }
 
+const lowerCaseNames = new WeakMap<object, ReadonlyMap<string, string>>()
+
+function namesOf(shape: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
+  let names = lowerCaseNames.get(shape)
+  if (!names) {
+    names = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]))
+    lowerCaseNames.set(shape, names)
+  }
+  return names
+}
+
 function renamedMembers(shape: Readonly<Record<string, unknown>>, tree: object): unknown {
-  const declared = new Map(Object.keys(shape).map((name) => [name.toLowerCase(), name]))
+  const declared = namesOf(shape)
   let changed = false
   const members = Object.entries(tree).map(([key, value]): [string, unknown] => {
     const name = declared.get(key.toLowerCase())

@@ -16,19 +16,14 @@ const rememberedPlaces = 256
  * Makes a deserialized tree what the schema of a message type accepts.
  *
  * `Decimal` values stay where the schema takes them, and become plain numbers where it wants those; the places are remembered, so a
- * second message needs one validation. Property names are taken as they are, and when the schema refuses them, as the schema writes
- * them in another case (Newtonsoft reads that way; only schemas whose shape can be read). The tree is not changed.
+ * second message needs one validation. A property whose exact name is missing is found under its name in another
+ * case (Newtonsoft reads that way; only schemas whose shape can be read). The tree is not changed.
  *
  * @returns like `check`: the value, or the issues of the tree with its own names
  */
 export function typed(definition: MessageDefinition, tree: unknown): Checked {
   if (!definition.schema) return check(definition, withNumbers(tree, true))
-  const checked = checkWithNumbers(definition, tree)
-  if (!checked.issues) return checked
-  const renamed = withDeclaredNames(definition.schema, tree)
-  if (renamed === tree) return checked
-  const second = checkWithNumbers(definition, renamed)
-  return second.issues ? checked : second
+  return checkWithNumbers(definition, withDeclaredNames(definition.schema, tree))
 }
 
 function checkWithNumbers(definition: MessageDefinition, tree: unknown): Checked {

@@ -48,6 +48,10 @@ export class MessagesInHand {
     return this.#entries.size >= this.#options.concurrency || this.#resume !== undefined || this.#stopped !== undefined
   }
 
+  get size(): number {
+    return this.#entries.size
+  }
+
   /** Decides on the message and carries the verdict out; all errors are reported. */
   settle(taken: Taken): void {
     const entry: Entry = { taken, phase: 'deciding' }
@@ -116,7 +120,10 @@ export class MessagesInHand {
       rejected = error ?? new Error('The decision was rejected without a reason.')
     }
     if (entry.phase === 'abandoned') return this.#reportLate(entry, rejected ?? verdict.kind)
-    if (rejected !== undefined) this.report(rejected)
+    if (rejected !== undefined) {
+      this.report(rejected)
+      this.pause()
+    }
     entry.phase = 'settling'
     try {
       if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
@@ -124,6 +131,7 @@ export class MessagesInHand {
     } catch (error) {
       return this.#settleOtherwise(entry, error)
     }
+    this.#options.onSettled(entry.taken.message)
     this.#done(entry)
   }
 
@@ -145,7 +153,7 @@ export class MessagesInHand {
       this.report(failed)
       await this.#putBack(entry)
       this.pause()
-    }
+    } else this.#options.onSettled(entry.taken.message)
     this.#done(entry)
   }
 

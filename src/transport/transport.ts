@@ -61,13 +61,26 @@ export interface ReceiveOptions {
   readonly transactionMode: TransactionMode
   /**
    * The batch of a `consume` verdict could not be dispatched, and the message is still there. The answer replaces the verdict.
-   * Fails that one too, the message is put back, and the error is reported.
+   * Fails that one too, or is it rejected, the message is put back, the error is reported, and the receiver pauses for a second.
    */
   onDispatchFailed(message: IncomingMessage, error: unknown): Promise<Verdict>
+  /** The last verdict on the message was carried out. */
+  onSettled(message: IncomingMessage): void
+  /** A message that could not be read was moved to the error queue; no decision was asked for. */
+  onPoison(poison: PoisonMessage): void
   onCriticalError(error: unknown): void
 }
 
+/** What is known of a message that could not be read. */
+export interface PoisonMessage {
+  readonly nativeId: string
+  readonly queue: string
+  readonly reason: string
+}
+
 export interface Receiving {
+  /** Messages taken and not settled yet, those that cannot be read yet included. */
+  readonly inHand: number
   /**
    * Takes no new message, waits for those in hand, then resolves; further calls wait for the same end.
    * After `graceMs` (default: no limit) the decisions' signal is aborted, and what then rejects is put back.
@@ -88,7 +101,7 @@ export interface Transport extends Operations {
   createQueues(queues: readonly string[]): Promise<void>
   /** Resolves when the messages are safe. Rejects, or keeps them: never drops. */
   dispatch(outgoing: readonly OutgoingMessage[]): Promise<void>
-  /** Delivers until stopped. A rejected decision counts as `putBack` and is reported. */
+  /** Delivers until stopped. A rejected decision counts as `putBack`, is reported, and makes the receiver pause for a second. */
   receive(options: ReceiveOptions, decide: Decide): Promise<Receiving>
   subscribe(subscriber: Subscriber, event: EventType): Promise<void>
   unsubscribe(subscriber: Subscriber, event: EventType): Promise<void>

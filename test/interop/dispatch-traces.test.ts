@@ -105,7 +105,7 @@ async function trace(mode: TransactionMode, { command, settings }: Recorded, mai
   const observe = (event: EndpointEvent): void => {
     const handlersInvoked = event.handlersRun.map((each) => each.name)
     if (event.types[0] !== `Shop.Messages.${mainType}`) others.push({ type: event.types[0]?.split('.').at(-1) ?? '', handlersInvoked })
-    else if (current) Object.assign(current, { handlersInvoked, outcome: outcomeOf(event) })
+    else Object.assign(deliveries.at(-1) ?? {}, { handlersInvoked, outcome: outcomeOf(event) })
   }
   const transport = watched(learningTransport({ storage: emptyStorage() }), {
     begin: (type) => {

@@ -50,7 +50,7 @@ export const consume = (...outgoing: readonly OutgoingMessage[]): Verdict => ({ 
 export const putBack: Verdict = { kind: 'putBack' }
 
 /** A running receiver, and what it has seen. */
-export interface Seen extends Receiving {
+export interface Seen extends Omit<Receiving, 'inHand'> {
   /** Every delivery, in order. */
   readonly deliveries: IncomingMessage[]
   readonly errors: unknown[]
@@ -75,6 +75,8 @@ export async function receive(
       transactionMode: world.mode,
       onDispatchFailed: async () => putBack,
       onCriticalError: (error) => errors.push(error),
+      onSettled: () => undefined,
+      onPoison: () => undefined,
       ...options,
     },
     async (incoming, signal) => {

@@ -163,7 +163,8 @@ async function targetsOf(operations: Operations, messages: readonly PlannedMessa
   for (const { target } of messages) counts.set(target, (counts.get(target) ?? 0) + 1)
   const targets: PlannedTarget[] = []
   for (const [target, count] of counts) {
-    const facts = target === undefined ? undefined : await operations.inspect(target)
+    // A target comes from a message, so it may be anything; why it is refused is asked for below.
+    const facts = target === undefined ? undefined : await operations.inspect(target).catch(() => undefined)
     const problem = target === undefined ? noTarget() : facts === undefined ? await whyNoQueue(operations, target) : undefined
     targets.push({ target, count, facts, problem })
   }

@@ -52,6 +52,8 @@ export async function sendAndAwait(
       transactionMode: transport.transactionModes[0],
       onDispatchFailed: async () => ({ kind: 'putBack' }),
       onCriticalError: (error) => ended.reject(error as Error),
+      onSettled: () => undefined,
+      onPoison: () => undefined,
     },
     async (incoming) => {
       if (answers(incoming, message.id)) ended.resolve({ status: 'replied', latencyMs: latency(), reply: replyOf(incoming) })

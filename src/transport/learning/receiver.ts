@@ -58,6 +58,10 @@ export class LearningReceiver implements Receiving {
     this.#wake()
   }
 
+  get inHand(): number {
+    return this.#inHand.size + this.#unreadable.size
+  }
+
   stop(options: { readonly graceMs?: number } = {}): Promise<void> {
     const ended = this.#inHand.stop(options.graceMs)
     if (this.#stopped) return this.#stopped
@@ -233,6 +237,7 @@ export class LearningReceiver implements Receiving {
     try {
       transaction.stage([poisonCopy(reading, from, this.#options.errorQueue, this.#clock.now())])
       this.#commit(transaction, { keepBody: reading.headers === undefined })
+      this.#options.onPoison({ nativeId: transaction.nativeId, queue: this.#options.queue, reason: reading.reason })
     } catch (error) {
       transaction.putBack()
       this.#inHand.pause()

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { formatTimeSpan } from '../../message/wire-formats.ts'
 import type { Destination, OutgoingMessage } from '../transport.ts'
@@ -72,7 +73,11 @@ export class Sending {
         done.push(temporary)
         return [temporary, this.#storage.metadataPath(copy)] as const
       })
-      for (const [from, to] of moves) this.#storage.move(from, to)
+      for (const [from, to] of moves) {
+        this.#storage.move(from, to)
+        // In front, so that an undo takes the metadata before its body: a metadata file without one is fatal to a .NET receiver.
+        done.unshift(to)
+      }
     } catch (error) {
       for (const path of done) removeFile(path)
       throw error
@@ -99,7 +104,7 @@ export class Sending {
       message.expiresAfterMs === undefined ? undefined : formatTimeSpan(message.expiresAfterMs),
     )
     // The text is pure ASCII, so characters are bytes.
-    if (this.#restrictSize && metadata.length + message.body.length > largestMessage)
+    if (this.#restrictSize && !isCopy(message.headers) && metadata.length + message.body.length > largestMessage)
       throw new NsbError({
         code: 'NSB_MESSAGE_TOO_LARGE',
         message:
@@ -110,6 +115,12 @@ export class Sending {
       })
     return metadata
   }
+}
+
+// The copy of a message for the error queue, the audit queue, a delayed retry or a replay is larger than the message was. Refusing it would
+// leave the message where it is, to fail again for ever.
+function isCopy(headers: OutgoingMessage['headers']): boolean {
+  return [Header.FailedQ, Header.ProcessingEnded, Header.Retries, Header.RetryUniqueMessageId].some((name) => headers[name] !== undefined)
 }
 
 function destinationText(to: Destination): string {

@@ -16,7 +16,7 @@ import type {
   Transport,
 } from '../transport.ts'
 import { LearningHolding } from './holding.ts'
-import { checkAddress, isFolderName, nativeIdOf } from './layout.ts'
+import { checkAddress, nativeIdOf } from './layout.ts'
 import { type MessageFile, listMessages } from './listing.ts'
 import { acquireOwner } from './owner.ts'
 import { LearningReceiver } from './receiver.ts'
@@ -101,7 +101,7 @@ class LearningTransport implements Transport {
   }
 
   async inspect(queue: string): Promise<QueueFacts | undefined> {
-    return isFolderName(queue) && this.#storage.exists(queue) ? this.#factsOf(queue, this.#list(queue).length) : undefined
+    return this.#storage.exists(checkAddress(queue)) ? this.#factsOf(queue, this.#list(queue).length) : undefined
   }
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {

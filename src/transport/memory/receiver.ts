@@ -33,6 +33,10 @@ export class MemoryReceiver implements Receiving {
     this.#wakeUp()
   }
 
+  get inHand(): number {
+    return this.#inHand.size
+  }
+
   stop(options: { readonly graceMs?: number } = {}): Promise<void> {
     const ended = this.#inHand.stop(options.graceMs)
     if (!this.#stopped) {

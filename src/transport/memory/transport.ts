@@ -107,6 +107,7 @@ class MemoryTransport implements Transport {
     const queue = this.#network.ensure(name, this.#clock.now())
     const show = (stored: StoredMessage): void => seen({ ...incoming(stored, name), attempt: 1 })
     const tap: Receiving = {
+      inHand: 0,
       stop: async () => {
         queue.taps.delete(show)
         this.#open.delete(tap)

@@ -20,6 +20,8 @@ async function playEndpoint(storage: string, succeeds: (message: IncomingMessage
       concurrency: 1,
       transactionMode: 'sendsAtomicWithReceive',
       onCriticalError: () => {},
+      onSettled: () => undefined,
+      onPoison: () => undefined,
       onDispatchFailed: () => Promise.resolve({ kind: 'putBack' }),
     },
     (message) => {

@@ -80,6 +80,8 @@ async function endpoint(transport: Transport, answer: (message: IncomingMessage)
       concurrency: 1,
       transactionMode: transport.transactionModes[0],
       onCriticalError: () => {},
+      onSettled: () => undefined,
+      onPoison: () => undefined,
       onDispatchFailed: () => Promise.resolve({ kind: 'putBack' }),
     },
     (message) => {

@@ -34,7 +34,7 @@ export function openLearning(storage: string, options: Partial<LearningOptions> 
   return transport
 }
 
-export interface Seen extends Receiving {
+export interface Seen extends Omit<Receiving, 'inHand'> {
   readonly deliveries: IncomingMessage[]
   readonly errors: unknown[]
 }
@@ -56,6 +56,8 @@ export async function receive(
       transactionMode: 'sendsAtomicWithReceive',
       onDispatchFailed: async () => ({ kind: 'putBack' }),
       onCriticalError: (error) => errors.push(error),
+      onSettled: () => undefined,
+      onPoison: () => undefined,
       ...options,
     },
     async (incoming, signal) => {

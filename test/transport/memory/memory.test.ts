@@ -49,6 +49,8 @@ async function receive(transport: Transport, queue: string, decide: Decide = asy
       transactionMode: 'sendsAtomicWithReceive',
       onDispatchFailed: async () => putBack,
       onCriticalError: () => {},
+      onSettled: () => undefined,
+      onPoison: () => undefined,
       ...options,
     },
     async (incoming, signal) => {

@@ -19,6 +19,8 @@ const receiving = await transport.receive(
     transactionMode: 'sendsAtomicWithReceive',
     onDispatchFailed: async () => ({ kind: 'putBack' }),
     onCriticalError: (error) => process.stderr.write(`${String(error)}\n`),
+    onSettled: () => undefined,
+    onPoison: () => undefined,
   },
   async (message) => {
     if (fault === 'deciding') {
