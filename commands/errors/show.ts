@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { showText } from '../../src/cli/errors/show-text.ts'
+import { showInPager } from '../../src/cli/pager.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { isTextBody } from '../../src/message/failure.ts'
 import { Header } from '../../src/message/headers.ts'
@@ -41,7 +42,8 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)
     else if (flags.body) this.out(printable(body.toString('utf8')))
     else {
-      this.out(showText(shown, flags, this.colour.out))
+      const text = showText(shown, flags, this.colour.out)
+      if (this.jsonEnabled() || !(await showInPager(text))) this.out(text)
       if (shown.failed.kind === 'failure') this.next(`nsb errors replay ${shortId(shown.failed.uniqueId)} --wait`)
     }
     return { schema: 'nsb.errors.show/1', profile: await this.profileName(), queue, items: [shownFields(shown)] }
