@@ -1,11 +1,21 @@
 import { NsbError } from '../message/nsb-error.ts'
 
+// Registered, so that what a handler with another copy of the library throws is recognised.
+const unrecoverableSymbol: unique symbol = Symbol.for('nsbus.unrecoverable') as never
+
 /** Throw this, or a subclass, when no retry can mend the failure: the message goes to the error queue at once. */
 export class UnrecoverableError extends Error {
+  readonly [unrecoverableSymbol] = true
+
   constructor(message?: string, options?: ErrorOptions) {
     super(message, options)
     this.name = new.target.name
   }
+}
+
+/** True for an {@link UnrecoverableError} of any loaded copy of the library. */
+export function isUnrecoverable(error: unknown): boolean {
+  return error instanceof Error && unrecoverableSymbol in error
 }
 
 /** The message could not be turned into logical messages; unrecoverable. Named as .NET names it, so that failures group together. */

@@ -2,7 +2,7 @@ import type { Headers } from '../transport/transport.ts'
 import { Header } from '../message/headers.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { parseTimestamp } from '../message/wire-formats.ts'
-import { UnrecoverableError } from './errors.ts'
+import { isUnrecoverable } from './errors.ts'
 
 export interface RecoverabilitySettings {
   /** Attempts right after the first, in each round. Default 5. */
@@ -11,7 +11,7 @@ export interface RecoverabilitySettings {
   readonly delayedRetries: number
   /** The first wait; the n-th is n times as long. Default 10 s. */
   readonly delayIncreaseMs: number
-  /** Error classes, besides {@link UnrecoverableError}, that no retry can mend; subclasses count. */
+  /** Error classes, besides `UnrecoverableError`, that no retry can mend; subclasses count. */
   readonly unrecoverable: readonly (abstract new (
     ...args: never[]
   ) => unknown)[]
@@ -51,7 +51,7 @@ const day = 24 * 3_600_000
 export function defaultRecoverability(failure: Failure, settings: RecoverabilitySettings): RecoverabilityAction {
   const moveToError: RecoverabilityAction = { kind: 'moveToError', queue: settings.errorQueue }
   const { error } = failure
-  if (error instanceof UnrecoverableError || settings.unrecoverable.some((type) => error instanceof type)) return moveToError
+  if (isUnrecoverable(error) || settings.unrecoverable.some((type) => error instanceof type)) return moveToError
   if (failure.failedAttempts <= settings.immediateRetries) return { kind: 'retryNow' }
   if (failure.delayedRetries < settings.delayedRetries && !lastRetryIsStale(failure))
     return { kind: 'retryLater', delayMs: settings.delayIncreaseMs * (failure.delayedRetries + 1) }

@@ -4,6 +4,7 @@ import { newCombId } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { parseDuration } from '../message/wire-formats.ts'
 import type { Duration } from '../runtime/context.ts'
+import { kindsBy } from '../runtime/conventions.ts'
 import { type EndpointDefinition, type EndpointOptions, defineEndpoint } from '../runtime/definition.ts'
 import { contentOf } from '../runtime/content.ts'
 import { type RunningEndpoint, startEndpoint } from '../runtime/endpoint.ts'
@@ -121,6 +122,7 @@ class World implements TestWorld {
 
   async start(definition: EndpointDefinition): Promise<TestEndpoint> {
     const journal = new Journal(definition.auditQueue)
+    const kindOf = kindsBy(definition.conventions)
     const transport = this.#watched(this.transport(), journal)
     this.#errorQueues.add(definition.errorQueue ?? 'error')
     const running = await startEndpoint(definition, {
@@ -152,7 +154,7 @@ class World implements TestWorld {
       const headers = {
         [Header.ContentType]: jsonSerializer.contentType,
         [Header.EnclosedMessageTypes]: content.definition.enclosedTypes,
-        [Header.MessageIntent]: content.definition.kind === 'event' ? 'Publish' : 'Send',
+        [Header.MessageIntent]: kindOf(content.definition) === 'event' ? 'Publish' : 'Send',
       }
       return receiveRaw({
         headers: { ...headers, ...(isType ? third : (second as Headers | undefined)) },

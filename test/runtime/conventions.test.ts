@@ -41,6 +41,16 @@ describe('with conventions instead of declared kinds', () => {
     expect(handled).toEqual(['OrderPlaced'])
   })
 
+  it('the test endpoint delivers an event with the intent of one', async () => {
+    const intents: (string | undefined)[] = []
+    const keep = handler(OrderPlaced, (_, context) => void intents.push(context.headers['NServiceBus.MessageIntent']))
+    const endpoint = await testEndpoint({ conventions: unobtrusive, handlers: [keep] })
+
+    await endpoint.receive(new OrderPlaced({}))
+
+    expect(intents).toEqual(['Publish'])
+  })
+
   it('what they do not call a message cannot be sent, and is not known on receive unless it has a handler', async () => {
     const warnings: string[] = []
     const logger: Logger = { ...silentLogger, warn: (text) => void warnings.push(text) }

@@ -72,6 +72,22 @@ describe('two loaded copies of the library', () => {
     expect(seen.toSorted()).toEqual(['event ours', 'event theirs', 'ours', 'theirs'])
     expect(world.errorQueue).toEqual([])
   })
+
+  it("know each other's unrecoverable errors", async () => {
+    vi.resetModules()
+    const other = await import('../../src/index.ts')
+    class Work extends command('Shop.Work', z.object({})) {}
+    class NoMoney extends other.UnrecoverableError {}
+    const endpoint = await testEndpoint({
+      handlers: [
+        handler(Work, () => {
+          throw new NoMoney('none')
+        }),
+      ],
+    })
+
+    expect(await endpoint.receive(new Work({}))).toMatchObject({ status: 'failed', attempts: 1 })
+  })
 })
 
 it('a clock that jumps back does no harm: messages are handled, audited and answered', async () => {
