@@ -83,7 +83,8 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
   const receivings: Receiving[] = []
   const limits: RateLimit[] = []
   for (const queue of queues) {
-    const limit = definition.rateLimit && new RateLimit(definition.rateLimit, engine.clock, engine.logger)
+    const limit =
+      definition.rateLimit && new RateLimit(definition.rateLimit, engine.clock, engine.logger, settings.transactionMode !== 'none')
     if (limit) limits.push(limit)
     const { decide, onDispatchFailed, onSettled } = receiver(engine, limit)
     receivings.push(

@@ -30,7 +30,11 @@ export class RateLimit {
   #on = false
   #stopped = false
 
-  constructor(settings: RateLimitSettings, clock: Clock, logger: Logger) {
+  readonly #canPutBack: boolean
+
+  /** @param canPutBack false in transaction mode `none`: a message that was taken is then processed, whatever happens */
+  constructor(settings: RateLimitSettings, clock: Clock, logger: Logger, canPutBack: boolean) {
+    this.#canPutBack = canPutBack
     this.#settings = settings
     this.#clock = clock
     this.#logger = logger
@@ -43,11 +47,12 @@ export class RateLimit {
 
   /** Before a message is processed. @returns false when the endpoint stops before its turn comes: the message is to be put back */
   enter(signal: AbortSignal): true | Promise<boolean> {
-    if (!this.#on || this.#active === 0) {
+    const over = this.#stopped || signal.aborted
+    if (!this.#on || this.#active === 0 || (over && !this.#canPutBack)) {
       this.#active += 1
       return true
     }
-    if (this.#stopped || signal.aborted) return Promise.resolve(false)
+    if (over) return Promise.resolve(false)
     return new Promise((resolve) => {
       const turn = (go: boolean): void => {
         signal.removeEventListener('abort', giveUp)
@@ -56,7 +61,7 @@ export class RateLimit {
       }
       const giveUp = (): void => {
         this.#turns.splice(this.#turns.indexOf(turn), 1)
-        turn(false)
+        turn(!this.#canPutBack)
       }
       signal.addEventListener('abort', giveUp, { once: true })
       this.#turns.push(turn)
@@ -102,7 +107,7 @@ export class RateLimit {
   /** Nothing waits any longer: stopping must not take as long as the failures. */
   stop(): void {
     this.#stopped = true
-    for (const turn of this.#turns.splice(0)) turn(false)
+    for (const turn of this.#turns.splice(0)) turn(!this.#canPutBack)
     for (const end of this.#waits) end()
   }
 

@@ -118,6 +118,30 @@ describe('after consecutive failures', () => {
     expect(endpoint.world.errorQueue.length + ((await endpoint.world.transport().inspect('Sales'))?.depth ?? 0)).toBe(5)
   })
 
+  it('a stop without transactions loses nothing: what waits for its turn was taken already, so it is handled', async () => {
+    const handled: number[] = []
+    const endpoint = await testEndpoint(
+      defineEndpoint('Sales', {
+        handlers: [
+          handler(Work, ({ Id }) => {
+            handled.push(Id)
+            throw new Error('down')
+          }),
+        ],
+        concurrency: 3,
+        transactionMode: 'none',
+        rateLimit: { consecutiveFailures: 1 },
+      }),
+    )
+    for (const id of [1, 2, 3]) await endpoint.sendLocal(new Work({ Id: id }))
+    await endpoint.world.settle()
+
+    await endpoint.stop()
+
+    expect(handled).toEqual([1, 2, 3])
+    expect(endpoint.world.errorQueue).toHaveLength(3)
+  })
+
   it('a callback that throws is logged, and does no harm', async () => {
     const errors: string[] = []
     const logger: Logger = { ...silentLogger, error: (text) => void errors.push(text) }
