@@ -59,13 +59,15 @@ describe.skipIf(!hasScript)('the keys of nsb run', () => {
     expect(terminal.text).toContain('handled 0, failed 0')
   })
 
-  it('p leaves messages in the queue until it is pressed again', async () => {
+  it('p leaves messages in the queue until it is pressed again, also over a restart', async () => {
     const folder = shop(`console.log('did', message.OrderId)`)
     const terminal = inTerminal(folder)
     await expect.poll(() => terminal.text, soon).toContain('press h for help')
 
     terminal.type('p')
     await expect.poll(() => terminal.text, soon).toContain('Shop is paused')
+    terminal.type('r')
+    await expect.poll(() => terminal.text.split('Shop is paused').length, soon).toBe(3)
     await send(folder, '1')
     expect(waiting(folder)).toHaveLength(1)
     terminal.type('p')

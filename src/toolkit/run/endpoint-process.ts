@@ -30,7 +30,7 @@ let killsAtExit = false
 export class EndpointProcess {
   readonly #child: ChildProcess
   #deadline: NodeJS.Timeout | undefined
-  /** It says that it is ready, or it is over. */
+  /** It says that it is ready or paused, or it is over. */
   readonly settled: Promise<void>
   readonly ended: Promise<Ended>
 
@@ -55,7 +55,7 @@ export class EndpointProcess {
     let ready = (): void => undefined
     this.settled = new Promise((resolve) => (ready = resolve))
     this.#child.on('message', (message: FromEndpoint) => {
-      if (message.kind === 'ready') ready()
+      if (message.kind === 'ready' || message.kind === 'paused') ready()
       if (message.kind === 'refused') refused = message
       if (message.kind === 'ended') saidGoodbye = true
       told(message)

@@ -70,7 +70,13 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
   }
   const timer = maxTimeMs === undefined ? undefined : setTimeout(() => enough.abort(), maxTimeMs)
   try {
-    for (let start = 1; !ends.aborted; start++) {
+    let isFirst = true
+    while (!ends.aborted) {
+      if (pause.paused) {
+        options.paused?.()
+        await untilAborted(ends, pause.until(false, ends))
+        continue
+      }
       const endpoint = await startEndpoint(definition, {
         transport: limit?.on(transport) ?? transport,
         files: options.files,
@@ -79,7 +85,8 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         onPoison,
       })
       try {
-        if (start === 1) options.ready(endpoint)
+        if (isFirst) options.ready(endpoint)
+        isFirst = false
         const over = await (idle
           ? untilIdle(idle, endpoint, transport, options.idle, ends, pause)
           : untilAborted(ends, pause.until(true, ends)))
@@ -88,8 +95,6 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         limit?.close()
         await endpoint.stop({ graceMs: options.graceMs() })
       }
-      if (pause.paused && !ends.aborted) options.paused?.()
-      await untilAborted(ends, pause.until(false, ends))
     }
   } finally {
     clearTimeout(timer)
