@@ -66,7 +66,7 @@ export function reportedError(error: unknown): ReportedError {
 
 // Some flags are refused by oclif without its own class for it.
 function isUsageError(error: Error): boolean {
-  return (error as { oclif?: { exit?: number } }).oclif?.exit === 2 || /^Parsing --/.test(error.message)
+  return (error as { oclif?: { exit?: number } }).oclif?.exit === 2 || error.message.startsWith('Parsing --')
 }
 
 /** oclif's text without its frame: `Parsing --limit \n\tExpected an integer …\nSee more help with --help`. */

@@ -9,7 +9,8 @@ import type { LogicalMessage } from './incoming/incoming.ts'
 /** What a request waits for: a whole number of a size, a member of an enum, or an object. */
 export type Expected = 'short' | 'int' | 'long' | EnumObject | MessageType
 
-interface Pending {
+/** A request that waits. */
+export interface Pending {
   readonly expected: Expected
   resolve(value: unknown): void
   reject(error: unknown): void
@@ -34,8 +35,9 @@ export class Callbacks {
     this.#pending.set(messageId, pending)
   }
 
-  forget(messageId: string): void {
-    this.#pending.delete(messageId)
+  /** Only this entry: another request may have the same id by now. */
+  forget(messageId: string, pending: Pending): void {
+    if (this.#pending.get(messageId) === pending) this.#pending.delete(messageId)
   }
 
   /** Rejects whatever still waits. */

@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { errorText } from '../message/nsb-error.ts'
+import { causeOf, isInstance, propertyOf, textProperty } from './thrown.ts'
+
+// A long message must leave room for the frames, which are what failures are grouped by.
+const longestMessage = 16_384
+const longestCauseMessage = 2_048
+const longestType = 500
 
 /**
  * Renders what was thrown as .NET prints an exception: type and message, causes first, frames as `   at Type.Method() in /file:line 7`.
@@ -10,7 +17,10 @@ import { fileURLToPath } from 'node:url'
  */
 export function dotnetStack(error: unknown): string {
   const chain = causesOf(error)
-  const heads = chain.map((link, index) => `${index === 0 ? '' : ' ---> '}${dotnetTypeOf(link)}: ${textOf(link)}`)
+  const heads = chain.map(
+    (link, index) =>
+      `${index === 0 ? '' : ' ---> '}${dotnetTypeOf(link)}: ${errorText(link).slice(0, index === 0 ? longestMessage : longestCauseMessage)}`,
+  )
   const frames = chain
     .toReversed()
     .flatMap((link, index) => [
@@ -22,10 +32,12 @@ export function dotnetStack(error: unknown): string {
 
 /** `error.name` where it looks like a .NET name, else `Node.` and the class of what was thrown. */
 export function dotnetTypeOf(error: unknown): string {
-  if (!(error instanceof Error))
-    return `Node.${typeof error === 'object' && error !== null ? (error.constructor?.name ?? 'Object') : typeof error}`
-  const name = String(error.name)
-  return name.includes('.') ? name : `Node.${error.constructor.name || 'Error'}`
+  const name = isInstance(error, Error) ? textProperty(error, 'name') : undefined
+  if (name?.includes('.')) return name.slice(0, longestType)
+  const type = textProperty(propertyOf(error, 'constructor'), 'name')
+  if (typeof error === 'object' && error !== null)
+    return `Node.${(type ?? (isInstance(error, Error) ? 'Error' : 'Object')).slice(0, longestType)}`
+  return `Node.${error === null ? 'object' : typeof error}`
 }
 
 export interface StackFrame {
@@ -38,8 +50,8 @@ export interface StackFrame {
 
 /** The frames of a V8 stack. */
 export function framesOf(error: unknown): readonly StackFrame[] {
-  const stack = error instanceof Error ? error.stack : undefined
-  if (typeof stack !== 'string') return []
+  const stack = isInstance(error, Error) ? textProperty(error, 'stack') : undefined
+  if (stack === undefined) return []
   return stack.split('\n').flatMap((line) => parseFrame(line) ?? [])
 }
 
@@ -77,21 +89,8 @@ function ownFolders(): readonly string[] {
 function causesOf(error: unknown): readonly unknown[] {
   const chain: unknown[] = [error]
   // A cause may lead back to itself, and ten levels tell enough.
-  for (let next = causeOf(error); next !== undefined && next !== null && !chain.includes(next) && chain.length < 10; next = causeOf(next))
-    chain.push(next)
+  for (let next = causeOf(error); next !== undefined && !chain.includes(next) && chain.length < 10; next = causeOf(next)) chain.push(next)
   return chain
-}
-
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : undefined
-}
-
-function textOf(error: unknown): string {
-  try {
-    return error instanceof Error ? String(error.message) : String(error)
-  } catch {
-    return ''
-  }
 }
 
 function decodePath(place: string): string {

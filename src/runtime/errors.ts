@@ -1,4 +1,5 @@
 import { NsbError } from '../message/nsb-error.ts'
+import { causeOf, isInstance, propertyOf, textProperty } from './thrown.ts'
 
 // Registered, so that what a handler with another copy of the library throws is recognised.
 const unrecoverableSymbol: unique symbol = Symbol.for('nsbus.unrecoverable') as never
@@ -15,7 +16,7 @@ export class UnrecoverableError extends Error {
 
 /** True for an {@link UnrecoverableError} of any loaded copy of the library. */
 export function isUnrecoverable(error: unknown): boolean {
-  return error instanceof Error && unrecoverableSymbol in error
+  return isInstance(error, Error) && propertyOf(error, unrecoverableSymbol) === true
 }
 
 /** The message could not be turned into logical messages; unrecoverable. Named as .NET names it, so that failures group together. */
@@ -46,8 +47,5 @@ export class CallbackError extends NsbError {}
 
 /** True for what an aborted signal makes operations throw. */
 export function isCancellation(error: unknown, signal: AbortSignal): boolean {
-  return (
-    signal.aborted &&
-    (error === signal.reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === signal.reason)))
-  )
+  return signal.aborted && (error === signal.reason || textProperty(error, 'name') === 'AbortError' || causeOf(error) === signal.reason)
 }

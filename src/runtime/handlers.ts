@@ -49,10 +49,13 @@ export function handler<T extends object>(
   fn: (message: T, context: MessageHandlerContext) => Promise<void> | void,
   options: { readonly name?: string } = {},
 ): FunctionHandler {
+  const name = options.name ?? (fn.name || 'anonymous')
+  // Stack frames show the name of the function, and failures are grouped by their first frame: without this all short handlers are one group.
+  if (options.name !== undefined) Object.defineProperty(fn, 'name', { value: name, configurable: true })
   return {
     [handlerSymbol]: true,
     handles: handles as MessageType,
-    name: options.name ?? (fn.name || 'anonymous'),
+    name,
     fn: fn as FunctionHandler['fn'],
   }
 }

@@ -3,6 +3,7 @@ import { Header } from '../message/headers.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { parseTimestamp } from '../message/wire-formats.ts'
 import { isUnrecoverable } from './errors.ts'
+import { isInstance } from './thrown.ts'
 
 export interface RecoverabilitySettings {
   /** Attempts right after the first, in each round. Default 5. */
@@ -51,7 +52,7 @@ const day = 24 * 3_600_000
 export function defaultRecoverability(failure: Failure, settings: RecoverabilitySettings): RecoverabilityAction {
   const moveToError: RecoverabilityAction = { kind: 'moveToError', queue: settings.errorQueue }
   const { error } = failure
-  if (isUnrecoverable(error) || settings.unrecoverable.some((type) => error instanceof type)) return moveToError
+  if (isUnrecoverable(error) || settings.unrecoverable.some((type) => isInstance(error, type))) return moveToError
   if (failure.failedAttempts <= settings.immediateRetries) return { kind: 'retryNow' }
   if (failure.delayedRetries < settings.delayedRetries && !lastRetryIsStale(failure))
     return { kind: 'retryLater', delayMs: settings.delayIncreaseMs * (failure.delayedRetries + 1) }

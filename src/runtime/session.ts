@@ -8,7 +8,7 @@ import { contentOf } from './content.ts'
 import type { Engine } from './engine.ts'
 import { instanceAddress, requireInstance } from './instance.ts'
 import { CallbackError } from './errors.ts'
-import { type Expected, expectedText } from './callbacks.ts'
+import { type Expected, type Pending, expectedText } from './callbacks.ts'
 import { isInsideHandler } from './handling.ts'
 import { enforceBestPractices } from './outgoing/best-practices.ts'
 
@@ -79,9 +79,11 @@ async function request(
   const destination = 'address' in outgoing.to ? outgoing.to.address : ''
   let cancelTimer: (() => void) | undefined
   let onAbort: (() => void) | undefined
+  let pending: Pending | undefined
   try {
     return await new Promise((resolve, reject) => {
-      callbacks.register(outgoing.id, { expected, resolve, reject })
+      pending = { expected, resolve, reject }
+      callbacks.register(outgoing.id, pending)
       onAbort = () => reject(cancelled(`while it waited for a reply to '${outgoing.id}'`))
       signal?.addEventListener('abort', onAbort, { once: true })
       cancelTimer = engine.clock.after(timeoutMs, () => reject(timedOut(engine, outgoing.id, destination, expected, timeoutMs)))
@@ -90,7 +92,7 @@ async function request(
   } finally {
     cancelTimer?.()
     if (onAbort) signal?.removeEventListener('abort', onAbort)
-    callbacks.forget(outgoing.id)
+    if (pending) callbacks.forget(outgoing.id, pending)
   }
 }
 

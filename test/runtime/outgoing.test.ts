@@ -99,6 +99,8 @@ describe('a message sent by a handler', () => {
     ['two delays', { delayDeliveryWith: 1, doNotDeliverBefore: new Date() }, 'NSB_CONFLICTING_OPTIONS'],
     ['two reply addresses', { routeReplyTo: 'A', routeReplyToAnyInstance: true }, 'NSB_CONFLICTING_OPTIONS'],
     ['a negative delay', { delayDeliveryWith: -1 }, 'NSB_BAD_DELAY'],
+    ['a delay beyond all calendars', { delayDeliveryWith: '99999999d' }, 'NSB_BAD_DELAY'],
+    ['an invalid date', { doNotDeliverBefore: new Date(Number.NaN) }, 'NSB_BAD_DELAY'],
     ['this instance, without one', { routeToThisInstance: true }, 'NSB_NO_INSTANCE'],
     ['a blank id', { messageId: ' ' }, 'NSB_BLANK_MESSAGE_ID'],
   ]

@@ -234,10 +234,48 @@ describe('the copy in the error queue', () => {
   })
 
   it('is written for whatever was thrown', async () => {
-    for (const thrown of ['text', undefined, null, 42, { a: 1 }, Object.create(null)]) {
+    const hostile = [
+      Object.assign(new Error('x'), { constructor: undefined }),
+      Object.assign(new Error('x'), { name: Symbol('name') }),
+      Object.assign(new Error('x'), { message: Object.create(null) }),
+      Object.defineProperty(new Error('x'), 'cause', {
+        get: () => {
+          throw new Error('getter')
+        },
+      }),
+      Object.defineProperty(new Error('x'), 'stack', {
+        get: () => {
+          throw new Error('getter')
+        },
+      }),
+      new Proxy(new Error('x'), {
+        get: () => {
+          throw new Error('trap')
+        },
+        getPrototypeOf: () => {
+          throw new Error('trap')
+        },
+        ownKeys: () => {
+          throw new Error('trap')
+        },
+      }),
+    ]
+    for (const thrown of ['text', undefined, null, 42, { a: 1 }, Object.create(null), ...hostile]) {
       const headers = await fail(() => thrown)
       expect(headers['NServiceBus.FailedQ']).toBe('Sales')
     }
+  })
+
+  it('E-6 names the function of a short handler, so that two of them are two groups', async () => {
+    const headers = await fail(() => new Error('no stock'))
+
+    expect(headers['NServiceBus.ExceptionInfo.StackTrace']).toMatch(/at [^ ]+\.Failing\(\) in .*recoverability\.test\.ts/)
+  })
+
+  it('keeps its frames behind a very long message', async () => {
+    const headers = await fail(() => new Error('x'.repeat(100_000)))
+
+    expect(headers['NServiceBus.ExceptionInfo.StackTrace']).toMatch(/ in \/.*recoverability\.test\.ts:line \d+/)
   })
 
   it('survives causes that lead in a circle', async () => {

@@ -30,14 +30,21 @@ function dueTime({ now, options }: Outgoing): number | undefined {
       message: 'Both delayDeliveryWith and doNotDeliverBefore are set.',
       suggestions: ['Keep one'],
     })
-  if (doNotDeliverBefore !== undefined) return doNotDeliverBefore.getTime()
+  if (doNotDeliverBefore !== undefined) return checkedTime(doNotDeliverBefore.getTime(), 'doNotDeliverBefore')
   if (delayDeliveryWith === undefined) return undefined
   const delayMs = typeof delayDeliveryWith === 'number' ? delayDeliveryWith : parseDuration(delayDeliveryWith)
-  if (!(delayMs >= 0))
-    throw new NsbError({
-      code: 'NSB_BAD_DELAY',
-      message: `A delay of ${String(delayDeliveryWith)} is not zero or more.`,
-      suggestions: [`delayDeliveryWith: '10s'`],
-    })
-  return now + delayMs
+  if (!(delayMs >= 0)) throw badDelay(`A delay of ${String(delayDeliveryWith)} is not zero or more.`)
+  return checkedTime(now + delayMs, `a delay of ${String(delayDeliveryWith)}`)
+}
+
+// The header has room for four digits of a year.
+const latestTime = Date.UTC(9999, 11, 31)
+
+function checkedTime(ms: number, what: string): number {
+  if (ms >= 0 && ms <= latestTime) return ms
+  throw badDelay(`The time of ${what} is not one between 1970 and 9999.`)
+}
+
+function badDelay(message: string): NsbError {
+  return new NsbError({ code: 'NSB_BAD_DELAY', message, suggestions: [`delayDeliveryWith: '10s'`] })
 }
