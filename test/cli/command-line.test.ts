@@ -44,6 +44,9 @@ describe('what does not exist', () => {
     [['errors', 'list', '--output', 'xml'], 'NSB_BAD_FLAG', '--help shows the usage'],
     [['errors', 'show'], 'NSB_BAD_ARGUMENTS', '--help shows the usage'],
     [['errors', 'list', '--profile', 'pord'], 'NSB_UNKNOWN_PROFILE', "Did you mean 'prod'?"],
+    [['config', 'lst'], 'NSB_UNKNOWN_COMMAND', 'nsb config list'],
+    [['scaffold', 'endpint'], 'NSB_UNKNOWN_COMMAND', 'nsb scaffold endpoint'],
+    [['send', 'PlaceOrder', '--eech'], 'NSB_UNKNOWN_FLAG', 'Did you mean --each?'],
     [['--json', 'errors'], 'NSB_UNKNOWN_COMMAND', 'nsb <command> --json'],
   ])('CLI-7 %j ends with 2 and %s, suggesting %s', async (words, code, suggestion) => {
     const { folder } = projectWith()
@@ -163,6 +166,9 @@ describe('without a terminal', () => {
     [['errors', 'show', 'acc3']],
     [['errors', 'replay', '--all']],
     [['errors', 'replay', 'acc3', '--to', 'Shop.Server']],
+    [['config', 'list']],
+    [['scaffold', 'message', 'PlaceOrder', '--no-check']],
+    [['scaffold', 'endpoint', 'Shop', '--no-check']],
   ])('CLI-5 %j does not wait for input, even when stdin never ends', async (words) => {
     const { folder } = projectWith('12-error-queue')
 
@@ -188,6 +194,29 @@ describe('streams and signals', () => {
     const code = await new Promise((resolve) => child.on('close', resolve))
 
     assert.deepEqual([code, stderr], [0, ''])
+  })
+
+  it.each([
+    [['errors', 'list']],
+    [['errors', 'groups']],
+    [['errors', 'list', '-o', 'ndjson']],
+    [['config', 'list']],
+    [['config', 'path']],
+    [['--help']],
+    [['help', 'NSB_NO_ROUTE']],
+    [['errors']],
+    [['send', 'Shop.Any', '--data', 'A=1', '--to', 'Shop', '--no-validate', '--repeat', '3', '-o', 'ids', '--quiet']],
+  ])('CLI-15 %j whose reader is gone already ends with 0 and without an error', async (words) => {
+    const { folder } = projectWith('12-error-queue')
+    const child = spawn(process.execPath, [run, ...words], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    let stderr = ''
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
+
+    const code = await new Promise((resolve) => child.on('close', resolve))
+
+    assert.equal(code, 0, stderr)
+    assert.doesNotMatch(stderr, /Error|EPIPE/)
   })
 
   it.each([
