@@ -6,7 +6,7 @@ export default class Publish extends MessageCommand {
   static override description =
     `Every endpoint that subscribed to the event, to one of its base classes or to one of its interfaces gets one copy.
 
-Exit codes: 0 published, 2 nothing was published, 3 only some of several were published.`
+Exit codes: 0 published, 2 nothing was published, 3 only some of several were published, 6 not confirmed (protected profile).`
   static override examples = [
     '<%= config.bin %> publish OrderPlaced --data OrderId=42',
     `<%= config.bin %> publish Shop.OrderPlaced '{"OrderId":"42"}' --dry-run`,
@@ -41,6 +41,7 @@ Exit codes: 0 published, 2 nothing was published, 3 only some of several were pu
     }
     const series: Series = { type, bodies, build: (body) => envelope(body, options) }
     if (flags['dry-run']) return this.shown(series, flags)
+    await this.confirmIfProtected()
     if (this.isSeries(flags)) return this.sendSeries(transport, series, flags)
     const message = series.build(bodies[0] as (typeof bodies)[number])
     await transport.dispatch([message])

@@ -26,7 +26,7 @@ endpoint that sends the request.
 
 --each reads one message from every line of stdin, and checks all of them before the first is sent. --content-type sends what is no JSON.
 
-Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several were sent, 7 no reply in time, 8 the request failed or --expect was not met.`
+Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several were sent, 6 not confirmed (protected profile), 7 no reply in time, 8 the request failed or --expect was not met.`
   static override examples = [
     '<%= config.bin %> send PlaceOrder --data OrderId=42',
     `<%= config.bin %> send PlaceOrder '{"OrderId":"42"}' --to Shop --await-reply`,
@@ -88,6 +88,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     const unread: SendOptions = project.file === undefined || flags['await-reply'] ? {} : { routeReplyTo: unreadReplies }
     const series: Series = { type, bodies, build: (body, extra) => envelope(body, { ...options, ...unread, ...extra }) }
     if (flags['dry-run']) return this.shown(series, flags)
+    await this.confirmIfProtected()
     const build = (extra: SendOptions = {}): OutgoingMessage => series.build(bodies[0] as (typeof bodies)[number], extra)
     if (!flags['await-reply']) {
       const message = build()

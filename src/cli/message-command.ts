@@ -46,6 +46,12 @@ export abstract class MessageCommand extends BaseCommand {
     )
   }
 
+  /** A protected profile wants its name, for sending as for every change. @throws {NsbError} NSB_NEEDS_CONFIRMATION, NSB_NOT_CONFIRMED */
+  protected async confirmIfProtected(): Promise<void> {
+    const { protect } = await this.connection()
+    if (protect) await this.confirm(`This will ${this.verb} to it.`)
+  }
+
   /** `--dry-run`: the complete wire form of every message. */
   protected shown({ bodies, build }: Series, { each, repeat }: SeriesChoice): unknown {
     const messages = bodies.map((body) => build(body))

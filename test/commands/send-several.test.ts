@@ -227,6 +227,23 @@ describe('nsb send', () => {
   })
 })
 
+describe('a protected profile', () => {
+  it('CLI-17 is sent to only with --confirm and its name; --yes alone is refused', async () => {
+    const folder = shop()
+    write(folder, {
+      'nsb.json': JSON.stringify({ routing: { 'Shop.*': 'Shop' }, profiles: { prod: { transport: 'learning', protect: true } } }),
+    })
+    const words = ['send', 'PlaceOrder', '--data', 'OrderId=1', '--profile', 'prod']
+
+    const refused = await nsb([...words, '--yes'], { cwd: folder })
+    const sent = await nsb([...words, '--confirm', 'prod'], { cwd: folder })
+
+    expect([refused.code, sent.code]).toEqual([6, 0])
+    expect(refused.stderr).toContain('--confirm prod')
+    expect(waiting(folder)).toHaveLength(1)
+  })
+})
+
 describe('nsb publish', () => {
   const event = `import { event } from 'nsbus'
 import { z } from 'zod'
