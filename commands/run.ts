@@ -110,7 +110,8 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   async #runHere(flags: RunFlags, started: number): Promise<void> {
     const json = wantsJson(flags)
     const parent = this.#parent
-    const signal = parent ? AbortSignal.any([this.signal, parent.signal]) : this.signal
+    const crashed = new AbortController()
+    const signal = AbortSignal.any([this.signal, crashed.signal, ...(parent ? [parent.signal] : [])])
     const project = await this.project()
     const { loadProjectCode, requireHandlers } = await import('../src/toolkit/project-code.ts')
     const code = await loadProjectCode(project, {
@@ -138,7 +139,21 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
     // A promise that a handler forgot must not take the messages of others with it.
     const onUnhandled = (reason: unknown): void => this.warning(`A promise was rejected and nobody awaited it: ${errorText(reason)}`)
     process.on('unhandledRejection', onUnhandled)
-    this.atEnd(() => Promise.resolve(void process.off('unhandledRejection', onUnhandled)))
+    // Nobody knows what an exception outside of every promise has left half-done, so the endpoint stops; what is in hand may finish.
+    const onUncaught = (error: unknown): void => {
+      this.warning(
+        `An exception was thrown where nothing could catch it, in a timer or an event of the handlers; the endpoint stops: ${errorText(error)}`,
+      )
+      this.detail(error instanceof Error ? (error.stack ?? '') : '')
+      this.finish(Exit.unexpected)
+      crashed.abort()
+    }
+    process.on('uncaughtException', onUncaught)
+    this.atEnd(() => {
+      process.off('unhandledRejection', onUnhandled)
+      process.off('uncaughtException', onUncaught)
+      return Promise.resolve()
+    })
     const summary = await runEndpoint(code.definition, {
       transport,
       files: code.files,
@@ -169,6 +184,13 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
             keys: flags.supervised === 'keys',
           }))
             process.stdout.write(`${line}\n`)
+        signal.addEventListener('abort', () => {
+          const { inHand } = endpoint
+          if (inHand > 0 && !parent)
+            this.note(
+              `waiting up to 10 s for ${inHand} message${inHand === 1 ? '' : 's'} in hand, then they are put back; Ctrl-C again ends now`,
+            )
+        })
         if (this.verbosity > 0) void this.#warnOfSharedTypes(endpoint, code.messages)
         void parent?.tell({ kind: 'ready', endpoint: endpoint.name })
       },
@@ -256,9 +278,13 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   }
 
   protected override async catch(error: Error): Promise<void> {
-    if (!this.#parent) return super.catch(error)
     const { errorDocument, errorLines, reportedError } = await import('../src/cli/report-error.ts')
     const reported = reportedError(error)
+    if (!this.#parent) {
+      if (this.argv.includes('--json') || /--log[= ]json/.test(this.argv.join(' ')))
+        process.stdout.write(`${JSON.stringify(errorDocument(reported))}\n`)
+      return super.catch(error)
+    }
     await this.#parent.tell({
       kind: 'refused',
       exitCode: reported.exitCode,
@@ -271,8 +297,6 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   protected override async finally(error: Error | undefined): Promise<void> {
     await super.finally(error)
     await this.#parent?.leave()
-    // A timer or a server that a handler file has left behind would keep the process.
-    setTimeout(() => process.exit(), 200).unref()
   }
 
   async #warnOfSharedTypes({ handlers }: RunningEndpoint, messages: readonly MessageType[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { NsbError } from './nsb-error.ts'
+import { NsbError, errorText } from './nsb-error.ts'
 import { type SchemaInput, type SchemaIssue, type SchemaOutput, type StandardSchema, issuePointer } from './standard-schema.ts'
 import { checkFullName, formatTypeName } from './type-names.ts'
 import { parseTimeSpan } from './wire-formats.ts'
@@ -163,7 +163,7 @@ export function check(
       ],
     }
   if (!definition.schema) return { value: input }
-  const result = definition.schema['~standard'].validate(input)
+  const result = run(definition, definition.schema, input)
   if (result instanceof Promise) {
     result.catch(() => undefined)
     throw new NsbError({
@@ -176,6 +176,19 @@ export function check(
   if (typeof result.value !== 'object' || result.value === null)
     return { issues: [{ message: 'the schema turned the message into something that is not an object' }] }
   return { value: result.value }
+}
+
+function run(definition: MessageDefinition, schema: StandardSchema, input: unknown): ReturnType<StandardSchema['~standard']['validate']> {
+  try {
+    return schema['~standard'].validate(input)
+  } catch (error) {
+    throw new NsbError({
+      code: 'NSB_SCHEMA_THREW',
+      message: `The schema of '${definition.fullName}' threw instead of answering: ${errorText(error)}`,
+      suggestions: ['Let it report an issue: z.string().refine(...), not throw'],
+      cause: error,
+    })
+  }
 }
 
 /** A message instance from a value that its schema has already accepted. */

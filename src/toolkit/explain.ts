@@ -10,6 +10,8 @@ import type { ProjectCode } from './project-code.ts'
  */
 export function explainHeader({ definition, files }: ProjectCode, header: string): Explanation {
   const handlers = new HandlerTable(registerHandlers([...(definition.first ?? []), ...definition.handlers], { files }))
-  const types = new TypeMap([...handlers.all.map((handler) => handler.type), ...(definition.messages ?? [])])
+  const types = new TypeMap([...handlers.all.map((handler) => handler.type), ...(definition.messages ?? [])], {
+    enclosedTypes: definition.enclosedTypes ?? 'strict',
+  })
   return explain(types, handlers, header)
 }

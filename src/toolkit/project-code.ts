@@ -3,6 +3,7 @@ import { type MessageType, definitionOf } from '../message/declaration.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { type EndpointDefinition, type Route, defineEndpoint, isEndpointDefinition, route } from '../runtime/definition.ts'
 import { type HandlerFiles, looksLikeHandler } from '../runtime/handlers.ts'
+import type { RecoverabilityPolicy } from '../runtime/recoverability.ts'
 import { findFiles } from './load-handlers/find-files.ts'
 import { type LoadedModule, loadModules } from './load-handlers/load-modules.ts'
 import type { Project } from './project.ts'
@@ -119,10 +120,29 @@ function withOverrides(
     handlers: definition.handlers,
     messages: [...new Set([...(definition.messages ?? []), ...messages])],
     routes: [...(definition.routes ?? []), ...routesOf(project)],
-    recoverability: typeof definition.recoverability === 'function' ? definition.recoverability : { ...chosen, ...retries },
+    recoverability:
+      typeof definition.recoverability === 'function'
+        ? policyWith(definition.recoverability, overrides, errorQueue)
+        : { ...chosen, ...retries },
     ...(errorQueue !== undefined && { errorQueue }),
     ...(auditQueue !== undefined && { auditQueue }),
     ...(instance !== undefined && { instance }),
+  }
+}
+
+/** A policy of the project, with the numbers of the command line as its defaults; without retries there are none, whatever it says. */
+function policyWith(policy: RecoverabilityPolicy, overrides: EndpointOverrides, errorQueue: string | undefined): RecoverabilityPolicy {
+  const numbers = Object.fromEntries(
+    (['immediateRetries', 'delayedRetries', 'delayIncreaseMs'] as const).flatMap((key) =>
+      overrides[key] === undefined ? [] : [[key, overrides[key]]],
+    ),
+  )
+  return (failure, byDefault) => {
+    const action = policy(failure, (changed) => byDefault({ ...numbers, ...changed }))
+    const noRetries = overrides.immediateRetries === 0 && overrides.delayedRetries === 0
+    return noRetries && (action.kind === 'retryNow' || action.kind === 'retryLater')
+      ? { kind: 'moveToError', queue: errorQueue ?? 'error' }
+      : action
   }
 }
 

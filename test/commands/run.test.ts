@@ -107,6 +107,50 @@ export default defineEndpoint('Shop', { handlers: [handler(PlaceOrder, () => und
     expect(stderr).toContain('forgotten')
   })
 
+  it('ends although the code has left a timer running, and says what nobody could catch', async () => {
+    const folder = shop(
+      `setTimeout(() => { throw new Error('nobody catches this') }, 20); await new Promise((resolve) => setTimeout(resolve, 200))`,
+    )
+    write(folder, {
+      'src/handlers/timer.handler.ts': `import { handler } from 'nsbus'\nimport { PlaceOrder } from '../messages/place-order.ts'\nsetInterval(() => undefined, 1000)\nexport const quiet = handler(PlaceOrder, () => undefined, { name: 'Quiet' })\n`,
+    })
+    await send(folder, '1')
+
+    const { code, stderr, stdout } = await nsb(['run', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(1)
+    expect(stderr).toContain('nobody catches this')
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ schema: 'nsb.summary/1', handled: 1 })
+  })
+
+  it('makes no retries with --no-retries, even where the project has a policy of its own', async () => {
+    const folder = project({
+      'src/messages/place-order.ts': placeOrder,
+      'endpoint.ts': `import { defineEndpoint, handler } from 'nsbus'
+import { PlaceOrder } from './src/messages/place-order.ts'
+export default defineEndpoint('Shop', { handlers: [handler(PlaceOrder, () => Promise.reject(new Error('no')))], recoverability: (failure, byDefault) => byDefault() })
+`,
+    })
+    await send(folder, '1')
+
+    const { code, stdout } = await nsb(['run', '--no-retries', '--until-idle', '200ms', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ failed: 1, retried: 0 })
+  })
+
+  it('CLI-2 prints its error as a JSON line too, and a bad number is wrong use', async () => {
+    const folder = shop()
+    write(folder, { 'src/handlers/bad.handler.ts': 'export class {' })
+
+    const broken = await nsb(['run', '--log', 'json', '--until-idle', '100ms'], { cwd: folder })
+    const number = await nsb(['run', '--concurrency', '0'], { cwd: folder })
+
+    expect(broken.json()).toMatchObject({ schema: 'nsb.error/1', error: { code: 'NSB_HANDLER_DOES_NOT_COMPILE', exitCode: 2 } })
+    expect([broken.code, number.code]).toEqual([2, 2])
+    expect(number.stderr).toMatch(/NSB_BAD_FLAG: --concurrency: .*integer/)
+  })
+
   const bad: readonly { readonly name: string; readonly files: Record<string, string>; readonly code: string; readonly says: RegExp }[] = [
     {
       name: 'a handler that does not compile',

@@ -1,3 +1,4 @@
+import type { IncomingMessage, Verdict } from '../../transport/transport.ts'
 import type { ContractGroup } from './contract.ts'
 import { consume, contents, depthIs, hasCode, message, openWithQueue, putBack, receive, same, textOf, until, yes } from './support.ts'
 
@@ -38,6 +39,27 @@ export const failing: ContractGroup = {
         await until('it is delivered twice', () => seen.deliveries.length === 2)
 
         same(seen.errors, [reason])
+      },
+    },
+    {
+      name: 'a verdict is said to be settled once it was carried out, and only then',
+      modes: ['receiveOnly', 'sendsAtomicWithReceive'],
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const missing = { to: { exactQueue: world.unique('missing') } }
+        const settled: string[] = []
+        const decide = async (incoming: IncomingMessage): Promise<Verdict> =>
+          incoming.attempt === 1 ? consume(message('unsendable', '', missing)) : consume()
+        const seen = await receive(world, transport, queue, decide, {
+          onSettled: (incoming) => settled.push(`attempt ${incoming.attempt}`),
+        })
+
+        await transport.dispatch([message('order', queue)])
+        await until('it is consumed', () => settled.includes('attempt 2'))
+        await seen.stop()
+
+        // The first verdict could not be carried out; what replaced it, "put back", could.
+        same(settled, ['attempt 1', 'attempt 2'])
       },
     },
     {

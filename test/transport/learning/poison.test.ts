@@ -51,10 +51,12 @@ describe('L-14 a message that cannot be read', () => {
     const transport = openLearning(storage)
     writeByHand(storage, 'sales', 'nobody', '{"NServiceBus.MessageId":"1","Custom":"kept"}')
 
-    const seen = await receive(transport, 'sales')
+    const told: string[] = []
+    const seen = await receive(transport, 'sales', undefined, { onPoison: ({ nativeId, reason }) => told.push(`${nativeId}: ${reason}`) })
     await depthIs(transport, 'error', 1)
     await seen.stop()
 
+    assert.match(told.join(), /^nobody: .*has no body file/)
     const [poison] = (await look(transport, 'error')).flat()
     assert.equal(poison?.id, '1')
     assert.equal(poison?.headers['Custom'], 'kept')

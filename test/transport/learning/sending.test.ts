@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { writeMetadata } from '../../../src/transport/learning/metadata.ts'
@@ -150,6 +150,23 @@ describe('L-7 a message with a time to be received', () => {
   })
 })
 
+describe('a batch that fails half-way', () => {
+  it('leaves nothing behind, and no metadata without its body', async () => {
+    const storage = tempFolder()
+    const transport = openLearning(storage)
+    await transport.createQueues(['sales', 'billing'])
+    rmSync(join(storage, 'billing', '.delayed'), { recursive: true, force: true })
+    writeFileSync(join(storage, 'billing', '.delayed'), 'not a folder')
+
+    await assert.rejects(transport.dispatch([toAddress('sales'), { ...toAddress('billing'), deliverAt: new Date(Date.now() + 60_000) }]))
+
+    assert.deepEqual(
+      filesIn(storage).filter((path) => !path.startsWith('.nsb')),
+      ['billing/.delayed'],
+    )
+  })
+})
+
 describe('L-8 the size limit', () => {
   const bodyFor = (total: number): Buffer => Buffer.alloc(total - writeMetadata({ A: 'é' }, undefined).length, 'x')
   const sized = (total: number): OutgoingMessage => ({ id: 'm', headers: { A: 'é' }, body: bodyFor(total), to: { address: 'sales' } })
@@ -181,6 +198,18 @@ describe('L-8 the size limit', () => {
 
     await depthIs(transport, 'sales', 1)
   })
+
+  it.each(['NServiceBus.FailedQ', 'NServiceBus.ProcessingEnded', 'NServiceBus.Retries', 'ServiceControl.Retry.UniqueMessageId'])(
+    'does not hold for the copies of what was processed, which %s tells: refused, they would leave the message to fail for ever',
+    async (header) => {
+      const transport = openLearning(tempFolder())
+      const large = sized(65_537)
+
+      await transport.dispatch([{ ...large, headers: { ...large.headers, [header]: 'x' } }])
+
+      await depthIs(transport, 'sales', 1)
+    },
+  )
 
   it('is checked before the commit when a handler sends, and the message can still be moved elsewhere', async () => {
     const storage = tempFolder()
