@@ -145,6 +145,8 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
         `An exception was thrown where nothing could catch it, in a timer or an event of the handlers; the endpoint stops: ${errorText(error)}`,
       )
       this.detail(error instanceof Error ? (error.stack ?? '') : '')
+      // Under --watch the next change starts a new process, which takes back what this one had in hand.
+      if (parent) process.exit(Exit.unexpected)
       this.finish(Exit.unexpected)
       crashed.abort()
     }

@@ -3,6 +3,7 @@ import { bodyArgs, bodyFlags, bodyInput, headersFrom } from '../src/cli/body-fla
 import { Exit } from '../src/cli/exit-codes.ts'
 import { durationFlag } from '../src/cli/global-flags.ts'
 import { MessageCommand, type Series } from '../src/cli/message-command.ts'
+import { losslessJson } from '../src/cli/lossless-json.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
 import { destinationText } from '../src/cli/wire-form.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
@@ -110,6 +111,10 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       sent: (sent) => this.sentNote(type, sent),
     })
     return this.#report(message, outcome, expectations)
+  }
+
+  override logJson(document: unknown): void {
+    process.stdout.write(`${losslessJson(document)}\n`)
   }
 
   async #warnAboutDestination(transport: Transport, message: OutgoingMessage): Promise<void> {

@@ -5,6 +5,8 @@ interface ReadableSchema {
   readonly shape?: Readonly<Record<string, unknown>>
   readonly element?: unknown
   readonly innerType?: unknown
+  /** What unknown properties are checked against; only there where they are kept or refused. */
+  readonly catchall?: unknown
   readonly in?: unknown
 }
 
@@ -14,6 +16,12 @@ interface ReadableSchema {
  */
 export function withDeclaredNames(schema: StandardSchema, tree: unknown): unknown {
   return renamed(schema, tree)
+}
+
+/** The property names of an object schema that takes no others; undefined when it cannot be read, or keeps what it does not know. */
+export function declaredNames(schema: StandardSchema | undefined): readonly string[] | undefined {
+  const readable = reading(schema)
+  return readable?.type === 'object' && readable.shape && readable.catchall === undefined ? Object.keys(readable.shape) : undefined
 }
 
 function renamed(schema: unknown, tree: unknown): unknown {

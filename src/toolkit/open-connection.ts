@@ -8,7 +8,6 @@ import type { Transport } from '../transport/transport.ts'
 export interface Told {
   /** Where the storage is and why; for `--verbose`. */
   detail(text: string): void
-  warning(text: string): void
 }
 
 export interface Opened {
@@ -30,8 +29,14 @@ export async function openConnection(connection: Connection, project: Project, t
     return { transport: await openTransport({ kind: connection.transport.value }), where: connection.transport.value }
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
-  if (!statSync(storage.path, { throwIfNoEntry: false })?.isDirectory())
-    told.warning(`the storage folder '${storage.path}' (${storage.reason}) does not exist`)
+  // A misspelled folder would look like an empty one.
+  if (connection.storage !== undefined && !statSync(storage.path, { throwIfNoEntry: false })?.isDirectory())
+    throw new NsbError({
+      code: 'NSB_NO_STORAGE',
+      message: `The storage folder '${storage.path}' (${storage.reason}) does not exist.`,
+      suggestions: [`mkdir -p ${storage.path}`, 'Name another one: --storage <dir>'],
+      details: { storage: storage.path, origin: storage.reason },
+    })
   return {
     transport: await openTransport({ kind: 'learning', storage: storage.path }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,

@@ -150,6 +150,24 @@ describe('nsb send', () => {
       error: 'NSB_BODY_INVALID',
       says: /OrderId/,
     },
+    {
+      name: 'a property that the schema does not know',
+      words: ['PlaceOrder', '{"OrderId":"1","OrdrId":"2"}'],
+      error: 'NSB_BODY_INVALID',
+      says: /\/OrdrId +is not a known property; did you mean 'OrderId'/,
+    },
+    {
+      name: 'JSON that goes on after the value',
+      words: ['PlaceOrder', '--data', 'OrderId:="1","x":2'],
+      error: 'NSB_BAD_DATA',
+      says: /no JSON/,
+    },
+    {
+      name: 'a storage folder that is not there',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--storage', 'typo'],
+      error: 'NSB_NO_STORAGE',
+      says: /typo/,
+    },
     { name: 'a body that is no JSON', words: ['PlaceOrder', '{"OrderId":'], error: 'NSB_NOT_JSON', says: /no JSON/ },
     { name: 'an unknown type', words: ['PlaceOrdr', '--data', 'OrderId=1'], error: 'NSB_UNKNOWN_TYPE', says: /PlaceOrder/ },
     {
@@ -226,6 +244,30 @@ describe('nsb send --await-reply', () => {
 
     expect([human.code, human.stdout]).toEqual([0, '42\n'])
     expect(json()).toMatchObject({ schema: 'nsb.send/1', status: 'replied', reply: { kind: 'int', value: 42 } })
+  })
+
+  it('keeps every digit of a reply, and compares all of them', async () => {
+    const folder = project({
+      'src/messages/ask.ts': `import { command, message } from 'nsbus'
+import { decimal, int64 } from 'nsbus/zod'
+import { z } from 'zod'
+export class PlaceOrder extends command('Shop.PlaceOrder', z.object({ OrderId: z.string() })) {}
+export class Sum extends message('Shop.Sum', z.object({ Total: decimal(), Big: int64() })) {}
+`,
+      'src/handlers/ask.handler.ts': `import { handler } from 'nsbus'
+import { PlaceOrder, Sum } from '../messages/ask.ts'
+export const ask = handler(PlaceOrder, (_, context) => context.reply(new Sum({ Total: '12.50', Big: 9007199254740993n })), { name: 'Ask' })
+`,
+    })
+    await startRun(folder)
+    const words = ['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply']
+
+    const { stdout } = await nsb([...words, '--json'], { cwd: folder })
+    const met = await nsb([...words, '--expect', 'Total=12.5', '--expect', 'Big=9007199254740993'], { cwd: folder })
+    const notMet = await nsb([...words, '--expect', 'Big=9007199254740992'], { cwd: folder })
+
+    expect(stdout).toMatch(/"Total": 12\.50,\s+"Big": 9007199254740993/)
+    expect([met.code, notMet.code]).toEqual([0, 8])
   })
 
   it('ends with 8 when the reply is not as expected', async () => {

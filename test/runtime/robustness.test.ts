@@ -29,13 +29,14 @@ describe('a schema that throws instead of answering with issues', () => {
     expect(outcome).toMatchObject({ status: 'failed', attempts: 1, handlersRun: [] })
     expect(endpoint.world.errorQueue[0]?.headers).toMatchObject({
       'NServiceBus.ExceptionInfo.ExceptionType': 'NServiceBus.MessageDeserializationException',
-      'NServiceBus.ExceptionInfo.InnerExceptionType': 'Node.TypeError',
+      'NServiceBus.ExceptionInfo.InnerExceptionType': 'Node.NsbError',
+      'NServiceBus.ExceptionInfo.StackTrace': expect.stringContaining('Node.TypeError: schema is broken'),
     })
   })
 
   it('never makes an instance that was not validated', () => {
     broken = true
-    expect(() => new Work({})).toThrow()
+    expect(() => new Work({})).toThrow(expect.objectContaining({ code: 'NSB_SCHEMA_THREW' }))
     broken = false
     expect(new Work({})).toBeInstanceOf(Work)
   })

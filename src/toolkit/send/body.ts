@@ -1,6 +1,9 @@
 import { type MessageDefinition, MessageValidationError, check } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import { readJson } from '../../serialization/json-read.ts'
+import type { SchemaIssue } from '../../message/standard-schema.ts'
+import { nearest } from '../../message/nearest.ts'
+import { declaredNames } from '../../serialization/declared-names.ts'
+import { parseJson, readJson } from '../../serialization/json-read.ts'
 import { typed } from '../../serialization/typed.ts'
 
 type Tree = Record<string, unknown>
@@ -36,8 +39,22 @@ export function readBody({ data, texts }: BodySources, definition: MessageDefini
 /** The value that a schema makes of a body. @throws {MessageValidationError} NSB_BODY_INVALID */
 export function validateBody(definition: MessageDefinition, body: Tree): object {
   const result = typed(definition, body)
-  if (result.issues) throw new MessageValidationError(definition, result.issues)
+  const issues = [...(result.issues ?? []), ...unknownProperties(definition, body)]
+  if (issues.length > 0 || result.issues) throw new MessageValidationError(definition, issues)
   return result.value
+}
+
+// A schema drops what it does not know, and .NET ignores it; a person who types it has misspelled something.
+function unknownProperties(definition: MessageDefinition, body: Tree): readonly SchemaIssue[] {
+  const names = declaredNames(definition.schema)
+  if (names === undefined) return []
+  const known = new Set(names.map((name) => name.toLowerCase()))
+  return Object.keys(body)
+    .filter((key) => !known.has(key.toLowerCase()))
+    .map((key) => {
+      const [meant] = nearest(key, names)
+      return { message: `is not a known property${meant === undefined ? '' : `; did you mean '${meant}'?`}`, path: [key] }
+    })
 }
 
 // A text from the command line stays text where the schema takes it; where it does not, it is read as JSON.
@@ -100,8 +117,7 @@ function parseData(item: string): { readonly path: string[]; readonly value: str
 
 function jsonOrText(value: string, forced: boolean, item: string): unknown {
   try {
-    // Wrapped, because the reader of bodies takes objects only.
-    return (readJson(new TextEncoder().encode(`{"value":${value}}`)) as { value: unknown }).value
+    return parseJson(value)
   } catch (error) {
     if (!forced) return value
     throw new NsbError({

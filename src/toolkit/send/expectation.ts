@@ -1,4 +1,6 @@
 import { NsbError } from '../../message/nsb-error.ts'
+import { Decimal } from '../../serialization/decimal.ts'
+import { parseJson } from '../../serialization/json-read.ts'
 import type { Reply } from './await-reply.ts'
 
 /** `path` or `path=value` of `--expect`. */
@@ -44,10 +46,24 @@ export function unmet(expectation: Expectation, reply: Reply): string | undefine
 function sameValue(actual: unknown, expected: string): boolean {
   if (String(actual) === expected) return true
   try {
-    return JSON.stringify(actual) === JSON.stringify(JSON.parse(expected))
+    return equalJson(actual, parseJson(expected))
   } catch {
     return false
   }
+}
+
+function equalJson(a: unknown, b: unknown): boolean {
+  if (isNumeric(a) && isNumeric(b)) return Decimal.of(a).equals(Decimal.of(b))
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const [keys, others] = [Object.keys(a), Object.keys(b)]
+  return keys.length === others.length && keys.every((key) => Object.hasOwn(b, key) && equalJson((a as Tree)[key], (b as Tree)[key]))
+}
+
+type Tree = Readonly<Record<string, unknown>>
+
+function isNumeric(value: unknown): value is number | bigint | Decimal {
+  return typeof value === 'number' || typeof value === 'bigint' || Decimal.is(value)
 }
 
 function asText(value: unknown): string {
