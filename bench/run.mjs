@@ -9,6 +9,9 @@ const benches = {
   'W7 folder transport': ['--import', 'tsx', here('w7-folder.ts')],
   'W8 process start': [here('w8-start.mjs')],
   'JSON codec': ['--import', 'tsx', here('json.ts')],
+  Pipeline: ['--import', 'tsx', here('pipeline.ts')],
+  'First message': [here('first-message.mjs')],
+  'Large error folder': [here('error-folder.mjs')],
 }
 
 console.log(`node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown processor'}`)
