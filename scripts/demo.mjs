@@ -59,14 +59,14 @@ async function execute([program, ...words]) {
 
 /** What the comments of the story ask a person to do. */
 async function edit(comment) {
+  endpoint.text = ''
   const text = readFileSync(handler(folder), 'utf8')
   if (comment.includes('make the handler fail'))
     writeFileSync(handler(folder), text.replace(/(\n\s+)(await context\.reply)/, "$1throw new Error('no stock')$1$2"))
   else if (comment.includes('take the throw out')) writeFileSync(handler(folder), text.replace(/\n\s+throw new Error\('no stock'\)/, ''))
   else return
-  await stopEndpoint()
-  console.log('$ nsb run --no-retries')
-  await startEndpoint(['run', '--no-retries'])
+  // Saved: terminal 1 loads it.
+  await seen('ready in')
 }
 
 async function startEndpoint(words) {

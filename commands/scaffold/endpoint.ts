@@ -38,7 +38,7 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       files: plan.files,
       dryRun: flags['dry-run'],
       check: flags.check ? () => checkProject(plan.folder, plan.style, plan.test, plan.tests) : undefined,
-      next: [...(into === '' ? [] : [`cd ${into}`]), 'npm install', 'nsb run --no-retries', ...(send === undefined ? [] : [send])],
+      next: [...(into === '' ? [] : [`cd ${into}`]), 'npm install', 'nsb run --watch --no-retries', ...(send === undefined ? [] : [send])],
     })
   }
 }

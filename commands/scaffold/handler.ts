@@ -55,7 +55,7 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       confirm: () => this.#askForMessages(plan),
       warnings: plan.warnings,
       check: flags.check ? () => checkProject(project.folder, plan.style, plan.test, plan.tests) : undefined,
-      next: ['nsb run --no-retries', ...sendHint(plan, replies !== undefined)],
+      next: ['nsb run --watch --no-retries', ...sendHint(plan, replies !== undefined)],
     })
   }
 

@@ -102,7 +102,7 @@ function outputOf({ inputs, outputs }: Metafile, file: string, root: string): Ou
 }
 
 async function load(root: string, file: string, output: Output, folder: string): Promise<LoadedModule> {
-  const namespace = (await import(/* @vite-ignore */ pathToFileURL(output.path).href).catch((error: unknown) => {
+  const namespace = (await withinDeadline(import(/* @vite-ignore */ pathToFileURL(output.path).href)).catch((error: unknown) => {
     throw loadError(error, file, root, folder)
   })) as Record<string, unknown>
   if (!output.isCommonJs) return { file, exports: await sortedExports(output.exports, file), namespace }
@@ -111,6 +111,19 @@ async function load(root: string, file: string, output: Output, folder: string):
     (typeof exported === 'object' || typeof exported === 'function') && exported !== null ? (exported as Record<string, unknown>) : {}
   const named = typeof exported === 'function' ? { default: exported } : members
   return { file, exports: Object.keys(named), namespace: named }
+}
+
+const longestLoadMs = 30_000
+
+// A top-level await that never ends would let the process run out of work and end without a word.
+function withinDeadline<T>(loading: Promise<T>): Promise<T> {
+  return new Promise((accept, refuse) => {
+    const timer = setTimeout(
+      () => refuse(new Error(`it did not finish loading within ${longestLoadMs / 1000} s; a top-level await may never end`)),
+      longestLoadMs,
+    )
+    loading.then(accept, refuse).finally(() => clearTimeout(timer))
+  })
 }
 
 async function sortedExports(names: readonly string[], file: string): Promise<readonly string[]> {

@@ -18,7 +18,7 @@ describe('nsb scaffold endpoint', () => {
 
     assert.equal(first.code, 0, first.stderr)
     assert.match(first.stdout, /^ {2}create {2}src\/messages\/ping\.ts +Shop\.Billing\.Ping \(command\)$/m)
-    assert.match(first.stderr, /Next: cd shop-billing {6}npm install {6}nsb run --no-retries {6}nsb send Ping --data Id=1/)
+    assert.match(first.stderr, /Next: cd shop-billing {6}npm install {6}nsb run --watch --no-retries {6}nsb send Ping --data Id=1/)
     assert.equal(
       (JSON.parse(readFileSync(join(folder, 'shop-billing/nsb.json'), 'utf8')) as { endpoint: { name: string } }).endpoint.name,
       'Shop.Billing',

@@ -36,7 +36,7 @@ describe('nsb scaffold handler', () => {
     assert.equal(first.code, 0)
     assert.match(first.stdout, /^ {2}create {2}src\/messages\/place-order\.ts {2,}Shop\.PlaceOrder \(command\)$/m)
     assert.match(first.stdout, /^ {2}skip {4}test: not installed here \(npm install\)$/m)
-    assert.match(first.stderr, /Next: nsb run --no-retries {6}nsb send PlaceOrder --data OrderId=1 --await-reply/)
+    assert.match(first.stderr, /Next: nsb run --watch --no-retries {6}nsb send PlaceOrder --data OrderId=1 --await-reply/)
     const { schema, files } = JSON.parse(second.stdout) as { schema: string; files: { path: string; action: string }[] }
     assert.equal(schema, 'nsb.scaffold.handler/1')
     assert.deepEqual(
