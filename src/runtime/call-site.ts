@@ -4,7 +4,7 @@ export interface CallSite {
 }
 
 /**
- * Remembers who called `method`. It takes about 2 µs, so in production (`NODE_ENV`) it is left out.
+ * Remembers who called `method`. It takes a few µs, so in production (`NODE_ENV`) it is left out.
  *
  * @param method the function whose caller is meant
  */

@@ -24,7 +24,7 @@ export interface Browsed {
 }
 
 /** Messages of a page whose bodies are in memory at once. */
-const page = 1000
+const page = 100
 
 /** Shows every entry of the queue once, in its order, and gives all of them back. */
 async function browse(
