@@ -100,9 +100,11 @@ describe.skipIf(!inCampaign)('kill -9 at random points, which takes minutes and 
       const staying = beside ? await startRun(folder, '--no-retries') : undefined
 
       while (killed < due) {
-        await fill(folder, messages, messagesPerKill * processes)
-        messages += messagesPerKill * processes
+        if (!beside) await fill(folder, messages, messagesPerKill * processes)
         const running: RunningNsb[] = await Promise.all(Array.from({ length: processes }, () => startRun(folder, '--no-retries')))
+        // The one that stays would be through with them while the other starts.
+        if (beside) await fill(folder, messages, messagesPerKill * processes)
+        messages += messagesPerKill * processes
         for (const run of running) {
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 120))
           run.kill('SIGKILL')
