@@ -12,9 +12,9 @@ const pad = (value: number, length: number): string => String(value).padStart(le
  * @source NServiceBus DateTimeOffsetHelper
  */
 export function formatTimestamp(ms: number): string {
-  // Adding a tenth of a nanosecond keeps 0.001 ms steps that a float stores just below their value.
-  const wholeMs = Math.floor(ms)
-  const micros = Math.min(999, Math.floor((ms - wholeMs) * 1000 + 1e-4))
+  // A float of today's size is up to 0.12 µs below the time it stands for; without this a whole microsecond would be cut off.
+  const wholeMs = Math.floor(ms + 0.000_13)
+  const micros = Math.min(999, Math.max(0, Math.floor((ms - wholeMs) * 1000 + 0.13)))
   const date = new Date(wholeMs)
   return (
     `${pad(date.getUTCFullYear(), 4)}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)} ` +

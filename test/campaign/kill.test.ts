@@ -52,7 +52,7 @@ interface Account {
   readonly lost: number
   readonly duplicated: number
   readonly stuck: number
-  /** Bodies whose message is done: killed between the two removals. They hold no message up. */
+  /** Body files whose message is done, left behind by a kill. They hold no message up, and nothing removes them yet. */
   readonly bodiesLeft: number
 }
 

@@ -41,6 +41,17 @@ it('a timestamp is read back to the millisecond', () => {
   )
 })
 
+it('a timestamp of these decades is written back with every microsecond', () => {
+  const micros = fc.integer({ min: 0, max: 999_999 })
+  const second = fc.integer({ min: Date.UTC(2000, 0, 1) / 1000, max: Date.UTC(2037, 0, 1) / 1000 })
+  fc.assert(
+    fc.property(second, micros, (seconds, fraction) => {
+      const text = `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}:${String(fraction).padStart(6, '0')} Z`
+      expect(formatTimestamp(parseTimestamp(text) as number)).toBe(text)
+    }),
+  )
+})
+
 it('any text is a timestamp or none, and never an error', () => {
   check(
     fc.property(fc.oneof(anyText, fc.stringMatching(/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d:\d{6} Z$/)), (text) => {
