@@ -76,7 +76,7 @@ export class Sending {
       for (const [from, to] of moves) {
         this.#storage.move(from, to)
         // In front, so that an undo takes the metadata before its body: a metadata file without one is fatal to a .NET receiver.
-        done.unshift(to)
+        if (moves.length > 1) done.unshift(to)
       }
     } catch (error) {
       for (const path of done) removeFile(path)
@@ -104,7 +104,7 @@ export class Sending {
       message.expiresAfterMs === undefined ? undefined : formatTimeSpan(message.expiresAfterMs),
     )
     // The text is pure ASCII, so characters are bytes.
-    if (this.#restrictSize && !isCopy(message.headers) && metadata.length + message.body.length > largestMessage)
+    if (this.#restrictSize && metadata.length + message.body.length > largestMessage && !isCopy(message.headers))
       throw new NsbError({
         code: 'NSB_MESSAGE_TOO_LARGE',
         message:
