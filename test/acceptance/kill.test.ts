@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { learningTransport } from '../../src/transport/learning/transport.ts'
 import { nsb } from '../cli/nsb.ts'
 import { storedMessages } from '../support/folders.ts'
 import { startRun } from '../support/running-nsb.ts'
-import { shop } from '../support/shop-project.ts'
+import { fill, shop } from '../support/shop-project.ts'
 
 const messages = 40
 const outgoing = 8
@@ -19,24 +18,6 @@ const busyShop = (): string =>
 }
 import { appendFileSync } from 'node:fs'
 { {`)
-
-async function fill(folder: string): Promise<void> {
-  const transport = learningTransport({ storage: join(folder, '.learningtransport') })
-  for (let id = 0; id < messages; id++)
-    await transport.dispatch([
-      {
-        id: `m${id}`,
-        headers: {
-          'NServiceBus.MessageId': `m${id}`,
-          'NServiceBus.ContentType': 'application/json',
-          'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder',
-        },
-        body: Buffer.from(JSON.stringify({ OrderId: `o${id}` })),
-        to: { address: 'Shop' },
-      },
-    ])
-  await transport.close()
-}
 
 const ran = (folder: string): string[] =>
   existsSync(join(folder, 'ran.log')) ? readFileSync(join(folder, 'ran.log'), 'utf8').trim().split('\n') : []
@@ -68,7 +49,7 @@ describe('when an endpoint is killed and started again', () => {
   for (const { kills, name, stage, ...moment } of moments)
     it(`L-10 ${name}, no message is lost, none is stuck, and every outgoing message arrives exactly once`, async () => {
       const folder = busyShop()
-      await fill(folder)
+      await fill(folder, 0, messages)
       let interrupted = 0
 
       for (let kill = 0; kill < kills; kill++) {

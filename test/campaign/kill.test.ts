@@ -1,11 +1,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { learningTransport } from '../../src/transport/learning/transport.ts'
 import { nsb } from '../cli/nsb.ts'
 import { storedMessages } from '../support/folders.ts'
 import { type RunningNsb, startRun } from '../support/running-nsb.ts'
-import { shop } from '../support/shop-project.ts'
+import { fill, shop } from '../support/shop-project.ts'
 
 const inCampaign = process.env['NSB_CAMPAIGN'] === '1'
 const kills = Number(process.env['NSB_CAMPAIGN_KILLS'] ?? 200)
@@ -21,24 +20,6 @@ const laborious = (): string =>
 }
 import { appendFileSync } from 'node:fs'
 { {`)
-
-async function fill(folder: string, from: number, count: number): Promise<void> {
-  const transport = learningTransport({ storage: join(folder, '.learningtransport') })
-  for (let id = from; id < from + count; id++)
-    await transport.dispatch([
-      {
-        id: `m${id}`,
-        headers: {
-          'NServiceBus.MessageId': `m${id}`,
-          'NServiceBus.ContentType': 'application/json',
-          'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder',
-        },
-        body: Buffer.from(JSON.stringify({ OrderId: `o${id}` })),
-        to: { address: 'Shop' },
-      },
-    ])
-  await transport.close()
-}
 
 const entries = (folder: string): readonly string[] => (existsSync(folder) ? readdirSync(folder) : [])
 

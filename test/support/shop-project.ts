@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { learningTransport } from '../../src/transport/learning/transport.ts'
 import { emptyFolder } from './folders.ts'
 
 /** A folder with an `nsb.json`, a storage folder and the given files: what a user of `nsb` works in. */
@@ -49,4 +50,23 @@ export function shop(
     'src/messages/order-accepted.ts': orderAccepted,
     'src/handlers/place-order.handler.ts': placeOrderHandler(statements),
   })
+}
+
+/** Puts PlaceOrder messages into the queue of the shop: ids `m<n>`, orders `o<n>`, from `from` on. */
+export async function fill(folder: string, from: number, count: number): Promise<void> {
+  const transport = learningTransport({ storage: join(folder, '.learningtransport') })
+  for (let id = from; id < from + count; id++)
+    await transport.dispatch([
+      {
+        id: `m${id}`,
+        headers: {
+          'NServiceBus.MessageId': `m${id}`,
+          'NServiceBus.ContentType': 'application/json',
+          'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder',
+        },
+        body: Buffer.from(JSON.stringify({ OrderId: `o${id}` })),
+        to: { address: 'Shop' },
+      },
+    ])
+  await transport.close()
 }

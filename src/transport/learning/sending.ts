@@ -95,7 +95,7 @@ export class Sending {
   #metadataOf(message: OutgoingMessage): string {
     if (message.deliverAt !== undefined && message.expiresAfterMs !== undefined)
       throw new NsbError({
-        code: 'NSB_DELAY_WITH_EXPIRY',
+        code: 'NSB_DELAYED_AND_EXPIRING',
         message: `Message '${message.id}' has both a delay and a time to be received; the learning transport has no format for that.`,
         suggestions: ['Leave one of them out'],
       })

@@ -94,7 +94,7 @@ describe('L-6 a delayed message', () => {
 
     await assert.rejects(
       openLearning(storage).dispatch([message('x', 'sales', { deliverAt: new Date(), expiresAfterMs: 1000 })]),
-      hasCode('NSB_DELAY_WITH_EXPIRY'),
+      hasCode('NSB_DELAYED_AND_EXPIRING'),
     )
 
     assert.deepEqual(filesIn(storage), [])
