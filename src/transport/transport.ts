@@ -137,6 +137,10 @@ export interface HoldOptions {
   readonly page: number
   /** Messages held at once. */
   readonly max: number
+  /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
+  readonly newestFirst?: boolean
+  /** With `look`: bodies are not wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */
+  readonly withoutBodies?: boolean
   /** Aborted: no new page; the caller still gives back. */
   readonly signal: AbortSignal
   /** Copies are safe, originals still held: the journal. In groups, in order. Rejects: none of the group is removed. */
@@ -147,7 +151,7 @@ export interface HoldOptions {
 export interface Holding {
   /** Of the snapshot; later arrivals are not shown. */
   readonly facts: QueueFacts
-  /** Queue order; dropping a page frees its bodies, not the hold. */
+  /** Queue order, or its reverse; nothing is read before a page is asked for, and dropping a page frees its bodies, not the hold. */
   pages(): AsyncIterable<readonly HeldMessage[]>
   /** Dispatched, confirmed, beforeRemove, removed. Rejects with the message still held. Calls may overlap. */
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void>
@@ -167,6 +171,8 @@ export interface Operations {
     readonly tap: boolean
     /** A look changes neither the queue nor any counter, and needs no lock. */
     readonly lookWithoutTrace: boolean
+    /** {@link HoldOptions.newestFirst}, without holding what is not shown. */
+    readonly newestFirst: boolean
   }
   queues(): Promise<readonly QueueFacts[]>
   /** undefined: no such queue. */

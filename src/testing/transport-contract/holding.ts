@@ -38,6 +38,40 @@ export const holding: ContractGroup = {
       },
     },
     {
+      name: 'shows the newest first where it can, reading no more than is asked for',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        if (!transport.can.newestFirst) return
+        const sent = await fill(transport, queue, 10)
+
+        const pages = await look(transport, queue, { page: 3, newestFirst: true })
+        const held = await transport.hold(queue, holdOptions({ purpose: 'look', page: 3, newestFirst: true }))
+        const newest = await first(held.pages())
+        const { returned } = await held.giveBack()
+
+        same(pages.flat().map(textOf), sent.toReversed())
+        same(newest.map(textOf), sent.slice(-3).toReversed())
+        same([held.facts.depth, returned], [10, 3])
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
+      name: 'a look that wants no bodies shows the same messages',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const sent = await fill(transport, queue, 3)
+
+        const pages = await look(transport, queue, { withoutBodies: true })
+
+        same(
+          pages.flat().map(({ id, unreadable }) => [id, unreadable]),
+          sent.map((text) => [text, undefined]),
+        )
+        yes(pages.flat().every((each) => each.body.length === 0 || textOf(each) === each.id))
+        same(await contents(transport, queue), sent)
+      },
+    },
+    {
       name: '45 looks lose nothing and change no order',
       async run(world) {
         const { transport, queue } = await openWithQueue(world)

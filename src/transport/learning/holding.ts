@@ -55,14 +55,15 @@ export class LearningHolding implements Holding {
   }
 
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
+    const files = this.#options.newestFirst ? this.#snapshot.toReversed() : this.#snapshot
     let next = 0
-    while (next < this.#snapshot.length) {
+    while (next < files.length) {
       if (this.#options.signal.aborted || this.#givenBack) return
       const page: HeldMessage[] = []
       const size = Math.min(this.#options.page, this.#options.max - this.#held)
       if (size <= 0) return
-      while (page.length < size && next < this.#snapshot.length) {
-        const file = this.#snapshot[next++] as MessageFile
+      while (page.length < size && next < files.length) {
+        const file = files[next++] as MessageFile
         const message = this.#read(file)
         // Gone: somebody has taken it since the snapshot.
         if (!message) continue
@@ -178,7 +179,14 @@ export class LearningHolding implements Holding {
   }
 
   #read(file: MessageFile): HeldMessage | undefined {
-    const reading = readMessage(this.#storage, this.facts.queue, this.#pathOf(file), file.name)
+    const { purpose, withoutBodies } = this.#options
+    const reading = readMessage(
+      this.#storage,
+      this.facts.queue,
+      this.#pathOf(file),
+      file.name,
+      purpose === 'look' && withoutBodies === true,
+    )
     if (reading.kind === 'gone') return undefined
     const nativeId = nativeIdOf(file.name) || file.name
     const place = { nativeId, queue: this.facts.queue, attempt: 1, native: {}, givenBack: 0, enqueuedAt: file.time }

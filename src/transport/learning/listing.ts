@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import type { Headers } from '../transport.ts'
 import { parseTimeSpan } from '../../message/wire-formats.ts'
 import { errorCode, nativeIdOf, queueFolders } from './layout.ts'
@@ -37,6 +37,16 @@ function bySendTime(a: MessageFile, b: MessageFile): number {
   return a.time - b.time || (a.name < b.name ? -1 : 1)
 }
 
+/** How many messages wait in a queue. @throws ENOENT when there is no such queue */
+export function countMessages(folder: string): number {
+  let count = 0
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (queueFolders.has(entry.name) || entry.isDirectory()) continue
+    if (entry.isFile() || statSync(`${folder}/${entry.name}`, quietly)?.isFile()) count++
+  }
+  return count
+}
+
 /** What .NET calls the creation time on Linux; a rename keeps it. */
 export function sendTime(stat: { readonly mtimeMs: number; readonly ctimeMs: number }): number {
   return Math.min(stat.mtimeMs, stat.ctimeMs)
@@ -48,8 +58,14 @@ export type Reading =
   /** Somebody else took it meanwhile. */
   | { readonly kind: 'gone' }
 
-/** Reads a message whose metadata file is at `path`, wherever that is; the body is always in the queue's `.bodies`. */
-export function readMessage(storage: StorageFolder, queue: string, path: string, fileName: string): Reading {
+const noBody = new Uint8Array()
+
+/**
+ * Reads a message whose metadata file is at `path`, wherever that is; the body is always in the queue's `.bodies`.
+ *
+ * @param withoutBody it must be there, but is not read
+ */
+export function readMessage(storage: StorageFolder, queue: string, path: string, fileName: string, withoutBody = false): Reading {
   const text = readOr(path, (file) => readFileSync(file, 'utf8'))
   if (text === undefined) return { kind: 'gone' }
   const metadata = readMetadata(text)
@@ -61,7 +77,8 @@ export function readMessage(storage: StorageFolder, queue: string, path: string,
       headers: undefined,
     }
   const nativeId = nativeIdOf(fileName)
-  const body = readOr(storage.bodyPath(queue, nativeId), (file) => readFileSync(file))
+  const bodyPath = storage.bodyPath(queue, nativeId)
+  const body = withoutBody ? (existsSync(bodyPath) ? noBody : undefined) : readOr(bodyPath, (file) => readFileSync(file))
   if (body) return { kind: 'message', headers: metadata.headers, body, timeToBeReceivedMs: timeToBeReceived(metadata.timeToBeReceived) }
   if (!statSync(path, { throwIfNoEntry: false })) return { kind: 'gone' }
   const reason = `the message of the metadata file '${fileName}' has no body file '.bodies/${nativeId}.body.txt'`

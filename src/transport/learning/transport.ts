@@ -51,7 +51,7 @@ export function learningTransport(options: LearningOptions): Transport {
 class LearningTransport implements Transport {
   readonly transactionModes = ['sendsAtomicWithReceive', 'receiveOnly', 'none'] as const
   readonly defaultConcurrency = 1
-  readonly can = { tap: true, lookWithoutTrace: true }
+  readonly can = { tap: true, lookWithoutTrace: true, newestFirst: true }
   readonly #storage: StorageFolder
   readonly #clock: Clock
   readonly #warn: (warning: string) => void

@@ -41,7 +41,7 @@ export function memoryTransport(options: MemoryOptions = {}): Transport {
 class MemoryTransport implements Transport {
   readonly transactionModes = ['sendsAtomicWithReceive', 'receiveOnly', 'none'] as const
   readonly defaultConcurrency = Math.max(2, availableParallelism())
-  readonly can = { tap: true, lookWithoutTrace: false }
+  readonly can = { tap: true, lookWithoutTrace: false, newestFirst: false }
   readonly #network: MemoryNetwork
   readonly #clock: Clock
   readonly #open = new Set<Receiving>()
