@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { join, sep } from 'node:path'
-import type { EndpointFolder } from '../toolkit/run/find-endpoints.ts'
-import type { RunSummary } from '../toolkit/run/run.ts'
-import { Supervisor } from '../toolkit/run/supervisor.ts'
-import { watchFolder } from '../toolkit/run/watch-folder.ts'
-import type { Colours } from './colour.ts'
-import { Exit } from './exit-codes.ts'
-import { keyHelp, listenForKeys } from './run-keys.ts'
-import { Lines, withEndpoint } from './run-output.ts'
+import type { EndpointFolder } from '../../toolkit/run/find-endpoints.ts'
+import type { RunSummary } from '../../toolkit/run/run.ts'
+import { Supervisor } from '../../toolkit/run/supervisor.ts'
+import { watchFolder } from '../../toolkit/run/watch-folder.ts'
+import type { Colours } from '../colour.ts'
+import { Exit } from '../exit-codes.ts'
+import { keyHelp, listenForKeys } from './keys.ts'
+import { Lines, withEndpoint } from './output.ts'
 
 const graceMs = 10_000
 /** Whoever waits longer than that is told for what. */

@@ -1,6 +1,6 @@
-import { NsbError } from '../message/nsb-error.ts'
-import { Pause } from '../toolkit/run/pause.ts'
-import type { FromEndpoint, ToEndpoint } from '../toolkit/run/protocol.ts'
+import { NsbError } from '../../message/nsb-error.ts'
+import { Pause } from '../../toolkit/run/pause.ts'
+import type { FromEndpoint, ToEndpoint } from '../../toolkit/run/protocol.ts'
 
 const orphanGraceMs = 5000
 
