@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 
@@ -45,9 +45,10 @@ export function newGuid(): string {
 }
 
 function md5AsDotnetGuidDigits(text: string): string {
-  const b = createHash('md5').update(text, 'utf8').digest()
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
-  return order.map((index) => (b[index] as number).toString(16).padStart(2, '0')).join('')
+  // In one call: the object of createHash outlives young collections, and 100,000 of them are 100 MiB.
+  const digits = hash('md5', text, 'hex')
+  const byte = (index: number): string => digits.slice(2 * index, 2 * index + 2)
+  return byte(3) + byte(2) + byte(1) + byte(0) + byte(5) + byte(4) + byte(7) + byte(6) + digits.slice(16)
 }
 
 /** MD5 of the UTF-8 text read as a .NET Guid (mixed-endian, no version bits), format D. @source ServiceControl DeterministicGuid */
