@@ -12,6 +12,9 @@ export default class ErrorsList extends ErrorsCommand {
   static override description =
     `Looks at the error queue and leaves every message where it is. Only failures are listed; --kind shows what else lies there.
 
+The learning transport lists by the time of the files: without criteria only the newest entries are read, 1,000 at least, and the
+older ones count as failures.
+
 Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
   static override aliases = ['errors:ls']
   static override examples = [
@@ -42,16 +45,21 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
     const now = Date.now()
 
     const rows: ListedRow[] = []
-    let [total, newerArrivals, poison] = [0, 0, 0]
+    let [total, newerArrivals, poison, unread] = [0, 0, 0, 0]
     for (const queue of queues) {
-      const listed = await listFailed(transport, { ...this.browseOptions(queue, criteria, flags['max-hold']), limit: flags.limit })
-      this.noteFacts(queue, listed.facts, flags['max-hold'])
-      rows.push(...listed.items.map((failed) => ({ failed, errorQueue: queue })))
+      const listed = await listFailed(transport, {
+        ...this.browseOptions(queue, criteria, flags['max-hold']),
+        limit: flags.limit,
+        exact: flags.count,
+      })
+      this.noteFacts(queue, listed, flags['max-hold'])
+      rows.push(...listed.items.map((item) => ({ ...item, errorQueue: queue })))
+      unread += listed.unread
       total += listed.total
       newerArrivals += listed.newerArrivals
       poison += listed.poison
     }
-    const shown = rows.toSorted((a, b) => byTimeDescending(a.failed, b.failed)).slice(0, flags.limit)
+    const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
     const fields = (row: ListedRow): object => ({
       ...failedFields(row.failed),
       ...(queues.length > 1 ? { errorQueue: row.errorQueue } : {}),
@@ -61,16 +69,20 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
     if (flags.count) this.out(String(total))
     else {
       await this.list(shown, listColumns(now, queues.length > 1), flags, { id: (row) => row.failed.uniqueId, fields, summary })
-      this.#hints(shown, total, poison, newerArrivals)
+      this.#hints(shown, { total, poison, newerArrivals, unread })
     }
     if (flags['fail-if-any'] && total > 0) this.finish(Exit.negative)
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
-  #hints(shown: readonly ListedRow[], total: number, poison: number, newerArrivals: number): void {
+  #hints(
+    shown: readonly ListedRow[],
+    { total, poison, newerArrivals, unread }: { total: number; poison: number; newerArrivals: number; unread: number },
+  ): void {
     if (total === 0 && poison === 0) this.note('the error queue is empty')
     else if (total === 0) this.note('no failure matches')
     if (shown.length < total) this.note(`${total - shown.length} more match (--limit)`)
+    if (unread > 0) this.note(`the ${unread} oldest entries were not read and count as failures; --count and every criterion read them all`)
     if (poison > 0) this.note(`${poison} poison message${poison > 1 ? 's' : ''}: nsb errors list --kind poison`)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     const first = shown[0]?.failed

@@ -36,7 +36,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     const [queue] = await this.errorQueues()
     const transport = await this.openTransport()
     const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
-    this.noteFacts(queue, shown.facts, flags['max-hold'])
+    this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
     if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)

@@ -1,7 +1,6 @@
 import { Flags } from '@oclif/core'
-import type { BrowseOptions } from '../../toolkit/errors/browse.ts'
+import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
-import type { QueueFacts } from '../../transport/transport.ts'
 import { BaseCommand } from '../base-command.ts'
 import { type SelectionChoice, criteriaFrom } from '../selection-flags.ts'
 
@@ -30,9 +29,10 @@ export abstract class ErrorsCommand extends BaseCommand {
   }
 
   /** Says what the reader of a list must know about the queue. */
-  protected noteFacts(queue: string, facts: QueueFacts | undefined, maxHold: number): void {
+  protected noteFacts(queue: string, { facts, unread }: Pick<Browsed, 'facts' | 'unread'>, maxHold: number): void {
     if (facts === undefined) return this.detail(`there is no queue '${queue}': nothing failed yet`)
-    if (facts.depth > maxHold) this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
+    if (facts.depth > maxHold && unread === 0)
+      this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
     if (typeof facts.consumers === 'number' && facts.consumers > 0 && facts.kind !== 'folder')
       this.warning(`'${queue}' has ${facts.consumers} consumer${facts.consumers > 1 ? 's' : ''}, so the list may be incomplete`)
   }

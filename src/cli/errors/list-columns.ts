@@ -1,13 +1,13 @@
-import { type FailedMessage, displayTypeOf, narrowTypeOf } from '../../message/failure.ts'
+import { displayTypeOf, narrowTypeOf } from '../../message/failure.ts'
 import { exceptionText } from '../../toolkit/errors/answers.ts'
+import type { ListedFailure } from '../../toolkit/errors/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import { relativeTime } from '../relative-time.ts'
 import type { Column } from '../table.ts'
 import { shortId } from './errors-command.ts'
 
 /** A failed message with the error queue it lies in. */
-export interface ListedRow {
-  readonly failed: FailedMessage
+export interface ListedRow extends ListedFailure {
   readonly errorQueue: string
 }
 

@@ -1,8 +1,9 @@
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
-import type { HeldMessage, Operations, QueueFacts } from '../../transport/transport.ts'
+import { NsbError } from '../../message/nsb-error.ts'
+import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupOf } from './group.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
-import { type Criteria, selector } from './select.ts'
+import { type Criteria, hasCriteria, selector } from './select.ts'
 
 export interface BrowseOptions {
   readonly queue: string
@@ -21,22 +22,33 @@ export interface Browsed {
   readonly facts: QueueFacts | undefined
   readonly poison: number
   readonly newerArrivals: number
+  /** Older entries that need not be read, so that it is not known what they are. */
+  readonly unread: number
 }
 
 /** Messages of a page whose bodies are in memory at once. */
 const page = 100
 
-/** Shows every entry of the queue once, in its order, and gives all of them back. */
-async function browse(
-  operations: Operations,
-  options: BrowseOptions,
-  seen: (failed: FailedMessage, message: HeldMessage) => void,
-): Promise<Browsed> {
-  const { queue, overrule, signal, maxHold } = options
-  if ((await operations.inspect(queue)) === undefined) return { facts: undefined, poison: 0, newerArrivals: 0 }
-  const holding = await operations.hold(queue, { purpose: 'look', overrule, page, max: maxHold, signal, beforeRemove: () => undefined })
-  let poison = 0
-  let newerArrivals = 0
+interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'>> {
+  seen(this: void, failed: FailedMessage, message: HeldMessage): void
+  /** Asked after each page; default: never. */
+  enough?(this: void): boolean
+}
+
+/** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
+async function browse(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {
+  const { maxHold, overrule, queue, signal } = options
+  const holding = await holdIfThere(operations, queue, {
+    purpose: 'look',
+    overrule,
+    page,
+    max: maxHold,
+    signal,
+    beforeRemove: () => undefined,
+    ...look,
+  })
+  if (holding === undefined) return { facts: undefined, poison: 0, newerArrivals: 0, unread: 0 }
+  let [read, poison, newerArrivals, unread] = [0, 0, 0, 0]
   try {
     for await (const messages of holding.pages()) {
       for (const message of messages) {
@@ -44,48 +56,86 @@ async function browse(
         if (failed.kind === 'poison') poison++
         seen(failed, message)
       }
+      read += messages.length
+      if (enough?.() !== true) continue
+      unread = holding.facts.depth - read
+      break
     }
   } finally {
     newerArrivals = (await holding.giveBack()).newerArrivals
   }
   signal.throwIfAborted()
-  return { facts: holding.facts, poison, newerArrivals }
+  return { facts: holding.facts, poison, newerArrivals, unread }
 }
 
-/** Newest failure first; those without a readable time last. */
-export function byTimeDescending(a: FailedMessage, b: FailedMessage): number {
-  return (b.failedAt ?? Number.NEGATIVE_INFINITY) - (a.failedAt ?? Number.NEGATIVE_INFINITY) || 0
+async function holdIfThere(operations: Operations, queue: string, options: HoldOptions): Promise<Holding | undefined> {
+  try {
+    return await operations.hold(queue, options)
+  } catch (error) {
+    if (error instanceof NsbError && error.code === 'NSB_QUEUE_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+export interface ListedFailure {
+  readonly failed: FailedMessage
+  /** What lists are sorted by, in ms since 1970: when it came into a queue that can be read from its end, else when it failed. */
+  readonly at: number | undefined
+}
+
+/** Newest first; those without a readable time last. */
+export function byTimeDescending(a: ListedFailure, b: ListedFailure): number {
+  return (b.at ?? Number.NEGATIVE_INFINITY) - (a.at ?? Number.NEGATIVE_INFINITY) || 0
+}
+
+export interface ListOptions extends BrowseOptions {
+  /** So many are wanted. */
+  readonly limit: number
+  /** Every entry is looked at, even where the newest are known without. */
+  readonly exact: boolean
 }
 
 export interface Listed extends Browsed {
-  /** All that match. */
+  /** All that match, the unread included. */
   readonly total: number
   /** The newest of them. */
-  readonly items: readonly FailedMessage[]
+  readonly items: readonly ListedFailure[]
 }
 
+/** Read at least, so that of a queue of usual length every entry is seen for what it is. */
+const readAtLeast = 1000
+
 /** Lists the newest failures that match; memory holds what is shown, not the queue. */
-export async function listFailed(operations: Operations, options: BrowseOptions & { readonly limit: number }): Promise<Listed> {
-  const { criteria, limit } = options
+export async function listFailed(operations: Operations, options: ListOptions): Promise<Listed> {
+  const { criteria, exact, limit } = options
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
+  const { newestFirst } = operations.can
+  // Without criteria an entry that is not read counts as what nearly all are: a failure.
+  const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
   const named: FailedMessage[] = []
-  let items: FailedMessage[] = []
-  let total = 0
-  const browsed = await browse(operations, options, (failed, message) => {
-    if (!ids.every((id) => !couldMean(id, failed))) named.push(failed)
-    else if (ids.length > 0) return
-    if (!matches(failed, message.headers)) return
-    total++
-    items.push(failed)
-    if (ids.length === 0 && items.length >= 2 * limit + 1000) items = items.toSorted(byTimeDescending).slice(0, limit)
+  let items: ListedFailure[] = []
+  let [total, read] = [0, 0]
+  const browsed = await browse(operations, options, {
+    newestFirst,
+    withoutBodies: true,
+    seen(failed, message) {
+      read++
+      if (!ids.every((id) => !couldMean(id, failed))) named.push(failed)
+      else if (ids.length > 0) return
+      if (!matches(failed, message.headers)) return
+      total++
+      items.push({ failed, at: newestFirst ? message.enqueuedAt : failed.failedAt })
+      if (ids.length === 0 && items.length >= 2 * limit + 1000) items = items.toSorted(byTimeDescending).slice(0, limit)
+    },
+    enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
   })
   if (ids.length > 0) {
     const meant = resolveIds(ids, named)
-    items = items.filter((item) => meant.has(item.uniqueId))
+    items = items.filter(({ failed }) => meant.has(failed.uniqueId))
     total = items.length
   }
-  return { ...browsed, total, items: items.toSorted(byTimeDescending).slice(0, limit) }
+  return { ...browsed, total: total + browsed.unread, items: items.toSorted(byTimeDescending).slice(0, limit) }
 }
 
 export interface Grouped extends Browsed {
@@ -106,13 +156,16 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
   const groups = new Map<string, Group>()
   let [total, ungrouped] = [0, 0]
   let oldest: number | undefined
-  const browsed = await browse(operations, options, (failed, message) => {
-    if (!matches(failed, message.headers)) return
-    total++
-    if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
-    const key = groupOf(message.headers, options.by)
-    if (key === undefined) ungrouped++
-    else groups.set(key.id, counted(groups.get(key.id), { ...key, title: displayTitle(options.by, key.title) }, failed))
+  const browsed = await browse(operations, options, {
+    withoutBodies: true,
+    seen(failed, message) {
+      if (!matches(failed, message.headers)) return
+      total++
+      if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
+      const key = groupOf(message.headers, options.by)
+      if (key === undefined) ungrouped++
+      else groups.set(key.id, counted(groups.get(key.id), { ...key, title: displayTitle(options.by, key.title) }, failed))
+    },
   })
   const largestFirst = [...groups.values()].toSorted((a, b) => b.count - a.count || (b.last ?? 0) - (a.last ?? 0))
   return { ...browsed, total, groups: largestFirst, ungrouped, oldest }
@@ -145,9 +198,11 @@ export interface Shown extends Browsed {
  */
 export async function showFailed(operations: Operations, options: BrowseOptions, id: string): Promise<Shown> {
   const found: { readonly failed: FailedMessage; readonly message: HeldMessage }[] = []
-  const browsed = await browse(operations, options, (failed, message) => {
-    // Of an ambiguous prefix the first bodies are enough to know that it is one.
-    if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
+  const browsed = await browse(operations, options, {
+    seen(failed, message) {
+      // Of an ambiguous prefix the first bodies are enough to know that it is one.
+      if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
+    },
   })
   const [uniqueId] = resolveIds(
     [id],

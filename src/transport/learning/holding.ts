@@ -1,9 +1,9 @@
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
 import { nativeIdOf } from './layout.ts'
-import { type MessageFile, listMessages, readMessage } from './listing.ts'
+import { type MessageFile, isMessage, readMessage } from './listing.ts'
 import { type StorageFolder, listOrEmpty } from './storage.ts'
 import { Transaction, type TransactionRoom } from './transaction.ts'
 
@@ -29,7 +29,7 @@ export class LearningHolding implements Holding {
   readonly #room: () => TransactionRoom
   readonly #options: HoldOptions
   readonly #snapshot: readonly MessageFile[]
-  // Weak, so that the bodies of a page go when its reader lets go of it.
+  // Weak, so that the bodies of a page go when its reader lets go of it; empty while only looking, as young collections keep what is in it.
   readonly #files = new WeakMap<HeldMessage, MessageFile>()
   #held = 0
   readonly #ended: () => void
@@ -67,7 +67,7 @@ export class LearningHolding implements Holding {
         const message = this.#read(file)
         // Gone: somebody has taken it since the snapshot.
         if (!message) continue
-        this.#files.set(message, file)
+        if (this.#options.purpose === 'change') this.#files.set(message, file)
         this.#held += 1
         page.push(message)
       }
@@ -105,12 +105,18 @@ export class LearningHolding implements Holding {
 
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await this.#removing
-    const shown = new Set(this.#snapshot.map((file) => file.name))
-    const now = listOrEmpty(this.#storage.queuePath(this.facts.queue), listMessages)
+    const newerArrivals = this.#newerArrivals()
     const returned = this.#held
     this.#held = 0
     this.#ended()
-    return { returned, rescued: [], newerArrivals: now.filter((file) => !shown.has(file.name)).length }
+    return { returned, rescued: [], newerArrivals }
+  }
+
+  #newerArrivals(): number {
+    const shown = new Set(this.#snapshot.map((file) => file.name))
+    const folder = this.#storage.queuePath(this.facts.queue)
+    const arrived = listOrEmpty(folder, (path) => readdirSync(path)).filter((name) => !shown.has(name))
+    return arrived.filter((name) => isMessage(folder, name)).length
   }
 
   /** Calls that come while a group is in work form the next group, so that one journal entry can stand for many messages. */
@@ -189,10 +195,20 @@ export class LearningHolding implements Holding {
     )
     if (reading.kind === 'gone') return undefined
     const nativeId = nativeIdOf(file.name) || file.name
-    const place = { nativeId, queue: this.facts.queue, attempt: 1, native: {}, givenBack: 0, enqueuedAt: file.time }
-    return reading.kind === 'message'
-      ? { ...place, id: reading.headers[Header.MessageId] || nativeId, headers: reading.headers, body: reading.body, unreadable: undefined }
-      : { ...place, id: nativeId, headers: {}, body: reading.raw, unreadable: reading.reason }
+    const isMessage = reading.kind === 'message'
+    // One literal with every field: each object made with `...` got a hidden class of its own, and these outlive young collections.
+    return {
+      id: isMessage ? reading.headers[Header.MessageId] || nativeId : nativeId,
+      nativeId,
+      headers: isMessage ? reading.headers : {},
+      body: isMessage ? reading.body : reading.raw,
+      queue: this.facts.queue,
+      attempt: 1,
+      native: {},
+      givenBack: 0,
+      enqueuedAt: file.time,
+      unreadable: isMessage ? undefined : reading.reason,
+    }
   }
 
   #pathOf(file: MessageFile): string {

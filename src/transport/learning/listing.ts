@@ -28,6 +28,11 @@ export function listMessages(folder: string): MessageFile[] {
 
 const quietly = { throwIfNoEntry: false } as const
 
+/** Does this entry of a queue's folder stand for a message? */
+export function isMessage(folder: string, name: string): boolean {
+  return !queueFolders.has(name) && messageFile(folder, name) !== undefined
+}
+
 function messageFile(folder: string, name: string): MessageFile | undefined {
   const stat = statSync(`${folder}/${name}`, quietly)
   return stat?.isFile() ? { name, time: sendTime(stat) } : undefined
