@@ -7,7 +7,20 @@ export interface Taken {
   readonly message: IncomingMessage
   /** Rejects when the batch cannot be sent; the message is then still in hand. */
   consume(outgoing: readonly OutgoingMessage[]): void | Promise<void>
-  putBack(): void | Promise<void>
+  /** @param attempted false: nobody tried to handle it, so it does not count as an attempt */
+  putBack(attempted: boolean): void | Promise<void>
+}
+
+/**
+ * What `consume` rejects with when the transport as a whole cannot work for now. No message is to blame, so no other verdict is asked
+ * for: it is put back, which does not count as an attempt, and nothing is taken for a second.
+ */
+export class Outage {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
 }
 
 interface Entry {
@@ -107,7 +120,7 @@ export class MessagesInHand {
         suggestions: ['Pass context.signal on to what the handler waits for'],
       }),
     )
-    await this.#putBack(entry)
+    await this.#putBack(entry, false)
     this.#done(entry)
   }
 
@@ -127,9 +140,9 @@ export class MessagesInHand {
     entry.phase = 'settling'
     try {
       if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
-      else await this.#putBack(entry)
+      else await this.#putBack(entry, verdict.attempted !== false && !(rejected !== undefined && this.#abort.signal.aborted))
     } catch (error) {
-      return this.#settleOtherwise(entry, error)
+      return error instanceof Outage ? this.#giveUp(entry, error.error, false) : this.#settleOtherwise(entry, error)
     }
     this.#options.onSettled(entry.taken.message)
     this.#done(entry)
@@ -144,16 +157,20 @@ export class MessagesInHand {
       if (this.#isAbandoned(entry)) return this.#reportLate(entry, verdict.kind)
       entry.phase = 'settling'
       if (verdict.kind === 'consume') await entry.taken.consume(verdict.outgoing)
-      else await this.#putBack(entry)
+      else await this.#putBack(entry, verdict.attempted !== false)
     } catch (second) {
-      failed = second ?? error
+      failed = (second instanceof Outage ? second.error : second) ?? error
     }
     if (this.#isAbandoned(entry)) return this.#reportLate(entry, failed)
-    if (failed !== undefined) {
-      this.report(failed)
-      await this.#putBack(entry)
-      this.pause()
-    } else this.#options.onSettled(entry.taken.message)
+    if (failed !== undefined) return this.#giveUp(entry, failed, true)
+    this.#options.onSettled(entry.taken.message)
+    this.#done(entry)
+  }
+
+  async #giveUp(entry: Entry, error: unknown, attempted: boolean): Promise<void> {
+    this.report(error)
+    await this.#putBack(entry, attempted)
+    this.pause()
     this.#done(entry)
   }
 
@@ -173,9 +190,9 @@ export class MessagesInHand {
     )
   }
 
-  async #putBack(entry: Entry): Promise<void> {
+  async #putBack(entry: Entry, attempted: boolean): Promise<void> {
     try {
-      await entry.taken.putBack()
+      await entry.taken.putBack(attempted)
     } catch (error) {
       this.report(error)
     }

@@ -14,7 +14,7 @@ export type Headers = Readonly<Record<string, string>>
 export interface IncomingMessage {
   /** `NServiceBus.MessageId`, or the native id when that header is absent or empty. */
   readonly id: string
-  /** The transport's own id of this copy; a new one for every copy that is sent. */
+  /** The transport's own id of this copy. Folders and memory make a new one for every copy that is sent; a broker keeps that of the message. */
   readonly nativeId: string
   readonly headers: Headers
   readonly body: Uint8Array
@@ -39,6 +39,8 @@ export interface OutgoingMessage {
   readonly to: Destination
   /** Replay and import choose it; otherwise the transport makes a new one. Never that of a message that exists. */
   readonly nativeId?: string
+  /** Of the message it is a copy of: {@link HeldMessage.native}, kept as far as this transport knows such properties. */
+  readonly native?: Readonly<Record<string, unknown>>
   /** Never delivered earlier; the receiver may see it up to a second later. */
   readonly deliverAt?: Date
   /** The message vanishes when nobody has taken it for this long. */
@@ -46,7 +48,10 @@ export interface OutgoingMessage {
 }
 
 /** The answer to an incoming message: "send these, then it is done", or "leave it for another time". */
-export type Verdict = { readonly kind: 'consume'; readonly outgoing: readonly OutgoingMessage[] } | { readonly kind: 'putBack' }
+export type Verdict =
+  | { readonly kind: 'consume'; readonly outgoing: readonly OutgoingMessage[] }
+  /** `attempted: false`: nobody tried to handle it, so it does not count as an attempt. */
+  | { readonly kind: 'putBack'; readonly attempted?: false }
 
 export type Decide = (message: IncomingMessage, signal: AbortSignal) => Promise<Verdict>
 
@@ -98,7 +103,8 @@ export interface Transport extends Operations {
   readonly transactionModes: readonly [TransactionMode, ...TransactionMode[]]
   /** Messages decided on at the same time when the endpoint does not say. */
   readonly defaultConcurrency: number
-  createQueues(queues: readonly string[]): Promise<void>
+  /** @param sending addresses that are only sent to: created where a message to them would otherwise be refused */
+  createQueues(receiving: readonly string[], sending?: readonly string[]): Promise<void>
   /** Resolves when the messages are safe. Rejects, or keeps them: never drops. */
   dispatch(outgoing: readonly OutgoingMessage[]): Promise<void>
   /** Delivers until stopped. A rejected decision counts as `putBack`, is reported, and makes the receiver pause for a second. */

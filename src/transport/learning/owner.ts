@@ -5,14 +5,24 @@ import { errorCode, ownFolder } from './layout.ts'
 import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 
 /** Who a transaction folder belongs to, as far as can be told. */
-export type Ownership = 'ours' | 'alive' | 'dead' | 'unknown'
+export type Ownership =
+  | 'ours'
+  /** Of this process, but nobody works on it any more: settling it failed. */
+  | 'givenUp'
+  | 'alive'
+  | 'dead'
+  | 'unknown'
 
 interface Marker {
   readonly pid: number
   readonly host: string
   /** Clock ticks since boot when the process started; tells a process from a later one with the same pid. undefined: not known. */
   readonly processStart?: string | undefined
+  /** Queues that it receives from. */
+  readonly queues?: readonly string[] | undefined
 }
+
+export const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** A marker of another host counts as dead when its owner has not touched it for this long. */
 const staleAfterMs = 15 * 60_000
@@ -27,6 +37,8 @@ export class Owner {
   readonly active = new Set<string>()
   readonly #storage: StorageFolder
   readonly #folder: string
+  /** Queues that this process receives from, one for each receiver. */
+  #queues: readonly string[] = []
 
   constructor(storage: StorageFolder) {
     this.#storage = storage
@@ -37,8 +49,36 @@ export class Owner {
     this.#write()
   }
 
-  newTransactionId(): string {
+  /**
+   * An id that tells whose transaction it is, and, when the message's id is a GUID, of which message: all but its first 8 digits
+   * are those of the message. So recovery finds the body of a message whose metadata file is gone already.
+   */
+  newTransactionId(nativeId: string): string {
+    const id = this.prefix + nativeId.slice(8)
+    return guid.test(nativeId) && !this.active.has(id) ? id : this.randomId()
+  }
+
+  randomId(): string {
     return this.prefix + randomUUID().slice(8)
+  }
+
+  /** Says in the marker that this process receives from the queue; the returned function takes it back. */
+  receives(queue: string): () => void {
+    this.#queues = [...this.#queues, queue]
+    this.#write()
+    return () => {
+      const index = this.#queues.indexOf(queue)
+      this.#queues = this.#queues.filter((_, each) => each !== index)
+      this.#write()
+    }
+  }
+
+  /** Other living processes of ours that receive from the queue. .NET endpoints leave no marker. */
+  othersReceiving(queue: string, now: number): readonly { readonly pid: number; readonly host: string }[] {
+    return listOrEmpty(this.#folder, (folder) => readdirSync(folder))
+      .filter((prefix) => prefix !== this.prefix && this.#look(prefix, now) === 'alive')
+      .flatMap((prefix) => readMarker(`${this.#folder}/${prefix}`) ?? [])
+      .filter((marker) => marker.queues?.includes(queue))
   }
 
   /** Says that this process still lives, for hosts that cannot look it up. */
@@ -60,11 +100,16 @@ export class Owner {
     const known = new Map<string, Ownership>()
     return (transactionId) => {
       const prefix = transactionId.slice(0, 8)
-      if (prefix === this.prefix) return this.active.has(transactionId) ? 'ours' : 'dead'
+      if (prefix === this.prefix) return this.active.has(transactionId) ? 'ours' : 'givenUp'
       const ownership = known.get(prefix) ?? this.#look(prefix, now)
       known.set(prefix, ownership)
       return ownership
     }
+  }
+
+  /** Whether the process of a transaction received from the queue, rather than being an operator's. */
+  received(transactionId: string, queue: string): boolean {
+    return readMarker(`${this.#folder}/${transactionId.slice(0, 8)}`)?.queues?.includes(queue) ?? false
   }
 
   /** Prefixes whose processes are gone. */
@@ -80,7 +125,7 @@ export class Owner {
 
   #write(): void {
     mkdirSync(this.#folder, { recursive: true })
-    const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid) }
+    const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid), queues: this.#queues }
     this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`, randomUUID()), `${this.#folder}/${this.prefix}`)
   }
 
@@ -120,8 +165,9 @@ function readMarker(path: string): Marker | undefined {
     const marker: unknown = JSON.parse(readFileSync(path, 'utf8'))
     if (typeof marker !== 'object' || marker === null || !('pid' in marker) || !('host' in marker)) return undefined
     const start = 'processStart' in marker && typeof marker.processStart === 'string' ? marker.processStart : undefined
+    const queues = 'queues' in marker && Array.isArray(marker.queues) ? marker.queues.filter((queue) => typeof queue === 'string') : []
     return typeof marker.pid === 'number' && typeof marker.host === 'string'
-      ? { pid: marker.pid, host: marker.host, processStart: start }
+      ? { pid: marker.pid, host: marker.host, processStart: start, queues }
       : undefined
   } catch (error) {
     if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined

@@ -7,22 +7,37 @@ import { writeMetadata } from './metadata.ts'
 import { newNativeId } from './native-id.ts'
 import type { Copy } from './storage.ts'
 
+interface Origin {
+  readonly queue: string
+  readonly nativeId: string
+  readonly fileName: string
+}
+
+/** A message that was in hand so many times when its process died is not handled again. */
+export const mostKills = 6
+export const killerReason = `its process died ${mostKills} times while it had the message in hand`
+
 /**
  * The copy for the error queue of a message that cannot be read. Broken metadata becomes its body; its size is not limited, since
  * refusing it would leave the message stuck.
  */
-export function poisonCopy(
-  unreadable: Extract<Reading, { kind: 'unreadable' }>,
-  from: { readonly queue: string; readonly nativeId: string; readonly fileName: string },
-  errorQueue: string,
-  now: number,
-): Copy {
+export function poisonCopy(unreadable: Extract<Reading, { kind: 'unreadable' }>, from: Origin, errorQueue: string, now: number): Copy {
+  const body = unreadable.headers ? new Uint8Array(0) : unreadable.raw
+  return errorCopy(unreadable.headers, body, poisonText(unreadable, from), from, errorQueue, now)
+}
+
+/** The copy for the error queue of a message that seems to end whoever handles it: whole, so that it can be replayed. */
+export function killerCopy(message: Extract<Reading, { kind: 'message' }>, from: Origin, errorQueue: string, now: number): Copy {
+  return errorCopy(message.headers, message.body, `The message was not handled again: ${killerReason}.`, from, errorQueue, now)
+}
+
+function errorCopy(original: Headers | undefined, body: Uint8Array, text: string, from: Origin, errorQueue: string, now: number): Copy {
   const headers: Headers = {
     [Header.MessageId]: from.nativeId || from.fileName,
-    ...unreadable.headers,
+    ...original,
     [Header.FailedQ]: from.queue,
     [Header.ExceptionType]: 'Nsb.PoisonMessage',
-    [Header.ExceptionMessage]: poisonText(unreadable, from),
+    [Header.ExceptionMessage]: text,
     [Header.TimeOfFailure]: formatTimestamp(now),
   }
   return {
@@ -30,7 +45,7 @@ export function poisonCopy(
     queue: checkAddress(errorQueue),
     deliverAt: undefined,
     metadata: writeMetadata(headers, undefined),
-    body: unreadable.headers ? new Uint8Array(0) : unreadable.raw,
+    body,
     chosenId: false,
   }
 }

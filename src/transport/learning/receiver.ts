@@ -1,14 +1,16 @@
 import { statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
-import { MessagesInHand, type Taken, lostInModeNone } from '../in-hand.ts'
+import { MessagesInHand, Outage, type Taken, lostInModeNone } from '../in-hand.ts'
 import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
-import { Attempts } from './attempts.ts'
+import { Attempts, forgetAttempts } from './attempts.ts'
 import { releaseDue } from './delayed.ts'
 import { checkAddress, errorCode } from './layout.ts'
 import { type MessageFile, type Reading, listMessages, sendTime } from './listing.ts'
-import { poisonCopy } from './poison.ts'
+import { killerCopy, killerReason, mostKills, poisonCopy } from './poison.ts'
 import { recover } from './recovery.ts'
+import { StorageError, storageErrorOf } from './storage-error.ts'
+import { StorageWatch, removedError } from './storage-watch.ts'
 import type { Copy } from './storage.ts'
 import { OwnershipLostError, Transaction, type TransactionRoom } from './transaction.ts'
 import { FolderWatcher } from './watcher.ts'
@@ -21,6 +23,8 @@ const unreadable = { lookAgainMs: 100, tries: 12 }
 const busyFrom = 16
 /** Handlers that only compute would otherwise keep timers and signals waiting. */
 const turnMs = 10
+/** A disk that stays full would otherwise fill the log too. */
+const sameOutageAgainAfterMs = 60_000
 
 /** Takes one file after the other, oldest first, and puts back what was not consumed. */
 export class LearningReceiver implements Receiving {
@@ -29,7 +33,8 @@ export class LearningReceiver implements Receiving {
   readonly #options: ReceiveOptions
   readonly #folder: string
   readonly #inHand: MessagesInHand
-  readonly #attempts = new Attempts()
+  readonly #attempts: Attempts
+  readonly #storageWatch: StorageWatch
   readonly #watcher: FolderWatcher
   readonly #ended: () => void
   /** The rest of the last listing, oldest last. */
@@ -42,6 +47,11 @@ export class LearningReceiver implements Receiving {
   #turnStarted = 0
   #nextTurn: NodeJS.Immediate | undefined
   #stopped: Promise<void> | undefined
+  /** The storage could not be used; nothing is taken before a try shows that it can. Lasting: such a try failed. */
+  #outage: 'suspected' | 'lasting' | undefined
+  /** When each kind of outage was told last. */
+  readonly #told = new Map<string, number>()
+  readonly #stopsReceiving: () => void
 
   constructor(room: TransactionRoom, options: ReceiveOptions, decide: Decide, clock: Clock, ended: () => void) {
     this.#room = room
@@ -51,8 +61,12 @@ export class LearningReceiver implements Receiving {
     this.#folder = room.storage.queuePath(checkAddress(options.queue))
     checkAddress(options.errorQueue)
     room.storage.createReceiverFolders(options.queue)
-    recover(room.storage, room.owner, options.queue, clock.now())
-    this.#inHand = new MessagesInHand(options, decide, clock, () => this.#takeAll())
+    this.#attempts = new Attempts(room.storage, options.queue)
+    this.#storageWatch = new StorageWatch(room.storage, options.queue)
+    this.#recover()
+    this.#nameOthers()
+    this.#stopsReceiving = room.owner.receives(options.queue)
+    this.#inHand = new MessagesInHand({ ...options, onCriticalError: (error) => this.#report(error) }, decide, clock, () => this.#takeAll())
     this.#watcher = new FolderWatcher(this.#folder, () => this.#wake())
     this.#doChores()
     this.#wake()
@@ -74,8 +88,21 @@ export class LearningReceiver implements Receiving {
       this.#attempt(() => transaction.putBack())
     }
     this.#unreadable.clear()
-    this.#stopped = ended.then(this.#ended)
+    this.#stopped = ended.then(() => {
+      this.#attempt(this.#stopsReceiving)
+      this.#ended()
+    })
     return this.#stopped
+  }
+
+  /** Competing for one queue is how endpoints are scaled out, and also what happens when one was started twice by mistake. */
+  #nameOthers(): void {
+    const others = this.#room.owner.othersReceiving(this.#options.queue, this.#clock.now())
+    if (others.length === 0) return
+    const named = others.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
+    this.#room.warn(
+      `Queue '${this.#options.queue}' is received from already, by ${named}. The messages are shared: each is handled by one of them.`,
+    )
   }
 
   #wake(): void {
@@ -90,6 +117,7 @@ export class LearningReceiver implements Receiving {
   #takeAll(): void {
     if (this.#stopped) return
     try {
+      if (this.#outage && !this.#inHand.full) this.#endOutage()
       while (!this.#inHand.full) {
         if (performance.now() - this.#turnStarted > turnMs) return this.#wake()
         const file = this.#files.pop() ?? this.#list()
@@ -97,9 +125,56 @@ export class LearningReceiver implements Receiving {
         this.#take(file)
       }
     } catch (error) {
-      this.#inHand.report(error)
+      this.#report(error)
       this.#inHand.pause()
     }
+  }
+
+  /** @throws while it lasts */
+  #endOutage(): void {
+    const { storage, warn } = this.#room
+    const before = this.#outage
+    this.#outage = 'lasting'
+    this.#restoreIfReplaced()
+    storage.probe()
+    this.#outage = undefined
+    // What could neither be finished nor put back meanwhile.
+    this.#recover()
+    if (before === 'lasting')
+      warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
+  }
+
+  #restoreIfReplaced(): void {
+    if (!this.#storageWatch.wasReplaced()) return
+    const { owner, restore, storage } = this.#room
+    this.#watcher.close()
+    storage.createReceiverFolders(this.#options.queue)
+    owner.touch(this.#clock.now())
+    restore()
+    this.#storageWatch.accept()
+    this.#files = []
+    this.#tell(removedError(storage.path, this.#options.queue))
+  }
+
+  #recover(): number {
+    const { owner, storage } = this.#room
+    return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#tell(error))
+  }
+
+  #report(error: unknown): void {
+    const told = storageErrorOf(error, this.#room.storage.path)
+    if (told instanceof StorageError) this.#outage ??= 'suspected'
+    this.#tell(told)
+  }
+
+  /** Each kind of outage once a minute at most. */
+  #tell(error: unknown): void {
+    const told = storageErrorOf(error, this.#room.storage.path)
+    if (!(told instanceof StorageError)) return this.#options.onCriticalError(told)
+    const now = this.#clock.now()
+    if (now - (this.#told.get(told.code) ?? Number.NEGATIVE_INFINITY) < sameOutageAgainAfterMs) return
+    this.#told.set(told.code, now)
+    this.#options.onCriticalError(told)
   }
 
   #list(): MessageFile | undefined {
@@ -107,10 +182,12 @@ export class LearningReceiver implements Receiving {
       this.#files = listMessages(this.#folder).reverse()
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
+      this.#restoreIfReplaced()
       this.#watcher.close()
       this.#room.storage.createReceiverFolders(this.#options.queue)
       this.#files = []
     }
+    this.#attempts.refresh()
     if (this.#files.length >= busyFrom) this.#watcher.close()
     return this.#files.pop()
   }
@@ -126,10 +203,14 @@ export class LearningReceiver implements Receiving {
     this.#cancelChores = this.#clock.after(chores.everyMs, () => this.#doChores())
     const now = this.#clock.now()
     this.#attempt(() => {
+      // Asked for in the same way once the outage ends.
+      if (this.#outage) return
+      this.#restoreIfReplaced()
+      this.#attempts.refresh()
       let found = releaseDue(this.#room.storage, this.#options.queue, now)
       if (++this.#ticks % chores.recoveryEvery === 0) {
         this.#room.owner.touch(now)
-        found += recover(this.#room.storage, this.#room.owner, this.#options.queue, now)
+        found += this.#recover()
       }
       if (found > 0) this.#wake()
     })
@@ -153,6 +234,16 @@ export class LearningReceiver implements Receiving {
     if (reading.kind === 'gone') return this.#attempt(() => transaction.putBack())
     if (reading.timeToBeReceivedMs !== undefined && this.#hasExpired(transaction, reading.timeToBeReceivedMs))
       return this.#attempt(() => transaction.discard())
+    const earlier = this.#attempts.of(file.name)
+    if (earlier.killed >= mostKills)
+      return this.#attempt(() =>
+        this.#toErrorQueue(
+          transaction,
+          killerCopy(reading, this.#origin(transaction), this.#options.errorQueue, this.#clock.now()),
+          killerReason,
+          false,
+        ),
+      )
     if (this.#options.transactionMode === 'none') transaction.discard()
     const message: IncomingMessage = {
       id: reading.headers[Header.MessageId] || transaction.nativeId,
@@ -160,7 +251,7 @@ export class LearningReceiver implements Receiving {
       headers: reading.headers,
       body: reading.body,
       queue: this.#options.queue,
-      attempt: this.#attempts.next(transaction.nativeId),
+      attempt: 1 + earlier.failed + earlier.killed,
     }
     this.#inHand.settle(new Delivery(this, transaction, file, message))
   }
@@ -168,27 +259,48 @@ export class LearningReceiver implements Receiving {
   /** Carries out `consume`. */
   consume(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
     if (outgoing.length > 0) return this.#consumeAndSend(transaction, message, outgoing)
-    this.#remove(transaction, message)
+    try {
+      this.#remove(transaction, message)
+    } catch (error) {
+      throw this.#outageOf(error)
+    }
   }
 
   /** Carries out `putBack`. */
-  putBack(transaction: Transaction, message: IncomingMessage, file: MessageFile): void {
+  putBack(transaction: Transaction, message: IncomingMessage, file: MessageFile, attempted: boolean): void {
     if (this.#options.transactionMode === 'none') lostInModeNone(message)
-    this.#attempts.failed(message.nativeId, message.attempt)
+    if (attempted) this.#attempts.failed(transaction.fileName, message.attempt)
     transaction.putBack()
     this.#files.push(file)
   }
 
   async #consumeAndSend(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const copies = await this.#room.sending.copiesOf(outgoing)
-    if (this.#options.transactionMode === 'sendsAtomicWithReceive') this.#stage(transaction, copies)
-    else this.#room.sending.write(copies)
-    this.#remove(transaction, message)
+    try {
+      const copies = await this.#room.sending.copiesOf(outgoing)
+      if (this.#options.transactionMode === 'sendsAtomicWithReceive') this.#stage(transaction, copies)
+      else this.#room.sending.write(copies)
+      this.#remove(transaction, message)
+    } catch (error) {
+      throw this.#outageOf(error)
+    }
+  }
+
+  /** Whether the storage is to blame, or this message: its batch may be too much, or one of its destinations refuse. */
+  #outageOf(error: unknown): unknown {
+    const refused = storageErrorOf(error, this.#room.storage.path)
+    // In mode `none` there is no message to put back.
+    if (!(refused instanceof StorageError) || this.#options.transactionMode === 'none') return refused
+    try {
+      this.#room.storage.probe()
+      return refused
+    } catch {
+      return new Outage(refused)
+    }
   }
 
   #remove(transaction: Transaction, message: IncomingMessage): void {
     if (this.#options.transactionMode !== 'none') this.#commit(transaction)
-    this.#attempts.done(message.nativeId)
+    this.#attempts.done(transaction.fileName, message.attempt)
   }
 
   #stage(transaction: Transaction, copies: readonly Copy[]): void {
@@ -205,7 +317,7 @@ export class LearningReceiver implements Receiving {
     try {
       transaction.commit()
     } catch (error) {
-      if (error instanceof OwnershipLostError) return this.#inHand.report(error)
+      if (error instanceof OwnershipLostError) return this.#report(error)
       transaction.unstage()
       throw error
     }
@@ -233,11 +345,20 @@ export class LearningReceiver implements Receiving {
   }
 
   #moveToErrorQueue(transaction: Transaction, reading: Extract<Reading, { kind: 'unreadable' }>): void {
-    const from = { queue: this.#options.queue, nativeId: transaction.nativeId, fileName: transaction.fileName }
+    const copy = poisonCopy(reading, this.#origin(transaction), this.#options.errorQueue, this.#clock.now())
+    this.#toErrorQueue(transaction, copy, reading.reason, reading.headers === undefined)
+  }
+
+  #origin({ fileName, nativeId }: Transaction): Parameters<typeof poisonCopy>[1] {
+    return { queue: this.#options.queue, nativeId, fileName }
+  }
+
+  #toErrorQueue(transaction: Transaction, copy: Copy, reason: string, keepBody: boolean): void {
     try {
-      transaction.stage([poisonCopy(reading, from, this.#options.errorQueue, this.#clock.now())])
-      this.#commit(transaction, { keepBody: reading.headers === undefined })
-      this.#options.onPoison({ nativeId: transaction.nativeId, queue: this.#options.queue, reason: reading.reason })
+      transaction.stage([copy])
+      this.#commit(transaction, { keepBody })
+      forgetAttempts(this.#room.storage, this.#options.queue, transaction.fileName)
+      this.#options.onPoison({ nativeId: transaction.nativeId, queue: this.#options.queue, reason })
     } catch (error) {
       transaction.putBack()
       this.#inHand.pause()
@@ -249,7 +370,7 @@ export class LearningReceiver implements Receiving {
     try {
       act()
     } catch (error) {
-      this.#inHand.report(error)
+      this.#report(error)
     }
   }
 }
@@ -272,7 +393,7 @@ class Delivery implements Taken {
     return this.#receiver.consume(this.#transaction, this.message, outgoing)
   }
 
-  putBack(): void {
-    this.#receiver.putBack(this.#transaction, this.message, this.#file)
+  putBack(attempted: boolean): void {
+    this.#receiver.putBack(this.#transaction, this.message, this.#file, attempted)
   }
 }

@@ -1,8 +1,9 @@
 import { readdirSync, statSync } from 'node:fs'
+import { forgetAttempts, noteKilled, removeLeftoverAttempts } from './attempts.ts'
 import { nativeIdOf } from './layout.ts'
-import type { Owner, Ownership } from './owner.ts'
-import { type StorageFolder, listOrEmpty, removeFile } from './storage.ts'
-import { moveIfThere, readTargets, removeTree, targetsFile } from './transaction.ts'
+import { type Owner, type Ownership, guid } from './owner.ts'
+import { type StorageFolder, listOrEmpty, removeFile, removeIfPossible } from './storage.ts'
+import { type TargetFile, moveIfThere, readTargets, removeTree, targetsFile } from './transaction.ts'
 
 /** A transaction of somebody we cannot look up, such as a .NET endpoint, is left alone for this long. */
 const strangersKeepForMs = 15 * 60_000
@@ -11,26 +12,35 @@ const strangersKeepForMs = 15 * 60_000
  * Finishes what dead processes left in the queue: before the commit a message goes back to its queue, after it its outgoing
  * messages are sent and it is removed. A living process's transactions are never touched.
  *
+ * @param failed told of a transaction that could not be finished; it stays for the next time and keeps no other one waiting
  * @returns how many transactions were finished
  */
-export function recover(storage: StorageFolder, owner: Owner, queue: string, now: number): number {
+export function recover(storage: StorageFolder, owner: Owner, queue: string, now: number, failed: (error: unknown) => void): number {
   const folder = storage.queuePath(queue)
   const ownershipOf = owner.ownershipOf(now)
-  const isAbandoned = (path: string, id: string): boolean => {
-    const ownership = ownershipOf(id)
-    return ownership === 'dead' || (ownership === 'unknown' && lastChange(path) < now - strangersKeepForMs)
-  }
+  const isAbandoned = (path: string, ownership: Ownership): boolean =>
+    ownership === 'dead' || ownership === 'givenUp' || (ownership === 'unknown' && lastChange(path) < now - strangersKeepForMs)
   let finished = 0
   for (const step of ['.pending', '.committed'] as const)
     for (const id of listOrEmpty(`${folder}/${step}`, (path) => readdirSync(path))) {
       const path = `${folder}/${step}/${id}`
-      if (!isAbandoned(path, id)) continue
-      if (step === '.committed' && canRollForward(storage, path, ownershipOf(id))) rollForward(storage, queue, path)
-      else rollBack(storage, queue, path)
-      finished++
+      const ownership = ownershipOf(id)
+      if (!isAbandoned(path, ownership)) continue
+      try {
+        if (step === '.committed' && canRollForward(storage, path, ownership)) rollForward(storage, queue, id)
+        else rollBack(storage, queue, path, ownership === 'dead' && owner.received(id, queue))
+        finished++
+      } catch (error) {
+        failed(error)
+      }
     }
-  forgetTheDead(storage, owner, now)
-  storage.removeStaleTemporaries(now)
+  try {
+    removeLeftoverAttempts(storage, queue, now)
+    forgetTheDead(storage, owner, now)
+    storage.removeStaleTemporaries(now)
+  } catch (error) {
+    failed(error)
+  }
   return finished
 }
 
@@ -44,27 +54,52 @@ export function hasTransactions(storage: StorageFolder, queue: string): boolean 
 /** A committed transaction without a list of targets is .NET's, has sent nothing, or lost the list when the machine went down. */
 function canRollForward(storage: StorageFolder, path: string, ownership: Ownership): boolean {
   if (readTargets(storage, path)) return true
-  return ownership === 'dead' && !listOrEmpty(path, (folder) => readdirSync(folder)).some((name) => name.endsWith('.metadata.out'))
+  return ownership !== 'unknown' && !listOrEmpty(path, (folder) => readdirSync(folder)).some((name) => name.endsWith('.metadata.out'))
 }
 
-function rollBack(storage: StorageFolder, queue: string, path: string): void {
-  for (const name of listOrEmpty(path, (folder) => readdirSync(folder)))
-    if (!isOurAddition(name)) moveIfThere(storage, `${path}/${name}`, `${storage.queuePath(queue)}/${name}`)
-  for (const target of readTargets(storage, path)?.values() ?? []) removeFile(bodyOf(target))
+/** @param killed a receiver died with the message in hand, which counts as an attempt */
+function rollBack(storage: StorageFolder, queue: string, path: string, killed: boolean): void {
+  const targets = readTargets(storage, path)
+  const names = listOrEmpty(path, (folder) => readdirSync(folder))
+  for (const name of names)
+    if (!isOurAddition(name) && moveIfThere(storage, `${path}/${name}`, `${storage.queuePath(queue)}/${name}`) && killed)
+      noteKilled(storage, queue, name)
+  // A chosen id that was refused belongs to another message; the outgoing file shows that it was not.
+  for (const [nativeId, target] of targets ?? [])
+    if (!target.chosen || names.includes(`${nativeId}.metadata.out`)) removeIfPossible(bodyOf(target))
   removeTree(path)
 }
 
-function rollForward(storage: StorageFolder, queue: string, path: string): void {
-  for (const [nativeId, target] of readTargets(storage, path) ?? []) moveIfThere(storage, `${path}/${nativeId}.metadata.out`, target)
-  for (const name of listOrEmpty(path, (folder) => readdirSync(folder)))
-    if (!isOurAddition(name) && removeFile(`${path}/${name}`)) removeFile(storage.bodyPath(queue, nativeIdOf(name)))
+function rollForward(storage: StorageFolder, queue: string, id: string): void {
+  const path = `${storage.queuePath(queue)}/.committed/${id}`
+  for (const [nativeId, target] of readTargets(storage, path) ?? []) moveIfThere(storage, `${path}/${nativeId}.metadata.out`, target.path)
+  const names = listOrEmpty(path, (folder) => readdirSync(folder)).filter((name) => !isOurAddition(name))
+  if (names.length === 0) removeBodyLeftBy(storage, queue, id)
+  for (const name of names)
+    if (removeFile(`${path}/${name}`)) {
+      removeFile(storage.bodyPath(queue, nativeIdOf(name)))
+      forgetAttempts(storage, queue, name)
+    }
   removeTree(path)
+}
+
+/** The metadata file is gone already; the transaction's id has all but the first 8 digits of the message's. */
+function removeBodyLeftBy(storage: StorageFolder, queue: string, id: string): void {
+  if (!guid.test(id)) return
+  const ending = `${id.slice(8)}.body.txt`
+  const bodies = listOrEmpty(`${storage.queuePath(queue)}/.bodies`, (folder) => readdirSync(folder)).filter((name) => name.endsWith(ending))
+  if (bodies.length === 0) return
+  const present = new Set([...storage.metadataFilesOf(queue)].map(nativeIdOf))
+  for (const body of bodies) {
+    const nativeId = body.slice(0, -'.body.txt'.length)
+    if (!present.has(nativeId)) removeFile(storage.bodyPath(queue, nativeId))
+  }
 }
 
 const isOurAddition = (name: string): boolean => name === targetsFile || name.endsWith('.metadata.out')
 
-/** The body of a copy whose metadata file would have been at `target`, in the queue's root or a delayed folder. */
-function bodyOf(target: string): string {
+/** The body of a copy whose metadata file would have been there, in the queue's root or a delayed folder. */
+function bodyOf({ path: target }: TargetFile): string {
   const slash = target.lastIndexOf('/')
   const delayed = target.indexOf('/.delayed/')
   return `${target.slice(0, delayed < 0 ? slash : delayed)}/.bodies/${nativeIdOf(target.slice(slash + 1))}.body.txt`

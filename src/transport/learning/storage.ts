@@ -1,4 +1,16 @@
-import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
 
@@ -12,6 +24,9 @@ export interface Copy {
   /** The sender chose the id, so a file of that name may exist. */
   readonly chosenId: boolean
 }
+
+/** With less room than for a few of the largest messages a disk counts as full. */
+const probeBytes = 256 * 1024
 
 let temporaryFiles = 0
 
@@ -33,6 +48,11 @@ export class StorageFolder {
     return `${this.path}/${queue}/.bodies/${nativeId}.body.txt`
   }
 
+  /** Where the failed attempts of a queue's messages are counted. */
+  attemptsPath(queue: string): string {
+    return `${this.path}/${ownFolder}/attempts/${queue}`
+  }
+
   metadataPath(copy: { readonly queue: string; readonly nativeId: string; readonly deliverAt: Date | undefined }): string {
     const folder = this.queuePath(copy.queue)
     return copy.deliverAt === undefined
@@ -50,6 +70,18 @@ export class StorageFolder {
       .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
       .map((entry) => entry.name)
       .toSorted()
+  }
+
+  /** Names of all metadata files of a queue, those of messages in work or due later included. */
+  metadataFilesOf(queue: string): ReadonlySet<string> {
+    const folder = this.queuePath(queue)
+    const inFolders = ['.pending', '.committed', '.delayed'].flatMap((stage) =>
+      listOrEmpty(`${folder}/${stage}`, (path) => readdirSync(path)).flatMap((name) =>
+        listOrEmpty(`${folder}/${stage}/${name}`, (path) => readdirSync(path)),
+      ),
+    )
+    // Listed last: a message that is put back meanwhile is seen in one of the two places.
+    return new Set([...inFolders, ...listOrEmpty(folder, (path) => readdirSync(path))])
   }
 
   /** @throws {QueueNotFoundError} */
@@ -91,12 +123,24 @@ export class StorageFolder {
     }
   }
 
+  /** Does what handling messages needs: a folder, a file with content, a rename. @throws what the system says */
+  probe(): void {
+    const folder = `${this.#temporary}/probe-${process.pid}-${temporaryFiles++}`
+    mkdirSync(folder, { recursive: true })
+    try {
+      writeFileSync(`${folder}/a`, Buffer.alloc(probeBytes))
+      renameSync(`${folder}/a`, `${folder}/b`)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
   /** Temporary files of processes that died while writing. */
   removeStaleTemporaries(now: number): void {
     for (const name of listOrEmpty(this.#temporary, (folder) => readdirSync(folder))) {
       const path = `${this.#temporary}/${name}`
       const stat = statSync(path, { throwIfNoEntry: false })
-      if (stat && stat.mtimeMs < now - 86_400_000) removeFile(path)
+      if (stat && stat.mtimeMs < now - 86_400_000) rmSync(path, { recursive: true, force: true })
     }
   }
 }
@@ -122,7 +166,8 @@ function openForWriting(path: string, flag: string): number {
   }
 }
 
-function makeFolderFor(path: string, error: unknown): void {
+/** Makes the folder of `path` when it is what was missing. @throws `error` when it is another one */
+export function makeFolderFor(path: string, error: unknown): void {
   if (errorCode(error) !== 'ENOENT') throw error
   mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true })
 }
@@ -135,6 +180,15 @@ export function removeFile(path: string): boolean {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false
     throw error
+  }
+}
+
+/** For what is only tidied up: whatever goes wrong, the file then stays. */
+export function removeIfPossible(path: string): void {
+  try {
+    removeFile(path)
+  } catch {
+    // Stays.
   }
 }
 

@@ -16,6 +16,8 @@ export class Subscriptions {
   readonly #clock: Clock
   readonly #warn: (warning: string) => void
   readonly #folder: string
+  /** Those made here, by the path of their file. */
+  readonly #made = new Map<string, string>()
 
   constructor(storage: StorageFolder, clock: Clock, warn: (warning: string) => void) {
     this.#storage = storage
@@ -26,12 +28,18 @@ export class Subscriptions {
 
   add(subscriber: Subscriber, event: EventType): void {
     // Every file in an event folder is taken for a subscriber, so the file is made elsewhere and moved in.
-    const path = this.#pathOf(subscriber, event)
-    this.#storage.move(this.#storage.writeTemporary(checkAddress(subscriber.queue), randomUUID()), path)
+    this.#write(this.#pathOf(subscriber, event), checkAddress(subscriber.queue))
   }
 
   remove(subscriber: Subscriber, event: EventType): void {
-    removeFile(this.#pathOf(subscriber, event))
+    const path = this.#pathOf(subscriber, event)
+    this.#made.delete(path)
+    removeFile(path)
+  }
+
+  /** Writes again what was subscribed to here, after the storage folder has been removed. */
+  restore(): void {
+    for (const [path, queue] of this.#made) this.#write(path, queue)
   }
 
   /**
@@ -65,6 +73,11 @@ export class Subscriptions {
       }
       await new Promise<void>((resolve) => this.#clock.after(lookAgainMs, resolve))
     }
+  }
+
+  #write(path: string, queue: string): void {
+    this.#storage.move(this.#storage.writeTemporary(queue, randomUUID()), path)
+    this.#made.set(path, queue)
   }
 
   #pathOf(subscriber: Subscriber, event: EventType): string {

@@ -1,20 +1,24 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { NsbError } from '../../message/nsb-error.ts'
 import { delayedFolderOf, errorCode, isFolderName, nativeIdOf } from './layout.ts'
 import { type Reading, readMessage } from './listing.ts'
 import type { Owner } from './owner.ts'
 import type { Sending } from './sending.ts'
-import { type Copy, type StorageFolder, removeFile, removeFolder } from './storage.ts'
+import { storageErrorOf } from './storage-error.ts'
+import { type Copy, type StorageFolder, removeFile, removeFolder, removeIfPossible } from './storage.ts'
 
 /** Places between the steps of a transaction, for tests that end the process there. */
-export type FaultPoint = 'claimed' | 'staged' | 'committed'
+export type FaultPoint = 'claimed' | 'staging' | 'staged' | 'committed' | 'completing' | 'bodyLeft'
 
 /** What a transaction works with. */
 export interface TransactionRoom {
   readonly storage: StorageFolder
   readonly sending: Sending
   readonly owner: Owner
-  at(place: FaultPoint): void
+  readonly at: (place: FaultPoint) => void
+  readonly warn: (warning: string) => void
+  /** Writes again, into a storage folder that was removed, what this transport had put there beside messages. */
+  readonly restore: () => void
 }
 
 /** Where the outgoing files of a transaction go; .NET does not write it, so it cannot roll forward. */
@@ -24,6 +28,8 @@ interface Target {
   readonly nativeId: string
   readonly queue: string
   readonly due: string | undefined
+  /** The sender chose the id, so a body of that name may be another message's. */
+  readonly chosen: boolean
 }
 
 /**
@@ -37,7 +43,7 @@ export class Transaction {
   readonly #queue: string
   readonly #id: string
   readonly #pending: string
-  readonly #committed: string
+  #committed: string
   #staged: readonly Copy[] = []
   #stagedFiles: string[] = []
 
@@ -53,8 +59,12 @@ export class Transaction {
   }
 
   /** Takes the message; undefined when somebody else was faster. */
-  static claim(room: TransactionRoom, queue: string, fileName: string): Transaction | undefined {
-    const id = room.owner.newTransactionId()
+  static claim(
+    room: TransactionRoom,
+    queue: string,
+    fileName: string,
+    id = room.owner.newTransactionId(nativeIdOf(fileName)),
+  ): Transaction | undefined {
     const transaction = new Transaction(room, queue, id, fileName)
     // Before the folder exists, so that recovery in this process never takes it for a left-over.
     room.owner.active.add(id)
@@ -62,10 +72,12 @@ export class Transaction {
       makeFolder(transaction.#pending)
       renameSync(`${room.storage.queuePath(queue)}/${fileName}`, `${transaction.#pending}/${fileName}`)
     } catch (error) {
-      removeFolder(transaction.#pending)
       room.owner.active.delete(id)
+      // A transaction of the same message that could not be put back has the name, and is left to the next recovery.
+      if (errorCode(error) === 'EEXIST') return Transaction.claim(room, queue, fileName, room.owner.randomId())
+      if (errorCode(error) !== 'EROFS') removeFolder(transaction.#pending)
       if (errorCode(error) === 'ENOENT') return undefined
-      throw error
+      throw storageErrorOf(error, room.storage.path)
     }
     room.at('claimed')
     return transaction
@@ -82,29 +94,29 @@ export class Transaction {
   /** Writes the copies where they wait for the commit. On failure nothing of them is left. */
   stage(copies: readonly Copy[]): void {
     if (copies.length === 0) return
-    const files: string[] = []
+    // First, so that whoever finds the transaction half staged knows which bodies belong to it.
+    const files = [`${this.#pending}/${targetsFile}`]
+    this.#stagedFiles = files
     try {
+      writeFileSync(`${this.#pending}/${targetsFile}`, JSON.stringify(copies.map(targetOf)))
       for (const copy of copies) {
         this.#room.sending.writeBody(copy, files)
+        this.#room.at('staging')
         const path = `${this.#pending}/${copy.nativeId}.metadata.out`
         files.push(path)
         writeFileSync(path, copy.metadata)
       }
-      const path = `${this.#pending}/${targetsFile}`
-      files.push(path)
-      writeFileSync(path, JSON.stringify(copies.map(targetOf)))
     } catch (error) {
-      for (const file of files) removeFile(file)
-      throw errorCode(error) === 'ENOENT' ? this.#lost(error) : error
+      this.unstage()
+      throw errorCode(error) === 'ENOENT' ? this.#lost(error) : storageErrorOf(error, this.#room.storage.path)
     }
     this.#staged = copies
-    this.#stagedFiles = files
     this.#room.at('staged')
   }
 
-  /** Forgets what was staged. */
+  /** Forgets what was staged; the list of targets last, since it is what the others are found by. */
   unstage(): void {
-    for (const file of this.#stagedFiles) removeFile(file)
+    for (const file of this.#stagedFiles.toReversed()) removeIfPossible(file)
     this.#staged = []
     this.#stagedFiles = []
   }
@@ -118,8 +130,7 @@ export class Transaction {
     try {
       renameSync(this.#pending, this.#committed)
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
-      this.#commitIntoNewFolder()
+      this.#commitOtherwise(error)
     }
     this.#room.at('committed')
   }
@@ -138,18 +149,24 @@ export class Transaction {
       const from = `${this.#committed}/${copy.nativeId}.metadata.out`
       if (!moveIfThere(storage, from, storage.metadataPath(copy))) throw this.#lost(undefined)
     }
+    this.#room.at('completing')
+    // The metadata before its body, since .NET cannot bear one without the other; the folder last, so that a crash before leaves a trace.
     if (!removeFile(`${this.#committed}/${this.fileName}`)) throw this.#lost(undefined)
+    this.#room.at('bodyLeft')
+    if (!keepBody) removeFile(storage.bodyPath(this.#queue, this.nativeId))
     if (this.#staged.length > 0) removeFile(`${this.#committed}/${targetsFile}`)
     removeFolder(this.#committed)
-    if (!keepBody) removeFile(storage.bodyPath(this.#queue, this.nativeId))
   }
 
-  /** Removes the message without the commit step; for what leaves no trace, such as an expired one. */
+  /** Removes the message without a word, such as an expired one. */
   discard(): void {
-    if (!removeFile(this.path)) throw this.#lost(undefined)
-    rmdirSync(this.#pending)
-    this.#room.owner.active.delete(this.#id)
-    removeFile(this.#room.storage.bodyPath(this.#queue, this.nativeId))
+    try {
+      this.commit()
+    } catch (error) {
+      this.#room.owner.active.delete(this.#id)
+      throw error
+    }
+    this.complete()
   }
 
   /** Returns the message to its queue, with the file time it had. */
@@ -157,19 +174,29 @@ export class Transaction {
     const { storage, owner } = this.#room
     owner.active.delete(this.#id)
     this.unstage()
-    if (!moveIfThere(storage, this.path, `${storage.queuePath(this.#queue)}/${this.fileName}`)) throw this.#lost(undefined)
+    try {
+      // A queue folder that is gone is not made again for it: the message has gone with it.
+      renameSync(this.path, `${storage.queuePath(this.#queue)}/${this.fileName}`)
+    } catch (error) {
+      throw errorCode(error) === 'ENOENT' ? this.#lost(error) : storageErrorOf(error, storage.path)
+    }
     removeFolder(this.#pending)
   }
 
-  #commitIntoNewFolder(): void {
-    mkdirSync(this.#committed.slice(0, this.#committed.lastIndexOf('/')), { recursive: true })
+  #commitOtherwise(error: unknown): void {
+    const code = errorCode(error)
+    const stage = this.#committed.slice(0, this.#committed.lastIndexOf('/'))
     try {
+      if (code === 'ENOENT') mkdirIfMissing(stage)
+      // A left-over that could not be removed has the name.
+      else if (code === 'ENOTEMPTY' || code === 'EEXIST') this.#committed = `${stage}/${this.#room.owner.randomId()}`
+      else throw error
       renameSync(this.#pending, this.#committed)
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
+    } catch (second) {
+      if (errorCode(second) !== 'ENOENT') throw storageErrorOf(second, this.#room.storage.path)
       this.#room.owner.active.delete(this.#id)
       this.unstage()
-      throw this.#lost(error)
+      throw this.#lost(second)
     }
   }
 
@@ -193,7 +220,7 @@ export class OwnershipLostError extends NsbError {
 }
 
 /** The outgoing files named in a transaction folder: where each goes. Entries that are not ours to trust are left out. */
-export function readTargets(storage: StorageFolder, folder: string): ReadonlyMap<string, string> | undefined {
+export function readTargets(storage: StorageFolder, folder: string): ReadonlyMap<string, TargetFile> | undefined {
   let parsed: unknown
   try {
     parsed = JSON.parse(readFileSync(`${folder}/${targetsFile}`, 'utf8'))
@@ -202,7 +229,15 @@ export function readTargets(storage: StorageFolder, folder: string): ReadonlyMap
     throw error
   }
   if (!Array.isArray(parsed)) return undefined
-  return new Map(parsed.filter(isTarget).map((target) => [target.nativeId, pathOf(storage, target)]))
+  return new Map(
+    parsed.filter(isTarget).map((target) => [target.nativeId, { path: pathOf(storage, target), chosen: target.chosen === true }]),
+  )
+}
+
+/** Where the metadata file of an outgoing message goes. */
+export interface TargetFile {
+  readonly path: string
+  readonly chosen: boolean
 }
 
 function isTarget(value: unknown): value is Target {
@@ -221,15 +256,25 @@ function pathOf(storage: StorageFolder, target: Target): string {
 }
 
 function targetOf(copy: Copy): Target {
-  return { nativeId: copy.nativeId, queue: copy.queue, due: copy.deliverAt && delayedFolderOf(copy.deliverAt) }
+  return { nativeId: copy.nativeId, queue: copy.queue, due: copy.deliverAt && delayedFolderOf(copy.deliverAt), chosen: copy.chosenId }
 }
 
+/** Also the folder above it, but not the queue: where that is missing, there is no message either. */
 function makeFolder(path: string): void {
   try {
     mkdirSync(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
-    mkdirSync(path, { recursive: true })
+    mkdirIfMissing(path.slice(0, path.lastIndexOf('/')))
+    mkdirSync(path)
+  }
+}
+
+function mkdirIfMissing(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type {
   Decide,
@@ -22,6 +23,7 @@ import { acquireOwner } from './owner.ts'
 import { LearningReceiver } from './receiver.ts'
 import { hasTransactions, recover } from './recovery.ts'
 import { Sending } from './sending.ts'
+import { storageErrorOf } from './storage-error.ts'
 import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { FolderTap } from './tap.ts'
@@ -73,27 +75,30 @@ class LearningTransport implements Transport {
   }
 
   async createQueues(queues: readonly string[]): Promise<void> {
-    for (const queue of queues) this.#storage.createQueue(queue)
+    this.#using(() => {
+      for (const queue of queues) this.#storage.createQueue(queue)
+    })
   }
 
   async dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
-    this.#sending.write(await this.#sending.copiesOf(outgoing))
+    const copies = await this.#sending.copiesOf(outgoing)
+    this.#using(() => this.#sending.write(copies))
   }
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
-    const receiver: LearningReceiver = new LearningReceiver(this.#room(), options, decide, this.#clock, () =>
-      this.#receivers.delete(receiver),
+    const receiver: LearningReceiver = this.#using(
+      () => new LearningReceiver(this.#room(), options, decide, this.#clock, () => this.#receivers.delete(receiver)),
     )
     this.#receivers.add(receiver)
     return receiver
   }
 
   async subscribe(subscriber: Subscriber, event: EventType): Promise<void> {
-    this.#subscriptions.add(subscriber, event)
+    this.#using(() => this.#subscriptions.add(subscriber, event))
   }
 
   async unsubscribe(subscriber: Subscriber, event: EventType): Promise<void> {
-    this.#subscriptions.remove(subscriber, event)
+    this.#using(() => this.#subscriptions.remove(subscriber, event))
   }
 
   async queues(): Promise<readonly QueueFacts[]> {
@@ -106,7 +111,10 @@ class LearningTransport implements Transport {
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {
     this.#storage.checkExists(queue)
-    if (hasTransactions(this.#storage, queue)) recover(this.#storage, this.#room().owner, queue, this.#clock.now())
+    if (hasTransactions(this.#storage, queue))
+      recover(this.#storage, this.#room().owner, queue, this.#clock.now(), (error) =>
+        this.#warn(`A transaction of queue '${queue}' could not be finished, and waits for the next time: ${errorText(error)}`),
+      )
     const files = this.#list(queue)
     const holding: LearningHolding = new LearningHolding(
       this.#storage,
@@ -132,7 +140,7 @@ class LearningTransport implements Transport {
   }
 
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
-    return makeTemporaryQueue(this.#storage, prefix, expiresAfterMs, this.#clock.now())
+    return this.#using(() => makeTemporaryQueue(this.#storage, prefix, expiresAfterMs, this.#clock.now()))
   }
 
   async purge(queue: string): Promise<number> {
@@ -155,8 +163,24 @@ class LearningTransport implements Transport {
   }
 
   #room(): TransactionRoom {
-    this.#owner ??= acquireOwner(this.#storage)
-    return { storage: this.#storage, sending: this.#sending, owner: this.#owner.owner, at: this.#at }
+    this.#owner ??= this.#using(() => acquireOwner(this.#storage))
+    return {
+      storage: this.#storage,
+      sending: this.#sending,
+      owner: this.#owner.owner,
+      at: this.#at,
+      warn: this.#warn,
+      restore: () => this.#subscriptions.restore(),
+    }
+  }
+
+  /** @throws {StorageError} when the operating system refuses what `act` needs */
+  #using<T>(act: () => T): T {
+    try {
+      return act()
+    } catch (error) {
+      throw storageErrorOf(error, this.#storage.path)
+    }
   }
 
   #list(queue: string): readonly MessageFile[] {
