@@ -55,7 +55,7 @@ function runSteps(steps: readonly IncomingStep[], incoming: Incoming, index: num
 function limited(decide: Decide, limit: RateLimit): Decide {
   return async (message, signal) => {
     const entered = limit.enter(signal)
-    if (entered !== true && !(await entered)) return { kind: 'putBack' }
+    if (entered !== true && !(await entered)) return { kind: 'putBack', attempted: false }
     try {
       return await decide(message, signal)
     } finally {

@@ -17,7 +17,7 @@ export const recover: IncomingStep = async (incoming, next) => {
   } catch (error) {
     incoming.error = error
     if (isCancellation(error, incoming.signal)) {
-      incoming.verdict = { kind: 'putBack' }
+      incoming.verdict = { kind: 'putBack', attempted: false }
       return
     }
     await incoming.rateLimit?.failed(incoming.signal)

@@ -1,6 +1,6 @@
 import type { Transport, Verdict } from '../../transport/transport.ts'
 
-const putBack: Verdict = { kind: 'putBack' }
+const putBack: Verdict = { kind: 'putBack', attempted: false }
 
 /**
  * Lets a number of messages through and no more, whatever the concurrency. What is taken beyond waits in hand, in case one of those
