@@ -78,7 +78,11 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
   const queues = definition.sendOnly
     ? []
     : [definition.name, ...(definition.instance === undefined ? [] : [instanceAddress(definition.name, definition.instance)])]
-  await transport.createQueues(queues)
+  const { errorQueue } = settings.recoverability
+  await transport.createQueues(
+    queues,
+    queues.length === 0 ? [] : [errorQueue, ...(definition.auditQueue === undefined ? [] : [definition.auditQueue])],
+  )
   await subscribeToHandledEvents(engine)
   const receivings: Receiving[] = []
   const limits: RateLimit[] = []

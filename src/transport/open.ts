@@ -1,5 +1,6 @@
 import { NsbError } from '../message/nsb-error.ts'
 import type { Clock } from './clock.ts'
+import type { RabbitSettings } from './rabbitmq/open.ts'
 import type { Transport } from './transport.ts'
 
 export interface TransportSettings {
@@ -9,7 +10,12 @@ export interface TransportSettings {
   readonly storage?: string
   /** Learning: false lifts the 64 KiB limit. */
   readonly restrictPayloadSize?: boolean
+  readonly rabbitmq?: RabbitSettings
+  /** Whom the connections belong to, as a broker shows it: the name of the endpoint. Default: `nsb`. */
+  readonly endpoint?: string
   readonly clock?: Clock
+  /** Told of what was skipped, or interrupted and goes on; default: a process warning. */
+  readonly warn?: (warning: string) => void
 }
 
 interface TransportKind {
@@ -42,6 +48,25 @@ export const transportKinds: readonly TransportKind[] = [
     },
   },
   {
+    kind: 'rabbitmq',
+    schemes: ['amqp:', 'amqps:', 'host='],
+    fromText: (text) => ({ kind: 'rabbitmq', rabbitmq: { connection: text } }),
+    async open({ rabbitmq, endpoint, clock, warn }) {
+      if (!rabbitmq?.connection)
+        throw new NsbError({
+          code: 'NSB_NO_CONNECTION',
+          message: 'The RabbitMQ transport needs a connection string, and none is named.',
+          suggestions: ['Name it: --connection amqp://localhost, or a profile in nsb.json'],
+        })
+      const { openRabbitTransport } = await import('./rabbitmq/open.ts')
+      return openRabbitTransport(rabbitmq, {
+        ...(endpoint === undefined ? {} : { endpoint }),
+        ...(clock ? { clock } : {}),
+        ...(warn ? { warn } : {}),
+      })
+    },
+  },
+  {
     kind: 'memory',
     schemes: ['memory:'],
     fromText: () => ({ kind: 'memory' }),
@@ -53,14 +78,14 @@ export const transportKinds: readonly TransportKind[] = [
 ]
 
 /**
- * Opens a transport from a connection string, such as `learning:/path` or `memory:`, or from settings.
+ * Opens a transport from a connection string, such as `learning:/path`, `amqp://localhost` or `memory:`, or from settings.
  *
- * @throws {NsbError} NSB_UNKNOWN_TRANSPORT
+ * @throws {NsbError} NSB_UNKNOWN_TRANSPORT, NSB_NO_STORAGE, NSB_NO_CONNECTION, NSB_BAD_CONNECTION
  */
 export async function openTransport(settings: string | TransportSettings): Promise<Transport> {
   const known =
     typeof settings === 'string'
-      ? transportKinds.find(({ schemes }) => schemes.some((scheme) => settings.startsWith(scheme)))
+      ? transportKinds.find(({ schemes }) => schemes.some((scheme) => settings.toLowerCase().startsWith(scheme)))
       : transportKinds.find(({ kind }) => kind === settings.kind)
   if (known) return known.open(typeof settings === 'string' ? known.fromText(settings) : settings)
   // Only the scheme is shown: what follows may hold a password.

@@ -20,8 +20,11 @@ export interface ContractSubject {
   start(): Promise<ContractWorld>
 }
 
-/** `elapse`: time can be moved. `hideHeld`: held messages are invisible to others. */
-export type Ability = 'elapse' | 'hideHeld'
+/**
+ * `elapse`: time can be moved. `hideHeld`: held messages are invisible to others. `uncountedLooks`: what was looked at does not
+ * count as delivered. `ownNativeIds`: every copy gets a native id of its own.
+ */
+export type Ability = 'elapse' | 'hideHeld' | 'uncountedLooks' | 'ownNativeIds'
 
 /** What a case is given. */
 export interface CaseWorld extends ContractWorld {

@@ -318,6 +318,19 @@ export const holding: ContractGroup = {
         await until('all messages arrive', () => seen.deliveries.length === 5)
 
         same(seen.texts(), sent)
+      },
+    },
+    {
+      name: 'a look does not count as an attempt',
+      needs: 'uncountedLooks',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        await fill(transport, queue, 5)
+        await look(transport, queue)
+
+        const seen = await receive(world, transport, queue)
+        await until('all messages arrive', () => seen.deliveries.length === 5)
+
         yes(seen.deliveries.every((incoming) => incoming.attempt === 1))
       },
     },

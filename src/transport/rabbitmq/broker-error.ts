@@ -1,0 +1,130 @@
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { BrokerHost, ConnectionSettings } from './connection-settings.ts'
+
+interface Named {
+  readonly code: string
+  readonly why: string
+  readonly next: string
+}
+
+/** An error of the socket, the handshake or the login, in words; the password is in none of them. */
+export function connectError(error: unknown, settings: ConnectionSettings, host: BrokerHost): NsbError {
+  const { code, why, next } = whyNotConnected(error, settings, host)
+  return new NsbError({
+    code,
+    message: `Cannot connect to RabbitMQ at ${settings.describe(host)}: ${why}.`,
+    suggestions: [next],
+    details: { host: host.host, port: host.port, virtualHost: settings.virtualHost, user: settings.user },
+  })
+}
+
+const certificateErrors =
+  /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET)|ERR_TLS|ERR_OSSL|EPROTO|ERR_SSL|INVALID_CA|wrong version number|certificate/i
+
+function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, port }: BrokerHost): Named {
+  const text = errorText(error)
+  const system = systemCode(error)
+  if (system === 'ECONNREFUSED')
+    return {
+      code: 'NSB_CONNECTION_REFUSED',
+      why: `nothing listens on port ${port}`,
+      next: 'Start the broker, or correct the host and port',
+    }
+  if (system === 'ENOTFOUND' || system === 'EAI_AGAIN')
+    return { code: 'NSB_HOST_NOT_FOUND', why: `the host '${host}' is not known`, next: 'Correct the host of the connection' }
+  if (system === 'ETIMEDOUT' || system === 'EHOSTUNREACH' || system === 'ENETUNREACH' || /ETIMEDOUT|timed out/.test(text))
+    return { code: 'NSB_CONNECTION_TIMED_OUT', why: 'it does not answer', next: 'Look for a firewall, or raise --timeout' }
+  if (/ACCESS_REFUSED/.test(text) && !/vhost/.test(text))
+    return { code: 'NSB_LOGIN_REFUSED', why: `login was refused for user '${settings.user}'`, next: 'Correct the user and password' }
+  if (/vhost|NOT_ALLOWED|INTERNAL_ERROR - access to vhost/.test(text))
+    return {
+      code: 'NSB_VIRTUAL_HOST',
+      why: `the virtual host '${settings.virtualHost}' does not exist, or user '${settings.user}' may not use it (${replyText(text)})`,
+      next: `rabbitmqctl list_vhosts; rabbitmqctl list_user_permissions ${settings.user}`,
+    }
+  if (settings.tls && certificateErrors.test(`${system} ${text}`))
+    return {
+      code: 'NSB_TLS_FAILED',
+      why: `the TLS connection failed (${plain(text)})`,
+      next: /EPROTO|wrong version|packet length/i.test(text)
+        ? 'Is this the TLS port? It is 5671 by default'
+        : 'Name the authority of the certificate in the profile: "ca"',
+    }
+  if (/SASL mechanism/.test(text)) return { code: 'NSB_LOGIN_REFUSED', why: plain(text), next: 'Use a login the broker offers' }
+  if (
+    /closed abruptly|ECONNRESET|EPIPE|Unexpected close|Expected ConnectionStart|Handshake terminated/.test(text) ||
+    system === 'ECONNRESET'
+  )
+    return {
+      code: 'NSB_NOT_AMQP',
+      why: `the other side ended the handshake (${plain(text)})`,
+      next: settings.tls ? 'Is this the TLS port of a broker?' : 'Is this the AMQP port? With TLS, write amqps://',
+    }
+  return { code: 'NSB_CONNECTION_FAILED', why: plain(text), next: 'Check the connection, and the log of the broker' }
+}
+
+/** The connection was lost after it had been open. */
+export function lostError(name: string, settings: ConnectionSettings, cause: unknown): NsbError {
+  return new NsbError({
+    code: 'NSB_CONNECTION_LOST',
+    message: `The connection '${name}' to ${settings.toString()} was lost: ${plain(errorText(cause ?? 'it was closed'))}.`,
+    suggestions: ['Whether what was under way arrived is not known; look before sending it again'],
+  })
+}
+
+/** An answer of the broker that closed a channel: what was refused, and why. Other errors come back as they are. */
+export function channelError(error: unknown, what: string): unknown {
+  const code = replyCode(error)
+  const why = replyText(errorText(error))
+  switch (code) {
+    case 403:
+      return new NsbError({
+        code: 'NSB_NOT_PERMITTED',
+        message: `The broker does not permit to ${what}: ${why}.`,
+        suggestions: ['Ask for the permission: rabbitmqctl set_permissions'],
+        cause: error,
+      })
+    case 405:
+      return new NsbError({
+        code: 'NSB_QUEUE_LOCKED',
+        message: `Cannot ${what}: another connection has it to itself (${why}).`,
+        suggestions: ['Wait until it is done'],
+        cause: error,
+      })
+    case 406:
+      return new NsbError({
+        code: 'NSB_BROKER_MISMATCH',
+        message: `Cannot ${what}: it exists with other properties (${why}).`,
+        suggestions: ['Use the settings it was made with, such as the queue type, or remove it first'],
+        cause: error,
+      })
+    default:
+      return error
+  }
+}
+
+/** The AMQP reply code of an error that closed a channel; undefined for anything else. */
+export function replyCode(error: unknown): number | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'number' ? code : undefined
+}
+
+/** What stands in quotes in a close message: `NOT_FOUND - no queue 'x' in vhost '/'`. */
+export function replyText(text: string): string {
+  return plain(/message "(.*?)"(?:$|\W)/s.exec(text)?.[1] ?? /"([A-Z_]+ - [^"]*)"/.exec(text)?.[1] ?? text)
+}
+
+/** One line without control characters and without a full stop at the end. */
+function plain(text: string): string {
+  return text
+    .replaceAll(/[\p{Cc}\s]+/gu, ' ')
+    .trim()
+    .replace(/\.$/, '')
+    .slice(0, 500)
+}
+
+function systemCode(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return systemCode(error.errors[0])
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}

@@ -1,0 +1,246 @@
+import { inspect } from 'node:util'
+import { NsbError } from '../../message/nsb-error.ts'
+
+export interface BrokerHost {
+  readonly host: string
+  readonly port: number
+}
+
+/** Certificates as PEM text or PKCS#12 bytes. */
+export interface TlsSettings {
+  /** Trusted authorities; default: those of the system. */
+  readonly ca?: string | Buffer
+  readonly certificate?: string | Buffer
+  readonly key?: string | Buffer
+  /** Certificate and key in one. */
+  readonly pfx?: Buffer
+  readonly passphrase?: string
+  /** Log in with the client certificate instead of a password. */
+  readonly externalAuth?: boolean
+  /** false accepts any certificate; for tests only. */
+  readonly verify?: boolean
+}
+
+interface Fields {
+  readonly hosts: readonly [BrokerHost, ...BrokerHost[]]
+  readonly virtualHost: string
+  readonly user: string
+  readonly password: string
+  readonly tls: TlsSettings | undefined
+}
+
+/** How to reach a broker. Its text never holds the password, however it is printed. */
+export class ConnectionSettings {
+  readonly hosts: readonly [BrokerHost, ...BrokerHost[]]
+  readonly virtualHost: string
+  readonly user: string
+  readonly tls: TlsSettings | undefined
+  readonly #password: string
+
+  constructor({ hosts, virtualHost, user, password, tls }: Fields) {
+    this.hosts = hosts
+    this.virtualHost = virtualHost
+    this.user = user
+    this.#password = password
+    // Keys and pass phrases stay out of anything that enumerates properties.
+    Object.defineProperty(this, 'tls', { value: tls, enumerable: false })
+  }
+
+  /** For the login alone. */
+  revealPassword(): string {
+    return this.#password
+  }
+
+  /** The same with more nodes of the cluster, or certificates. */
+  with(changes: { readonly hosts?: readonly BrokerHost[]; readonly tls?: TlsSettings | undefined }): ConnectionSettings {
+    return new ConnectionSettings({
+      hosts: [this.hosts[0], ...this.hosts.slice(1), ...(changes.hosts ?? [])],
+      virtualHost: this.virtualHost,
+      user: this.user,
+      password: this.#password,
+      tls: changes.tls ? { ...this.tls, ...changes.tls } : this.tls,
+    })
+  }
+
+  /** `amqp://user:***@host:5672/vhost` */
+  toString(): string {
+    return this.describe(this.hosts[0])
+  }
+
+  describe({ host, port }: BrokerHost): string {
+    const scheme = this.tls ? 'amqps' : 'amqp'
+    const vhost = this.virtualHost === '/' ? '' : `/${encodeURIComponent(this.virtualHost)}`
+    return `${scheme}://${encodeURIComponent(this.user)}:***@${host.includes(':') ? `[${host}]` : host}:${port}${vhost}`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [inspect.custom](): string {
+    return this.toString()
+  }
+}
+
+/** What the connection string holds beside the settings; each is worth a warning. */
+export interface ParsedConnection {
+  readonly settings: ConnectionSettings
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Reads a connection string in either form that the .NET transport takes: `amqp://user:password@host:port/vhost`, or
+ * `host=…;virtualHost=…;userName=…;password=…;useTls=…`. Nothing of the text is repeated in an error but names of options.
+ *
+ * @throws {NsbError} NSB_BAD_CONNECTION with all problems at once
+ * @source NServiceBus.RabbitMQ: ConnectionConfiguration
+ */
+export function parseConnection(text: string): ParsedConnection {
+  return /^amqp/i.test(text) ? parseUri(text) : parsePairs(text)
+}
+
+const defaultPort = (tls: boolean): number => (tls ? 5671 : 5672)
+
+function parseUri(text: string): ParsedConnection {
+  const match = /^(amqps?)[a-z0-9+.-]*:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/i.exec(text)
+  if (!match)
+    throw bad([
+      /\s/.test(text) ? 'it contains a blank; write %20' : 'it is not an address of the form amqp://user:password@host:port/vhost',
+    ])
+  const [, scheme = '', userInfo, hostText = '', portText, path = '', query] = match
+  const problems: string[] = []
+  const tls = scheme.toLowerCase() === 'amqps'
+  if (/\s/.test(text)) problems.push('it contains a blank; write %20')
+  const [user = '', password, ...more] = userInfo?.split(':') ?? []
+  if (more.length > 0) problems.push(`the user info has more than one ':'; write %3A for one in a name or password`)
+  const segments = path.split('/').slice(1)
+  if (segments.length > 1) problems.push(`the path has more than one segment; a virtual host with '/' is written %2F`)
+  const port = portText === undefined || portText === '' ? defaultPort(tls) : portNumber(portText, problems)
+  const decoded = {
+    user: decode(user, 'user', problems),
+    password: decode(password ?? '', 'password', problems),
+    virtualHost: decode(segments[0] ?? '', 'virtual host', problems),
+  }
+  const host = hostText.replace(/^\[|\]$/g, '')
+  if (host === '') problems.push('it names no host')
+  if (problems.length > 0) throw bad(problems)
+  return {
+    settings: new ConnectionSettings({
+      hosts: [{ host, port }],
+      virtualHost: decoded.virtualHost || '/',
+      user: userInfo === undefined ? 'guest' : decoded.user,
+      password: userInfo === undefined ? 'guest' : decoded.password,
+      tls: tls ? {} : undefined,
+    }),
+    warnings: query !== undefined && query.length > 1 ? ['The query of the connection string is ignored.'] : [],
+  }
+}
+
+function decode(text: string, what: string, problems: string[]): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    problems.push(`the ${what} has a '%' that begins no character; write %25`)
+    return ''
+  }
+}
+
+function portNumber(text: string, problems: string[]): number {
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port
+  problems.push(`the port '${text}' is no number from 1 to 65535`)
+  return 0
+}
+
+const known = ['host', 'port', 'virtualhost', 'username', 'password', 'usetls']
+/** Options of older transports, and what to do instead. @source NServiceBus.RabbitMQ: ConnectionConfiguration */
+const refused: Readonly<Record<string, string>> = {
+  dequeuetimeout: 'it was removed',
+  maxwaittimeforconfirms: 'it was removed',
+  prefetchcount: 'the concurrency of the endpoint decides',
+  usepublisherconfirms: 'publisher confirms are always on',
+  certpath: 'name the certificate in the profile',
+  certpassphrase: 'name the pass phrase in the profile',
+  requestedheartbeat: 'it is 60 s; set it in code',
+  retrydelay: 'it is 10 s; set it in code',
+}
+
+function parsePairs(text: string): ParsedConnection {
+  const problems: string[] = []
+  const pairs = readPairs(text, problems)
+  const hostText = pairs.get('host') ?? ''
+  if (hostText === '') problems.push(`it has no 'host'`)
+  if (hostText.includes(',')) problems.push('it names several hosts; more nodes of a cluster are named in the profile')
+  for (const [key, why] of Object.entries(refused)) if (pairs.has(key)) problems.push(`the option '${key}' is not supported: ${why}`)
+  const tls = booleanOf(pairs.get('usetls'), problems)
+  const [host, hostPort] = splitHost(hostText)
+  const portText = pairs.get('port') ?? hostPort
+  const port = portText === undefined ? defaultPort(tls) : portNumber(portText, problems)
+  if (problems.length > 0) throw bad(problems)
+  const unknown = [...pairs.keys()].filter((key) => !known.includes(key))
+  return {
+    settings: new ConnectionSettings({
+      hosts: [{ host, port }],
+      virtualHost: pairs.get('virtualhost') || '/',
+      user: pairs.get('username') ?? 'guest',
+      password: pairs.get('password') ?? 'guest',
+      tls: tls ? {} : undefined,
+    }),
+    warnings: unknown.map((key) => `The connection string has an unknown option '${key}', which is ignored. Known: ${known.join(', ')}.`),
+  }
+}
+
+/** `key=value` separated by `;`; a value in single or double quotes may hold anything, doubled quotes stand for one. */
+function readPairs(text: string, problems: string[]): Map<string, string> {
+  const pairs = new Map<string, string>()
+  const pair = /\s*([^=;]+?)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^;]*?))\s*(?:;|$)|\s*;|\s+$/y
+  while (pair.lastIndex < text.length) {
+    const at = pair.lastIndex
+    const match = pair.exec(text)
+    if (!match || pair.lastIndex === at) {
+      problems.push(`it is neither an address that begins with amqp:// nor a list of key=value pairs`)
+      break
+    }
+    const [, key, double, single, plain] = match
+    if (key !== undefined) pairs.set(key.toLowerCase(), double?.replaceAll('""', '"') ?? single?.replaceAll("''", "'") ?? plain ?? '')
+  }
+  return pairs
+}
+
+function booleanOf(text: string | undefined, problems: string[]): boolean {
+  if (text === undefined || /^(true|false)$/i.test(text)) return text?.toLowerCase() === 'true'
+  problems.push(`'useTls' is neither true nor false`)
+  return false
+}
+
+/** `name`, `name:port`, or an IPv6 address in brackets. */
+export function splitHost(text: string): readonly [string, string?] {
+  const match = /^\[([^\]]*)\](?::(.*))?$|^([^:]*)(?::(.*))?$/.exec(text.trim())
+  if (!match) return [text.trim()]
+  const port = match[2] ?? match[4]
+  return port === undefined ? [match[1] ?? match[3] ?? ''] : [match[1] ?? match[3] ?? '', port]
+}
+
+/** Further nodes, `name` or `name:port`. @throws {NsbError} NSB_BAD_CONNECTION */
+export function parseHosts(texts: readonly string[], tls: boolean): readonly BrokerHost[] {
+  const problems: string[] = []
+  const hosts = texts.map((text) => {
+    const [host, port] = splitHost(text)
+    if (host === '') problems.push(`the host '${text}' is empty`)
+    return { host, port: port === undefined ? defaultPort(tls) : portNumber(port, problems) }
+  })
+  if (problems.length > 0) throw bad(problems)
+  return hosts
+}
+
+function bad(problems: readonly string[]): NsbError {
+  return new NsbError({
+    code: 'NSB_BAD_CONNECTION',
+    message: `The connection string cannot be used: ${problems.join('; ')}.`,
+    suggestions: [
+      'Write amqp://user:password@host:5672/vhost, with %-codes for reserved characters',
+      'Or host=…;virtualHost=…;userName=…;password=…',
+    ],
+    details: { problems },
+  })
+}

@@ -1,0 +1,107 @@
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { ConnectionSettings } from './connection-settings.ts'
+
+/** Where the management API is and who asks; each falls back to the connection by itself. */
+export interface ManagementSettings {
+  /** Default: `http` on 15672, or `https` on 15671 with TLS, on the first host. */
+  readonly url?: string
+  readonly user?: string
+  readonly password?: string
+}
+
+const largestAnswer = 256 * 1024 * 1024
+
+/** The management API of the broker: what AMQP itself does not tell. @source NServiceBus.RabbitMQ: ManagementClient */
+export class Management {
+  readonly #settings: ConnectionSettings
+  readonly #url: string
+  readonly #authorization: string
+  readonly #timeoutMs: number
+  /** Set once it could not be reached, so that every further question costs nothing. */
+  #unreachable: NsbError | undefined
+
+  constructor(settings: ConnectionSettings, { url, user, password }: ManagementSettings, timeoutMs: number) {
+    this.#settings = settings
+    this.#url = (url ?? defaultUrl(settings)).replace(/\/+$/, '')
+    const login = `${user ?? settings.user}:${password ?? settings.revealPassword()}`
+    this.#authorization = `Basic ${Buffer.from(login).toString('base64')}`
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** `path` below `/api`, `{vhost}` standing for the virtual host. @returns undefined for 404 @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE */
+  async get(path: string): Promise<unknown> {
+    if (this.#unreachable) throw this.#unreachable
+    const url = `${this.#url}/api/${path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))}`
+    let answer: { readonly status: number; readonly text: string }
+    try {
+      answer = await this.#request(url)
+    } catch (error) {
+      this.#unreachable = this.#unreachableError(errorText(error))
+      throw this.#unreachable
+    }
+    if (answer.status === 404) return undefined
+    if (answer.status !== 200) throw this.#unreachableError(`it answered ${answer.status}`)
+    return JSON.parse(answer.text)
+  }
+
+  /** The same, with undefined for everything that goes wrong: for what is nice to know. */
+  async tryGet(path: string): Promise<unknown> {
+    try {
+      return await this.get(path)
+    } catch {
+      return undefined
+    }
+  }
+
+  #unreachableError(why: string): NsbError {
+    return new NsbError({
+      code: 'NSB_MANAGEMENT_UNREACHABLE',
+      message: `The management API at ${withoutLogin(this.#url)} cannot be used: ${why}.`,
+      suggestions: ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "managementUrl"'],
+    })
+  }
+
+  #request(url: string): Promise<{ readonly status: number; readonly text: string }> {
+    const { tls } = this.#settings
+    const request = url.startsWith('https:') ? httpsRequest : httpRequest
+    return new Promise((resolve, reject) => {
+      const asking = request(
+        url,
+        {
+          headers: { authorization: this.#authorization },
+          timeout: this.#timeoutMs,
+          signal: AbortSignal.timeout(this.#timeoutMs),
+          ...(url.startsWith('https:') && {
+            rejectUnauthorized: tls?.verify ?? true,
+            ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+          }),
+        },
+        (response) => {
+          const chunks: Buffer[] = []
+          let size = 0
+          response.on('data', (chunk: Buffer) => {
+            size += chunk.length
+            if (size > largestAnswer) asking.destroy(new Error('its answer is too large'))
+            else chunks.push(chunk)
+          })
+          response.once('error', reject)
+          response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }))
+        },
+      )
+      asking.once('error', reject)
+      asking.end()
+    })
+  }
+}
+
+function defaultUrl(settings: ConnectionSettings): string {
+  const { host } = settings.hosts[0]
+  const name = host.includes(':') ? `[${host}]` : host
+  return settings.tls ? `https://${name}:15671` : `http://${name}:15672`
+}
+
+function withoutLogin(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//')
+}

@@ -1,0 +1,109 @@
+import type { Message, MessageProperties } from 'amqplib'
+import { Header } from '../../message/headers.ts'
+import { formatTimestamp } from '../../message/wire-formats.ts'
+import type { Headers } from '../transport.ts'
+
+/** Headers that only the transport knows. @source NServiceBus.RabbitMQ: MessageConverter */
+export const Native = {
+  DelayInSeconds: 'NServiceBus.Transport.RabbitMQ.DelayInSeconds',
+  NonPersistent: 'NServiceBus.Transport.RabbitMQ.UseNonPersistentDelivery',
+  ConfirmationId: 'NServiceBus.Transport.RabbitMQ.ConfirmationId',
+  CallbackQueue: 'NServiceBus.RabbitMQ.CallbackQueue',
+  DeliveryCount: 'x-delivery-count',
+  AcquiredCount: 'x-acquired-count',
+} as const
+
+/** What brokers and client libraries add; no handler sees it. */
+const stripped: ReadonlySet<string> = new Set([
+  Native.DelayInSeconds,
+  Native.ConfirmationId,
+  Native.DeliveryCount,
+  Native.AcquiredCount,
+  'x-death',
+  'x-first-death-exchange',
+  'x-first-death-queue',
+  'x-first-death-reason',
+  'x-last-death-exchange',
+  'x-last-death-queue',
+  'x-last-death-reason',
+  'x-dotnet-pub-seq-no',
+])
+
+/** The headers of a native message as NServiceBus sees them. @source NServiceBus.RabbitMQ: MessageConverter.RetrieveHeaders */
+export function headersOf({ headers: native, ...properties }: MessageProperties): Headers {
+  const headers: Record<string, string> = {}
+  for (const name in native) {
+    if (stripped.has(name)) continue
+    const value: unknown = native[name]
+    const text = typeof value === 'string' ? value : textOf(value)
+    // A plain assignment to this name would change what the object inherits.
+    if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true, writable: true })
+    else headers[name] = text
+  }
+  if (given(properties.replyTo)) headers[Header.ReplyToAddress] = properties.replyTo
+  const callbackQueue = headers[Native.CallbackQueue]
+  if (callbackQueue !== undefined) headers[Header.ReplyToAddress] = callbackQueue
+  if (given(properties.correlationId)) headers[Header.CorrelationId] = properties.correlationId
+  if (properties.deliveryMode === 1) headers[Native.NonPersistent] = 'True'
+  if (headers[Header.EnclosedMessageTypes] === undefined && given(properties.type)) headers[Header.EnclosedMessageTypes] = properties.type
+  if (given(properties.contentType)) headers[Header.ContentType] = properties.contentType
+  return headers
+}
+
+function given(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+/** How often a quorum queue has given the message out before; undefined on classic queues. */
+export function deliveryCountOf({ properties }: Message): number | undefined {
+  const count: unknown = properties.headers?.[Native.DeliveryCount]
+  return typeof count === 'number' ? count : undefined
+}
+
+/** Any AMQP value but text as .NET prints it: `k=v` pairs of a table, `;` between the items of an array. */
+export function textOf(value: unknown): string {
+  switch (typeof value) {
+    case 'boolean':
+      return value ? 'True' : 'False'
+    case 'number':
+    case 'bigint':
+      return numberText(value)
+    case 'object':
+      return value === null ? '' : objectText(value)
+    default:
+      return ''
+  }
+}
+
+const nestedText = (value: unknown): string => (typeof value === 'string' ? value : textOf(value))
+
+function objectText(value: object): string {
+  if (Buffer.isBuffer(value)) return value.toString('utf8')
+  if (Array.isArray(value)) return value.map(nestedText).join(';')
+  if ('!' in value && 'value' in value) {
+    if (value['!'] === 'timestamp') return timestampText(Number(value.value))
+    if (value['!'] === 'decimal') return decimalText(value.value)
+  }
+  return Object.entries(value)
+    .map(([key, item]) => `${key}=${nestedText(item)}`)
+    .join(',')
+}
+
+function timestampText(seconds: number): string {
+  const ms = seconds * 1000
+  return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? formatTimestamp(ms) : String(seconds)
+}
+
+function decimalText(value: unknown): string {
+  const { digits = 0, places = 0 } = (value ?? {}) as { readonly digits?: number; readonly places?: number }
+  const text = String(digits).padStart(places + 1, '0')
+  return places === 0 ? text : `${text.slice(0, -places)}.${text.slice(-places)}`
+}
+
+/** .NET writes large numbers without an exponent where JavaScript would. */
+function numberText(value: number | bigint): string {
+  if (typeof value === 'bigint') return value.toString()
+  if (Number.isNaN(value)) return 'NaN'
+  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
+  return Number.isInteger(value) && Math.abs(value) >= 1e21 ? BigInt(value).toString() : String(value)
+}

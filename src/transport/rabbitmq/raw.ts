@@ -1,0 +1,42 @@
+import type { Message, Options } from 'amqplib'
+import { Native } from './native-headers.ts'
+
+/** Counted by the queue itself, or meant for the exchange it came from. */
+const notCopied: ReadonlySet<string> = new Set([Native.DeliveryCount, Native.AcquiredCount, 'CC', 'BCC'])
+
+/**
+ * The properties of a received message, for publishing it again as it is. What is absent stays absent; `user-id` goes, because a
+ * broker refuses one that is not the publisher's.
+ */
+export function rawProperties({ properties }: Message): Options.Publish {
+  const raw: Record<string, unknown> = { headers: rawHeaders(properties.headers) }
+  for (const name of propertyNames) if (properties[name] !== undefined) raw[name] = properties[name]
+  return raw
+}
+
+const propertyNames = [
+  'contentType',
+  'contentEncoding',
+  'deliveryMode',
+  'priority',
+  'correlationId',
+  'replyTo',
+  'expiration',
+  'messageId',
+  'timestamp',
+  'type',
+  'appId',
+] as const
+
+function rawHeaders(headers: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !notCopied.has(name)))
+}
+
+/** The typed properties beside the headers, and those headers that are no text: what moving and exporting keep. */
+export function nativeOf({ properties }: Message): Readonly<Record<string, unknown>> {
+  const native: Record<string, unknown> = {}
+  for (const name of [...propertyNames, 'userId'] as const) if (properties[name] !== undefined) native[name] = properties[name]
+  const typed = Object.entries(properties.headers ?? {}).filter(([, value]) => typeof value !== 'string')
+  if (typed.length > 0) native['headers'] = Object.fromEntries(typed)
+  return native
+}

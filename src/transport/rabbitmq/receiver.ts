@@ -1,0 +1,284 @@
+import { hostname } from 'node:os'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { Header } from '../../message/headers.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { Clock } from '../clock.ts'
+import { MessagesInHand, type Taken } from '../in-hand.ts'
+import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { RecentKeys, attemptOf, messageKey } from './attempts.ts'
+import { channelError, replyText } from './broker-error.ts'
+import type { BrokerConnection } from './connection.ts'
+import { headersOf } from './native-headers.ts'
+import type { Publisher } from './publisher.ts'
+import { rawProperties } from './raw.ts'
+import type { Topology } from './topology/topology.ts'
+
+export interface ReceiverOptions {
+  readonly connection: BrokerConnection
+  readonly publisher: Publisher
+  readonly topology: Topology
+  readonly clock: Clock
+  readonly endpoint: string
+  readonly warn: (warning: string) => void
+  /** Waits before the connection is opened again; the last one repeats. In ms. */
+  readonly recoveryDelaysMs: readonly number[]
+  /** After so long without a connection a critical error is raised. */
+  readonly circuitBreakerMs: number
+  ended(): void
+}
+
+const maxPrefetch = 65_535
+
+/** A consumer on one channel, which ends with it. */
+interface Consumer {
+  readonly channel: Channel
+  readonly acknowledgements: Acknowledgements
+  readonly tag: string
+}
+
+interface Waiting {
+  readonly consumer: Consumer
+  readonly message: ConsumeMessage
+}
+
+/** Takes messages of one queue over a connection of its own, which is opened again for as long as it takes. */
+export class RabbitReceiver implements Receiving {
+  readonly #options: ReceiverOptions
+  readonly #receive: ReceiveOptions
+  readonly #inHand: MessagesInHand
+  /** Prefetched and not begun. */
+  #waiting: Waiting[] = []
+  #nextWaiting = 0
+  #consumer: Consumer | undefined
+  readonly #failures = new RecentKeys<number>()
+  /** Done, but the connection was lost before that could be said. */
+  readonly #doneUnsaid = new RecentKeys<true>()
+  #breaker: (() => void) | undefined
+  #cancelRecovery: (() => void) | undefined
+  #stopped: Promise<void> | undefined
+
+  private constructor(options: ReceiverOptions, receive: ReceiveOptions, decide: Decide) {
+    this.#options = options
+    this.#receive = receive
+    this.#inHand = new MessagesInHand(receive, decide, options.clock, () => this.#takeAll())
+  }
+
+  /** @throws {NsbError} when the first connection cannot be made or the queue not be consumed */
+  static async start(options: ReceiverOptions, receive: ReceiveOptions, decide: Decide): Promise<RabbitReceiver> {
+    const receiver = new RabbitReceiver(options, receive, decide)
+    options.connection.onLost((error) => receiver.#lost(error))
+    await receiver.#consume()
+    return receiver
+  }
+
+  get inHand(): number {
+    return this.#inHand.size
+  }
+
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    const ended = this.#inHand.stop(options.graceMs)
+    this.#stopped ??= this.#stop(ended)
+    return this.#stopped
+  }
+
+  async #stop(ended: Promise<void>): Promise<void> {
+    this.#cancelRecovery?.()
+    this.#breaker?.()
+    const consumer = this.#consumer
+    await consumer?.channel.cancel(consumer.tag).catch(() => undefined)
+    // What was never begun goes back at once, instead of with the end of the connection.
+    for (const { consumer: of, message } of this.#takeWaiting()) if (!of.acknowledgements.ended) of.channel.nack(message, false, true)
+    await ended
+    consumer?.acknowledgements.flush()
+    // The last acknowledgement before the end of a connection can be lost; closing the channel first waits for it.
+    await consumer?.channel.close().catch(() => undefined)
+    await this.#options.connection.close()
+    this.#options.ended()
+  }
+
+  async #consume(): Promise<void> {
+    const { connection, endpoint } = this.#options
+    const { concurrency, queue } = this.#receive
+    const channel = await (await connection.open()).createChannel()
+    const acknowledgements = new Acknowledgements(channel)
+    let reason: unknown
+    channel.on('error', (error) => {
+      reason = error
+    })
+    channel.on('close', () => {
+      acknowledgements.end()
+      if (this.#consumer?.channel === channel) this.#lost(reason)
+    })
+    try {
+      await channel.prefetch(Math.min(maxPrefetch, concurrency * 3))
+      const tag = `${hostname()} - ${endpoint} - ${Math.random().toString(36).slice(2, 8)}`
+      const consumer: Consumer = { channel, acknowledgements, tag }
+      this.#consumer = consumer
+      await channel.consume(queue, (message) => this.#delivered(consumer, message), { consumerTag: tag })
+      this.#breaker?.()
+      this.#breaker = undefined
+    } catch (error) {
+      this.#consumer = undefined
+      await channel.close().catch(() => undefined)
+      throw channelError(reason ?? error, `consume queue '${queue}'`)
+    }
+  }
+
+  #delivered(consumer: Consumer, message: ConsumeMessage | null): void {
+    if (message === null) return this.#lost(new Error(`queue '${this.#receive.queue}' is gone`))
+    if (this.#stopped) return
+    this.#waiting.push({ consumer, message })
+    this.#takeAll()
+  }
+
+  #takeAll(): void {
+    while (!this.#inHand.full) {
+      const next = this.#waiting[this.#nextWaiting]
+      if (!next) break
+      this.#nextWaiting += 1
+      if (!next.consumer.acknowledgements.ended) this.#take(next)
+    }
+    if (this.#nextWaiting < this.#waiting.length && this.#nextWaiting < 1000) return
+    this.#waiting = this.#waiting.slice(this.#nextWaiting)
+    this.#nextWaiting = 0
+  }
+
+  #takeWaiting(): readonly Waiting[] {
+    const rest = this.#waiting.slice(this.#nextWaiting)
+    this.#waiting = []
+    this.#nextWaiting = 0
+    return rest
+  }
+
+  #take({ consumer, message }: Waiting): void {
+    const nativeId: unknown = message.properties.messageId
+    if (typeof nativeId !== 'string' || nativeId.trim() === '') return this.#moveToErrorQueue(consumer, message, 'it has no message-id')
+    const key = messageKey(nativeId, message)
+    if (message.fields.redelivered && this.#doneUnsaid.delete(key)) return consumer.acknowledgements.add(message)
+    const headers = headersOf(message.properties)
+    const incoming: IncomingMessage = {
+      id: headers[Header.MessageId] || nativeId,
+      nativeId,
+      headers,
+      body: message.content,
+      queue: this.#receive.queue,
+      attempt: attemptOf(message, this.#failures.get(key) ?? 0),
+    }
+    this.#inHand.settle(new Delivery(this, consumer, message, key, incoming))
+  }
+
+  /** Carries out `consume`. */
+  consume(delivery: Delivery, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
+    if (outgoing.length === 0) return this.#acknowledge(delivery)
+    return this.#options.publisher.dispatch(outgoing).then(() => this.#acknowledge(delivery))
+  }
+
+  #acknowledge({ consumer, key, native }: Delivery): void {
+    // Processed, and its copy that the broker sends again must not be.
+    if (consumer.acknowledgements.ended) this.#doneUnsaid.set(key, true)
+    else consumer.acknowledgements.add(native)
+    if (native.fields.redelivered) this.#failures.delete(key)
+  }
+
+  /** Carries out `putBack`. */
+  putBack({ consumer, key, message, native }: Delivery, attempted: boolean): void {
+    if (attempted) this.#failures.set(key, message.attempt)
+    consumer.acknowledgements.giveBack(native, attempted)
+  }
+
+  /** As it is, without failure headers: nothing of it may be read. */
+  #moveToErrorQueue(consumer: Consumer, message: ConsumeMessage, reason: string): void {
+    const { publisher, topology } = this.#options
+    const { errorQueue, queue } = this.#receive
+    const nativeId = `delivery ${message.fields.deliveryTag}`
+    publisher
+      .dispatchRaw({
+        route: topology.routeTo(errorQueue),
+        content: message.content,
+        properties: rawProperties(message),
+        to: { address: errorQueue },
+      })
+      .then(
+        () => {
+          if (!consumer.acknowledgements.ended) consumer.acknowledgements.add(message)
+          this.#receive.onPoison({ nativeId, queue, reason })
+        },
+        (error: unknown) => {
+          if (!consumer.acknowledgements.ended) consumer.acknowledgements.giveBack(message, true)
+          this.#inHand.report(error)
+          this.#inHand.pause()
+        },
+      )
+  }
+
+  /** The connection, the channel or the consumer has ended, and not because of us. */
+  #lost(reason: unknown): void {
+    const consumer = this.#consumer
+    this.#consumer = undefined
+    consumer?.acknowledgements.end()
+    this.#takeWaiting()
+    if (this.#stopped || this.#cancelRecovery) return
+    const { circuitBreakerMs, clock, warn } = this.#options
+    const timedOut = errorText(reason).includes('delivery acknowledgement on channel')
+    warn(
+      `Receiving from '${this.#receive.queue}' was interrupted (${replyText(errorText(reason ?? 'the channel was closed'))}); it goes on by itself.${timedOut ? ' A message took longer than the broker allows: raise its consumer_timeout, 30 minutes by default.' : ''}`,
+    )
+    this.#breaker ??= clock.after(circuitBreakerMs, () => {
+      this.#breaker = undefined
+      this.#inHand.report(
+        new NsbError({
+          code: 'NSB_CONNECTION_BROKEN',
+          message: `'${this.#receive.queue} MessagePump' connection to the broker has failed.`,
+          suggestions: ['Look at the broker; receiving goes on when it is back'],
+          cause: reason,
+        }),
+      )
+    })
+    this.#recover(0)
+  }
+
+  #recover(attempt: number): void {
+    const { clock, recoveryDelaysMs } = this.#options
+    const delay = recoveryDelaysMs[Math.min(attempt, recoveryDelaysMs.length - 1)] ?? 10_000
+    this.#cancelRecovery = clock.after(delay, () => {
+      this.#consume().then(
+        () => {
+          this.#cancelRecovery = undefined
+          if (this.#stopped) return
+          this.#options.warn(`Receiving from '${this.#receive.queue}' goes on.`)
+          // It may have been lost again before this was known.
+          if (!this.#consumer) this.#lost(undefined)
+        },
+        () => {
+          if (!this.#stopped) this.#recover(attempt + 1)
+        },
+      )
+    })
+  }
+}
+
+/** One message in hand. */
+class Delivery implements Taken {
+  readonly #receiver: RabbitReceiver
+  readonly consumer: Consumer
+  readonly native: ConsumeMessage
+  readonly key: string
+  readonly message: IncomingMessage
+
+  constructor(receiver: RabbitReceiver, consumer: Consumer, native: ConsumeMessage, key: string, message: IncomingMessage) {
+    this.#receiver = receiver
+    this.consumer = consumer
+    this.native = native
+    this.key = key
+    this.message = message
+  }
+
+  consume(outgoing: readonly OutgoingMessage[]): void | Promise<void> {
+    return this.#receiver.consume(this, outgoing)
+  }
+
+  putBack(attempted: boolean): void {
+    this.#receiver.putBack(this, attempted)
+  }
+}

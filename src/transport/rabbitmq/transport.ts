@@ -1,0 +1,332 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { QueueNotFoundError } from '../queue-not-found.ts'
+import type {
+  Decide,
+  EventType,
+  HoldOptions,
+  Holding,
+  IncomingMessage,
+  OutgoingMessage,
+  QueueFacts,
+  ReceiveOptions,
+  Receiving,
+  Subscriber,
+  TemporaryQueue,
+  Transport,
+} from '../transport.ts'
+import { channelError, replyCode } from './broker-error.ts'
+import { BrokerConnection } from './connection.ts'
+import type { ConnectionSettings } from './connection-settings.ts'
+import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
+import { RabbitHolding } from './holding.ts'
+import { Management, type ManagementSettings } from './management.ts'
+import type { CustomizeMessage } from './outgoing.ts'
+import { Publisher } from './publisher.ts'
+import { limitsOf } from './queue-limits.ts'
+import { RabbitReceiver } from './receiver.ts'
+import { BrokerTap } from './tap.ts'
+import { conventionalTopology } from './topology/conventional.ts'
+import { directTopology } from './topology/direct.ts'
+import type { QueueType, Topology } from './topology/topology.ts'
+
+export interface RabbitOptions {
+  readonly settings: ConnectionSettings
+  /** Whom the connections belong to, as the broker's pages show it; default: `nsb`. */
+  readonly endpoint?: string
+  /** How endpoints reach each other; the same for all of a system. Default: conventional. */
+  readonly topology?: 'conventional' | 'direct'
+  /** Of the queues that are created; default: quorum. */
+  readonly queueType?: QueueType
+  /** Whether exchanges and classic queues survive a restart of the broker; default: true. */
+  readonly durable?: boolean
+  /** Direct topology: the topic exchange of all events; default: `amq.topic`. */
+  readonly eventExchange?: string
+  readonly management?: ManagementSettings
+  /** Bounds connecting to one host; default: 30 s. */
+  readonly timeoutMs?: number
+  /** After this time without a confirm a message counts as failed; default: the connection decides. */
+  readonly confirmTimeoutMs?: number
+  /** Waits before a lost connection is opened again; the last one repeats. */
+  readonly recoveryDelaysMs?: readonly number[]
+  /** After so long without a connection a receiver reports a critical error; default: 2 minutes. */
+  readonly circuitBreakerMs?: number
+  /** Changes the AMQP properties of each message last. */
+  readonly customize?: CustomizeMessage
+  readonly clock?: Clock
+  readonly warn?: (warning: string) => void
+}
+
+/** Soon after a short interruption, then at the interval of the .NET transport. */
+const recoveryDelaysMs = [500, 2000, 5000, 10_000]
+const circuitBreakerMs = 120_000
+const timeoutMs = 30_000
+const managementTimeoutMs = 5000
+const lockPrefix = 'nsb.lock.'
+
+/** Queues of a RabbitMQ broker, in the topologies and on the wire of the NServiceBus RabbitMQ transport. */
+export function rabbitTransport(options: RabbitOptions): Transport {
+  return new RabbitTransport(options)
+}
+
+class RabbitTransport implements Transport {
+  readonly transactionModes = ['receiveOnly'] as const
+  readonly defaultConcurrency = Math.max(2, availableParallelism())
+  readonly can: Transport['can']
+  readonly #options: RabbitOptions
+  readonly #topology: Topology
+  readonly #clock: Clock
+  readonly #warn: (warning: string) => void
+  readonly #endpoint: string
+  readonly #administration: BrokerConnection
+  readonly #publishing: BrokerConnection
+  readonly #publisher: Publisher
+  readonly #receivers = new Set<Receiving>()
+  readonly #management: Management
+  readonly #holdings = new Set<Holding>()
+  readonly #taps = new Set<BrokerTap>()
+  #delays = false
+
+  constructor(options: RabbitOptions) {
+    this.#options = options
+    this.#endpoint = options.endpoint ?? 'nsb'
+    this.#clock = options.clock ?? systemClock
+    this.#warn = options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning'))
+    const common = { queueType: options.queueType ?? 'quorum', durable: options.durable ?? true }
+    this.#topology =
+      options.topology === 'direct'
+        ? directTopology({ ...common, ...(options.eventExchange === undefined ? {} : { exchange: options.eventExchange }) })
+        : conventionalTopology(common)
+    this.can = { tap: this.#topology.hasAddressExchanges, lookWithoutTrace: false, newestFirst: false }
+    this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs)
+    this.#administration = this.#connection(`${this.#endpoint} Administration`)
+    this.#publishing = this.#connection(`${this.#endpoint} Publish`)
+    this.#publisher = new Publisher({
+      connection: this.#publishing,
+      settings: options.settings,
+      topology: this.#topology,
+      clock: this.#clock,
+      customize: options.customize,
+      confirmTimeoutMs: options.confirmTimeoutMs,
+      warn: this.#warn,
+    })
+  }
+
+  async createQueues(receiving: readonly string[], sending: readonly string[] = []): Promise<void> {
+    if (receiving.length + sending.length === 0) return
+    await this.#administer('create the queues', async (channel) => {
+      if (receiving.length > 0 && !this.#delays) {
+        await declareDelayInfrastructure(channel)
+        this.#delays = true
+      }
+      for (const address of receiving) {
+        await this.#topology.createQueue(channel, address)
+        await this.#topology.bindForDelay(channel, address)
+      }
+      for (const address of sending) await this.#topology.createQueue(channel, address)
+    })
+  }
+
+  dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
+    return this.#publisher.dispatch(outgoing)
+  }
+
+  async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
+    const receiver: RabbitReceiver = await RabbitReceiver.start(
+      {
+        connection: this.#connection(`${options.queue} MessagePump`),
+        publisher: this.#publisher,
+        topology: this.#topology,
+        clock: this.#clock,
+        endpoint: this.#endpoint,
+        warn: this.#warn,
+        recoveryDelaysMs: this.#options.recoveryDelaysMs ?? recoveryDelaysMs,
+        circuitBreakerMs: this.#options.circuitBreakerMs ?? circuitBreakerMs,
+        ended: () => this.#receivers.delete(receiver),
+      },
+      options,
+      decide,
+    )
+    this.#receivers.add(receiver)
+    return receiver
+  }
+
+  async subscribe({ queue }: Subscriber, event: EventType): Promise<void> {
+    await this.#administer(`subscribe '${queue}' to '${event.fullName}'`, (channel) => this.#topology.subscribe(channel, queue, event))
+  }
+
+  async unsubscribe({ queue }: Subscriber, event: EventType): Promise<void> {
+    await this.#administer(`unsubscribe '${queue}' from '${event.fullName}'`, (channel) =>
+      this.#topology.unsubscribe(channel, queue, event),
+    )
+  }
+
+  /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
+  async queues(): Promise<readonly QueueFacts[]> {
+    const listed = await this.#management.get('queues/{vhost}?columns=name,type,messages_ready,consumers')
+    const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
+      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix))
+      .map(({ name, type, messages_ready: depth, consumers }) => ({
+        queue: String(name),
+        depth: Number(depth ?? 0),
+        consumers: Number(consumers ?? 0),
+        kind: type === 'quorum' ? ('quorum' as const) : ('classic' as const),
+        looksLeft: type === 'quorum' ? ('unknown' as const) : ('unlimited' as const),
+      }))
+      .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+    // Its figures are some seconds old; the queues themselves know better.
+    return Promise.all(queues.map(async (facts) => ({ ...facts, ...(await this.#countsOf(facts.queue).catch(() => undefined)) })))
+  }
+
+  async inspect(queue: string): Promise<QueueFacts | undefined> {
+    const counts = await this.#countsOf(queue)
+    if (!counts) return undefined
+    const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
+    return { queue, ...counts, kind, looksLeft: limit }
+  }
+
+  async hold(queue: string, options: HoldOptions): Promise<Holding> {
+    const counts = await this.#countsOf(queue)
+    if (!counts) throw await this.#notFound(queue)
+    const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
+    if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER'))
+      throw new NsbError({
+        code: 'NSB_QUEUE_HAS_CONSUMER',
+        message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
+        suggestions: ['Stop them, or use --force'],
+      })
+    if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
+    const limits = await limitsOf(this.#administration, this.#management, queue)
+    const connection = this.#connection(`${queue} Browse`)
+    try {
+      if (!options.overrule.includes('NSB_QUEUE_LOCKED')) await this.#lock(connection, queue)
+      const holding: RabbitHolding = await RabbitHolding.open({
+        connection,
+        publisher: this.#publisher,
+        clock: this.#clock,
+        facts: { queue, ...counts, kind: limits.kind, looksLeft: limits.limit },
+        limits,
+        hold: options,
+        warn: this.#warn,
+        ended: async () => {
+          this.#holdings.delete(holding)
+          await connection.close()
+        },
+      })
+      this.#holdings.add(holding)
+      return holding
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
+
+  /** Two operators would see disjoint halves of a queue. The lock goes with the connection, however it ends. */
+  async #lock(connection: BrokerConnection, queue: string): Promise<void> {
+    const name = `${lockPrefix}${queue}`
+    const lock = Buffer.byteLength(name) <= 255 ? name : `${lockPrefix}${createHash('sha256').update(queue).digest('hex')}`
+    try {
+      await connection.withChannel((channel) => channel.assertQueue(lock, { exclusive: true, autoDelete: true, durable: false }))
+    } catch (error) {
+      if (replyCode(error) === 405)
+        throw new NsbError({
+          code: 'NSB_QUEUE_LOCKED',
+          message: `Queue '${queue}' is not read: another nsb has it in hand.`,
+          suggestions: ['Wait until it is done', 'Or read beside it, and see only what it leaves: --no-lock'],
+        })
+      if (replyCode(error) !== 403) throw error
+      this.#warn(`The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`)
+    }
+  }
+
+  async tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }> {
+    if (!this.can.tap)
+      throw new NsbError({
+        code: 'NSB_NO_TAP',
+        message: `Queue '${queue}' cannot be watched: in the direct topology messages reach it without an exchange of its own.`,
+      })
+    const tap = await BrokerTap.start(
+      this.#connection(`${queue} Tap`),
+      this.#topology.routeTo(queue).exchange,
+      queue,
+      this.#options.durable ?? true,
+      seen,
+    )
+    this.#taps.add(tap)
+    return {
+      stop: async () => {
+        this.#taps.delete(tap)
+        await tap.stop()
+      },
+    }
+  }
+
+  async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
+    const address = `${prefix}.${randomBytes(8).toString('hex')}`
+    await this.#administer(`create queue '${address}'`, (channel) => this.#topology.createQueue(channel, address, expiresAfterMs))
+    return {
+      address,
+      remove: () => this.#administer(`remove queue '${address}'`, (channel) => this.#topology.removeQueue(channel, address)),
+    }
+  }
+
+  async purge(queue: string): Promise<number> {
+    try {
+      return (await this.#administration.withChannel((channel) => channel.purgeQueue(queue))).messageCount
+    } catch (error) {
+      if (replyCode(error) === 404) throw await this.#notFound(queue)
+      throw channelError(error, `purge queue '${queue}'`)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#holdings].map((holding) => holding.giveBack()))
+    await Promise.all([...this.#taps].map((tap) => tap.stop()))
+    await Promise.all([...this.#receivers].map((receiver) => receiver.stop()))
+    await this.#publisher.close()
+    await Promise.all([this.#publishing.close(), this.#administration.close()])
+  }
+
+  /** Waiting messages and consumers; undefined: no such queue. */
+  async #countsOf(queue: string): Promise<{ readonly depth: number; readonly consumers: number } | undefined> {
+    try {
+      const { messageCount, consumerCount } = await this.#administration.withChannel((channel) => channel.checkQueue(queue))
+      return { depth: messageCount, consumers: consumerCount }
+    } catch (error) {
+      if (replyCode(error) === 404) return undefined
+      throw channelError(error, `look at queue '${queue}'`)
+    }
+  }
+
+  async #notFound(queue: string): Promise<QueueNotFoundError> {
+    const names = await this.queues().catch(() => [])
+    return new QueueNotFoundError(
+      queue,
+      names.map((facts) => facts.queue),
+      `on ${this.#options.settings.toString()}`,
+    )
+  }
+
+  #connection(name: string): BrokerConnection {
+    const { settings } = this.#options
+    return new BrokerConnection({
+      settings,
+      name,
+      endpoint: this.#endpoint,
+      timeoutMs: this.#options.timeoutMs ?? timeoutMs,
+      warn: this.#warn,
+    })
+  }
+
+  async #administer(what: string, act: Parameters<BrokerConnection['withChannel']>[0]): Promise<void> {
+    try {
+      await this.#administration.withChannel(act)
+    } catch (error) {
+      const named = channelError(error, what)
+      if (named !== error || error instanceof NsbError) throw named
+      throw new NsbError({ code: 'NSB_BROKER_REFUSED', message: `The broker refused to ${what}: ${errorText(error)}`, cause: error })
+    }
+  }
+}

@@ -1,0 +1,3 @@
+import { rabbitContract } from './subject.ts'
+
+rabbitContract('direct', 'quorum')
