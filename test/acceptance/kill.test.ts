@@ -47,7 +47,7 @@ describe('when an endpoint is killed and started again', () => {
     },
   ]
   for (const { kills, name, stage, ...moment } of moments)
-    it(`L-10 ${name}, no message is lost, none is stuck, and every outgoing message arrives exactly once`, async () => {
+    it(`L-10 ${name}, no message is lost, none is stuck, every outgoing message arrives exactly once, and no body stays behind`, async () => {
       const folder = busyShop()
       await fill(folder, 0, messages)
       let interrupted = 0
@@ -71,6 +71,8 @@ describe('when an endpoint is killed and started again', () => {
       const expected = Array.from({ length: messages }, (_, id) => Array.from({ length: outgoing }, (__, n) => `o${id}:${n}`)).flat()
       expect(arrived.sort()).toEqual(expected.sort())
       expect([storedMessages(storage, 'Shop'), storedMessages(storage, 'error')]).toEqual([[], []])
-      for (const stage of ['.pending', '.committed']) expect(readdirSync(join(storage, 'Shop', stage))).toEqual([])
+      for (const stage of ['.pending', '.committed', '.bodies']) expect(readdirSync(join(storage, 'Shop', stage))).toEqual([])
+      // One body for each message that arrived: none of a batch that was dropped half way.
+      expect(readdirSync(join(storage, 'Out', '.bodies'))).toHaveLength(expected.length)
     })
 })

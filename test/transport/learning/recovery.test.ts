@@ -42,7 +42,7 @@ const startOf = (pid: number | 'self'): string =>
 const transactionId = 'abcdef01-0000-4000-8000-000000000000'
 
 describe('L-10 kill -9', () => {
-  it.each(['claimed', 'deciding', 'staged'])(
+  it.each(['claimed', 'deciding', 'staging', 'staged'])(
     'before the commit (%s): the message is processed once more, and nothing was sent',
     async (fault) => {
       const storage = tempFolder()
@@ -80,6 +80,38 @@ describe('L-10 kill -9', () => {
     assert.equal(readdirSync(join(storage, 'handled/.delayed')).length, 1)
     assert.deepEqual(seen.deliveries, [])
     assert.deepEqual(filesIn(join(storage, 'sales')), [])
+  })
+
+  it.each(['completing', 'bodyLeft'])('while the message is removed (%s): not a file of it stays behind', async (fault) => {
+    const storage = tempFolder()
+    const transport = openLearning(storage)
+    await transport.dispatch([message('order', 'sales'), message('waits', 'sales', { deliverAt: new Date(4e12) })])
+    const waiting = filesIn(join(storage, 'sales')).filter((name) => name.includes('.delayed'))
+    assert.equal(await ended(startScript('receive', storage, 'sales', fault)), 'SIGKILL')
+
+    const seen = await receive(transport, 'sales')
+    await seen.stop()
+
+    assert.deepEqual(seen.deliveries, [])
+    const left = filesIn(join(storage, 'sales'))
+    assert.equal(left.length, 2)
+    assert.ok(left.includes(waiting[0] ?? ''))
+    assert.deepEqual(readdirSync(join(storage, 'sales/.committed')), [])
+  })
+
+  it('in the middle of a batch with a chosen id that is taken: the body of the other message stays', async () => {
+    const storage = tempFolder()
+    await leaveInWork(storage, '.pending', transactionId)
+    writeMarker(storage, 'abcdef01', { pid: 2 ** 30, host: hostname() })
+    const transport = openLearning(storage)
+    await transport.dispatch([message('other', 'billing', { nativeId: 'chosen' })])
+    writeFileSync(
+      join(storage, 'sales/.pending', transactionId, 'targets.json'),
+      JSON.stringify([{ nativeId: 'chosen', queue: 'billing', chosen: true }]),
+    )
+
+    assert.deepEqual(await contents(transport, 'sales'), ['order'])
+    assert.deepEqual(await contents(transport, 'billing'), ['other'])
   })
 
   it('leaves a marker, which goes with the recovery', async () => {
