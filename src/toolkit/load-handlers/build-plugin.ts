@@ -5,13 +5,17 @@ import { pathToFileURL } from 'node:url'
 import type { Loader, Plugin } from 'esbuild'
 import { ownEntry, ownZod } from './own-package.ts'
 
+/** Sources by absolute path, as the build has read them. */
+export type BuildInputs = ReadonlyMap<string, string>
+
 /**
  * What makes a build behave as if the sources themselves ran: `nsbus` is the running copy, zod the project's or ours, and a file's
  * own place is where its source is.
  *
  * @param seesProject false: the build is elsewhere, so the project's packages are named by their files
+ * @param read gets every source
  */
-export function buildPlugin(root: string, seesProject: boolean): Plugin {
+export function buildPlugin(root: string, seesProject: boolean, read: Map<string, string>): Plugin {
   const project = createRequire(join(root, 'package.json'))
   const resolved = (require: NodeJS.Require, specifier: string): string | undefined => {
     try {
@@ -35,10 +39,12 @@ export function buildPlugin(root: string, seesProject: boolean): Plugin {
           const file = resolved(importer === '' ? project : createRequire(importer), path)
           return file === undefined || file === path ? undefined : { path: pathToFileURL(file).href, external: true }
         })
-      build.onLoad({ filter: /\.[cm]?[jt]s$/ }, async ({ path }) => {
+      build.onLoad({ filter: /\.(?:[cm]?[jt]sx?|json)$/, namespace: 'file' }, async ({ path }) => {
         const text = await readFile(path, 'utf8')
-        if (!mentionsItsPlace.test(text)) return undefined
-        return { contents: withItsPlace(text, path), loader: extname(path).replace(/^\.[cm]?/, '') as Loader, resolveDir: dirname(path) }
+        read.set(path, text)
+        const loader = extname(path).replace(/^\.[cm]?(?=[jt]s)|^\./, '') as Loader
+        const contents = loader !== 'json' && mentionsItsPlace.test(text) ? withItsPlace(text, path) : text
+        return { contents, loader, resolveDir: dirname(path) }
       })
     },
   }

@@ -6,6 +6,8 @@ import { dirname, join, resolve } from 'node:path'
 /** One build's folder. */
 export interface Generation {
   readonly folder: string
+  /** The folder of all builds, two levels above; what stays when processes end lies there too. */
+  readonly base: string
   /** Packages of the project are found from there. */
   readonly seesProject: boolean
   remove(this: void): Promise<void>
@@ -29,7 +31,7 @@ export async function newGeneration(root: string, outDir?: string): Promise<Gene
     folders.delete(folder)
     await rm(folder, { recursive: true, force: true })
   }
-  return { folder, seesProject: made !== undefined && outDir === undefined, remove }
+  return { folder, base: dirname(dirname(folder)), seesProject: made !== undefined && outDir === undefined, remove }
 }
 
 async function nearestModules(root: string): Promise<string | undefined> {

@@ -1,13 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { extname, join, relative, resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { BuildOptions, BuildResult, Loader, Metafile } from 'esbuild'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import { buildPlugin, ownPlaces } from './build-plugin.ts'
-import { compileError } from './compile-error.ts'
-import { inOrderOfAppearance } from './export-order.ts'
+import { BuildCache } from './build-cache.ts'
+import { type Built, type BuiltModule, build } from './build.ts'
 import { codeFrame, userFrame } from './frames.ts'
-import { newGeneration } from './generation.ts'
+import { type Generation, newGeneration } from './generation.ts'
 
 export interface LoadOptions {
   /** The project's folder. */
@@ -44,10 +42,15 @@ export async function loadModules({ root, files, outDir }: LoadOptions): Promise
   process.setSourceMapsEnabled(true)
   const generation = await newGeneration(root, outDir)
   try {
-    const metafile = await build(root, sources, generation.folder, generation.seesProject)
+    const built = await builtFor(root, sources, generation)
+    for (const { path, text } of built.outputs) {
+      mkdirSync(dirname(join(generation.folder, path)), { recursive: true })
+      writeFileSync(join(generation.folder, path), text)
+    }
     const modules: LoadedModule[] = []
     // One after the other: a file that registers something when it is loaded does so in the order of the files.
-    for (const file of sources) modules.push(await load(root, file, outputOf(metafile, file, root), generation.folder))
+    for (const [index, file] of sources.entries())
+      modules.push(await load(root, file, built.modules[index] as BuiltModule, generation.folder))
     return { modules, dispose: generation.remove }
   } catch (error) {
     await generation.remove()
@@ -55,57 +58,24 @@ export async function loadModules({ root, files, outDir }: LoadOptions): Promise
   }
 }
 
-async function build(root: string, files: readonly string[], folder: string, seesProject: boolean): Promise<Metafile> {
-  const esbuild = await import('esbuild')
-  const options = {
-    absWorkingDir: root,
-    entryPoints: files.map((file) => ({ in: file, out: relative(root, file).replaceAll('..', '_') })),
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: `node${process.versions.node}`,
-    packages: 'external',
-    plugins: [buildPlugin(root, seesProject)],
-    define: ownPlaces,
-    // Handlers and messages are known by their class names, and two files may have classes of one name.
-    keepNames: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
-    metafile: true,
-    logLevel: 'silent',
-    // Bundled CommonJS calls require, which an ES module does not have.
-    banner: { js: `import { createRequire as nsb$createRequire } from 'node:module';const require = nsb$createRequire(import.meta.url);` },
-  } as const satisfies BuildOptions
-  const result: BuildResult<{ metafile: true }> = await esbuild
-    .build<typeof options & { metafile: true }>({ ...options } as never)
-    .catch((error: unknown) => {
-      throw compileError(error)
-    })
-  return result.metafile
+/** The build of these files: one that was kept, when nothing has changed since. */
+async function builtFor(root: string, files: readonly string[], { base, folder, seesProject }: Generation): Promise<Built> {
+  const cache = seesProject ? new BuildCache(base, root, files) : undefined
+  const kept = cache?.read()
+  if (kept !== undefined) return kept
+  const startedAt = Date.now()
+  const { built, inputs } = await build(root, files, folder, seesProject)
+  if (inputs !== undefined) cache?.write(built, inputs, startedAt)
+  return built
 }
 
-interface Output {
-  readonly path: string
-  readonly exports: readonly string[]
-  readonly isCommonJs: boolean
-}
-
-function outputOf({ inputs, outputs }: Metafile, file: string, root: string): Output {
-  const entries = Object.entries(outputs).flatMap(([path, output]) =>
-    output.entryPoint === undefined ? [] : [{ path, output, entryPoint: output.entryPoint }],
-  )
-  const entry = entries.find(({ entryPoint }) => resolve(root, entryPoint) === file) as (typeof entries)[number]
-  return { path: resolve(root, entry.path), exports: entry.output.exports, isCommonJs: inputs[entry.entryPoint]?.format === 'cjs' }
-}
-
-async function load(root: string, file: string, output: Output, folder: string): Promise<LoadedModule> {
-  const namespace = (await withinDeadline(import(/* @vite-ignore */ pathToFileURL(output.path).href)).catch((error: unknown) => {
-    throw loadError(error, file, root, folder)
-  })) as Record<string, unknown>
-  if (!output.isCommonJs) return { file, exports: await sortedExports(output.exports, file), namespace }
+async function load(root: string, file: string, output: BuiltModule, folder: string): Promise<LoadedModule> {
+  const namespace = (await withinDeadline(import(/* @vite-ignore */ pathToFileURL(join(folder, output.path)).href)).catch(
+    (error: unknown) => {
+      throw loadError(error, file, root, folder)
+    },
+  )) as Record<string, unknown>
+  if (!output.isCommonJs) return { file, exports: output.exports, namespace }
   const exported = namespace['default']
   const members =
     (typeof exported === 'object' || typeof exported === 'function') && exported !== null ? (exported as Record<string, unknown>) : {}
@@ -124,20 +94,6 @@ function withinDeadline<T>(loading: Promise<T>): Promise<T> {
     )
     loading.then(accept, refuse).finally(() => clearTimeout(timer))
   })
-}
-
-async function sortedExports(names: readonly string[], file: string): Promise<readonly string[]> {
-  if (names.length < 2) return names
-  const { transform } = await import('esbuild')
-  const loader = extname(file).replace(/^\.[cm]?/, '') as Loader
-  const { code } = await transform(await readFile(file, 'utf8'), {
-    loader,
-    format: 'esm',
-    minifyWhitespace: true,
-    legalComments: 'none',
-    logLevel: 'silent',
-  })
-  return inOrderOfAppearance(names, code)
 }
 
 function loadError(error: unknown, file: string, root: string, folder: string): NsbError {
