@@ -28,7 +28,8 @@ export function recover(storage: StorageFolder, owner: Owner, queue: string, now
       if (!isAbandoned(path, ownership)) continue
       try {
         if (step === '.committed' && canRollForward(storage, path, ownership)) rollForward(storage, queue, id)
-        else rollBack(storage, queue, path, ownership === 'dead' && owner.received(id, queue))
+        else if (ownership === 'dead' && owner.received(id, queue)) rollBackKilled(storage, owner, queue, path)
+        else rollBack(storage, queue, path)
         finished++
       } catch (error) {
         failed(error)
@@ -57,13 +58,19 @@ function canRollForward(storage: StorageFolder, path: string, ownership: Ownersh
   return ownership !== 'unknown' && !listOrEmpty(path, (folder) => readdirSync(folder)).some((name) => name.endsWith('.metadata.out'))
 }
 
-/** @param killed a receiver died with the message in hand, which counts as an attempt */
-function rollBack(storage: StorageFolder, queue: string, path: string, killed: boolean): void {
+/** A receiver died with the message in hand, which counts as an attempt. */
+function rollBackKilled(storage: StorageFolder, owner: Owner, queue: string, path: string): void {
+  // Made our own first: of several processes that find it, one counts, and it has counted before anybody can take the message.
+  const own = `${path.slice(0, path.lastIndexOf('/'))}/${owner.randomId()}`
+  if (!moveIfThere(storage, path, own)) return
+  for (const name of listOrEmpty(own, (folder) => readdirSync(folder))) if (!isOurAddition(name)) noteKilled(storage, queue, name)
+  rollBack(storage, queue, own)
+}
+
+function rollBack(storage: StorageFolder, queue: string, path: string): void {
   const targets = readTargets(storage, path)
   const names = listOrEmpty(path, (folder) => readdirSync(folder))
-  for (const name of names)
-    if (!isOurAddition(name) && moveIfThere(storage, `${path}/${name}`, `${storage.queuePath(queue)}/${name}`) && killed)
-      noteKilled(storage, queue, name)
+  for (const name of names) if (!isOurAddition(name)) moveIfThere(storage, `${path}/${name}`, `${storage.queuePath(queue)}/${name}`)
   // A chosen id that was refused belongs to another message; the outgoing file shows that it was not.
   for (const [nativeId, target] of targets ?? [])
     if (!target.chosen || names.includes(`${nativeId}.metadata.out`)) removeIfPossible(bodyOf(target))
