@@ -36,6 +36,11 @@ const lazyRequires = {
       const source = readFileSync(path, 'utf8').replace(/^function checkNodeVersion\(\) \{[^]*?\n\}\n|^checkNodeVersion\(\);$/gm, '')
       return { contents: makeRequiresLazy(source), loader: 'js' }
     })
+    // oclif makes a log for each command; without DEBUG nobody reads it, and making it loads terminals and colours.
+    onLoad({ filter: /node_modules\/debug\/src\/index\.js$/ }, () => ({
+      contents: `module.exports = process.env.DEBUG ? require('./node.js') : () => () => {}`,
+      loader: 'js',
+    }))
     onLoad({ filter: /node_modules\/(@oclif\/core|semver|minimatch|ejs|debug|supports-color)\/.*\.js$/ }, ({ path }) => {
       return { contents: makeRequiresLazy(readFileSync(path, 'utf8')), loader: 'js' }
     })
