@@ -2,17 +2,18 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'vitest'
+import { problemsOf } from './command-lines.ts'
 
 const root = join(import.meta.dirname, '../..')
 const decisions = readdirSync(join(root, 'docs/adr')).toSorted()
-const pages = ['README.md', 'docs/dependencies.md', 'docs/errors.md', 'docs/lifecycle.md', ...decisions.map((file) => `docs/adr/${file}`)]
+const pages = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+  ...decisions.map((file) => `docs/adr/${file}`),
+]
 const textOf = (page: string): string => readFileSync(join(root, page), 'utf8')
-
-const commands = new Set(
-  readdirSync(join(root, 'commands'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => file.replace(/(?:\/index)?\.ts$/, '').replaceAll('/', ' ')),
-)
 
 describe.each(pages)('%s', (page) => {
   it('links to files that exist', () => {
@@ -22,11 +23,11 @@ describe.each(pages)('%s', (page) => {
     assert.deepEqual(dead, [])
   })
 
-  it('names commands that exist', () => {
-    const named = [...textOf(page).matchAll(/`nsb ([a-z]+)(?: ([a-z]+))?\b/g)].map(([, first = '', second = '']) => ({ first, second }))
-    const unknown = named.filter(({ first, second }) => first !== 'help' && !commands.has(first) && !commands.has(`${first} ${second}`))
+  it('names commands, flags and scripts that exist', () => {
+    // In a table a bar is escaped.
+    const named = [...textOf(page).matchAll(/(?<!`)`((?:nsb|npm) [^`\n]*)`(?!`)/g)].map(([, line = '']) => line.replaceAll('\\|', '|'))
 
-    assert.deepEqual(unknown, [])
+    assert.deepEqual(problemsOf(named), [])
   })
 })
 
