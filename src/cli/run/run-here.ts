@@ -1,5 +1,5 @@
 import { type MessageType, definitionOf } from '../../message/declaration.ts'
-import { errorText } from '../../message/nsb-error.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { RunningEndpoint } from '../../runtime/endpoint.ts'
 import { type Logger, silentLogger } from '../../runtime/logger.ts'
 import { loadProjectCode, requireHandlers } from '../../toolkit/project-code.ts'
@@ -155,7 +155,11 @@ async function purge(host: RunHost, transport: Transport, queue: string, parent:
 
 // Failures are printed from the events, with their place in the code; here is what has no message.
 function loggerOf(host: RunHost): Logger {
-  const warn = (text: string, error?: unknown): void => host.warning(error === undefined ? text : `${text} ${errorText(error)}`)
+  const warn = (text: string, error?: unknown): void => {
+    if (!(error instanceof NsbError)) return host.warning(error === undefined ? text : `${text} ${errorText(error)}`)
+    host.warning(`${text} ${error.code}: ${error.message}`)
+    for (const suggestion of error.suggestions) host.note(`  Try: ${suggestion}`)
+  }
   const perMessage = /^(Moving message|Delayed Retry|Immediate Retry)/
   return {
     ...silentLogger,
