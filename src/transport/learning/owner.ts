@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, realpathSync, mkdirSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, realpathSync, statSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { errorCode, ownFolder } from './layout.ts'
-import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
+import { StorageFolder, listOrEmpty, makeFolders, removeFile } from './storage.ts'
 
 /** Who a transaction folder belongs to, as far as can be told. */
 export type Ownership =
@@ -124,7 +124,7 @@ export class Owner {
   }
 
   #write(): void {
-    mkdirSync(this.#folder, { recursive: true })
+    makeFolders(this.#folder)
     const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid), queues: this.#queues }
     this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`, randomUUID()), `${this.#folder}/${this.prefix}`)
   }
@@ -144,7 +144,7 @@ const owners = new Map<string, { readonly owner: Owner; users: number }>()
 
 /** This process's owner for the storage, shared by all its transports; the marker goes with the last user. */
 export function acquireOwner(storage: StorageFolder): { readonly owner: Owner; release(): void } {
-  mkdirSync(storage.path, { recursive: true })
+  makeFolders(storage.path)
   const key = realpathSync(storage.path)
   const shared = owners.get(key) ?? { owner: new Owner(storage), users: 0 }
   owners.set(key, shared)

@@ -144,16 +144,21 @@ export class LearningReceiver implements Receiving {
       warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
   }
 
-  #restoreIfReplaced(): void {
-    if (!this.#storageWatch.wasReplaced()) return
+  #restoreIfReplaced(): boolean {
+    if (!this.#storageWatch.wasReplaced()) return false
+    this.#restore()
+    this.#storageWatch.accept()
+    this.#tell(removedError(this.#room.storage.path, this.#options.queue))
+    return true
+  }
+
+  #restore(): void {
     const { owner, restore, storage } = this.#room
     this.#watcher.close()
     storage.createReceiverFolders(this.#options.queue)
     owner.touch(this.#clock.now())
     restore()
-    this.#storageWatch.accept()
     this.#files = []
-    this.#tell(removedError(storage.path, this.#options.queue))
   }
 
   #recover(): number {
@@ -182,10 +187,7 @@ export class LearningReceiver implements Receiving {
       this.#files = listMessages(this.#folder).reverse()
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
-      this.#restoreIfReplaced()
-      this.#watcher.close()
-      this.#room.storage.createReceiverFolders(this.#options.queue)
-      this.#files = []
+      if (!this.#restoreIfReplaced()) this.#restore()
     }
     this.#attempts.refresh()
     if (this.#files.length >= busyFrom) this.#watcher.close()

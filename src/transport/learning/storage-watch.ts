@@ -6,6 +6,8 @@ import type { StorageFolder } from './storage.ts'
 interface Identity {
   readonly dev: number
   readonly ino: number
+  /** The number of a removed folder is soon given to a new one. 0 where the file system does not know. */
+  readonly birthtimeMs: number
 }
 
 /** Notices that the storage folder was removed or replaced while somebody receives from it. */
@@ -28,7 +30,7 @@ export class StorageWatch {
    */
   wasReplaced(): boolean {
     const now = identityOf(this.#storage.path)
-    if (now && this.#known && now.ino === this.#known.ino && now.dev === this.#known.dev) return false
+    if (isSame(now, this.#known)) return false
     const dev = now?.dev ?? nearestDevice(this.#storage.path)
     if (this.#known && dev !== this.#known.dev && !this.#storage.exists(this.#queue)) throw this.#gone()
     return true
@@ -48,6 +50,10 @@ export class StorageWatch {
       details: { storage, queue: this.#queue },
     })
   }
+}
+
+function isSame(a: Identity | undefined, b: Identity | undefined): boolean {
+  return a?.dev === b?.dev && a?.ino === b?.ino && a?.birthtimeMs === b?.birthtimeMs
 }
 
 function identityOf(path: string): Identity | undefined {

@@ -11,6 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
 
@@ -93,13 +94,13 @@ export class StorageFolder {
 
   /** What a sender makes. Without `.pending` it shows that nobody has ever received from it. */
   createQueue(queue: string): void {
-    mkdirSync(`${this.queuePath(checkAddress(queue))}/.bodies`, { recursive: true })
+    makeFolders(`${this.queuePath(checkAddress(queue))}/.bodies`)
   }
 
   /** What a receiver makes. */
   createReceiverFolders(queue: string): void {
     this.createQueue(queue)
-    for (const folder of queueFolders) mkdirSync(`${this.queuePath(queue)}/${folder}`, { recursive: true })
+    for (const folder of queueFolders) makeFolders(`${this.queuePath(queue)}/${folder}`)
   }
 
   writeBody(copy: Copy): void {
@@ -126,7 +127,7 @@ export class StorageFolder {
   /** Does what handling messages needs: a folder, a file with content, a rename. @throws what the system says */
   probe(): void {
     const folder = `${this.#temporary}/probe-${process.pid}-${temporaryFiles++}`
-    mkdirSync(folder, { recursive: true })
+    makeFolders(folder)
     try {
       writeFileSync(`${folder}/a`, Buffer.alloc(probeBytes))
       renameSync(`${folder}/a`, `${folder}/b`)
@@ -169,7 +170,21 @@ function openForWriting(path: string, flag: string): number {
 /** Makes the folder of `path` when it is what was missing. @throws `error` when it is another one */
 export function makeFolderFor(path: string, error: unknown): void {
   if (errorCode(error) !== 'ENOENT') throw error
-  mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true })
+  makeFolders(path.slice(0, path.lastIndexOf('/')))
+}
+
+/** The folder and those above it. */
+export function makeFolders(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (error) {
+    // Node says ENOENT whatever kept it from making one of several, such as a read-only disk, and a file that is gone means something
+    // else to our callers. Made one by one, the system says what it is.
+    if (errorCode(error) !== 'ENOENT') throw error
+    const parent = dirname(path)
+    if (parent !== path) makeFolders(parent)
+    mkdirSync(path)
+  }
 }
 
 /** False when it was not there. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { type Clock, systemClock } from '../../../src/transport/clock.ts'
-import type { TransactionMode } from '../../../src/transport/transport.ts'
+import type { EventType, TransactionMode } from '../../../src/transport/transport.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import {
   consume,
@@ -191,6 +191,22 @@ describe('when folders vanish', () => {
     await depthIs(transport, 'sales', 0)
 
     assert.deepEqual(seen.errors, [])
+  })
+
+  it('the storage folder is made again with its subscriptions, and that is told', async () => {
+    const storage = join(tempFolder(), 'storage')
+    const transport = openLearning(storage)
+    const event: EventType = { fullName: 'Shop.OrderPlaced', kind: 'class', base: undefined, interfaces: [] }
+    await transport.subscribe({ endpoint: 'Sales', queue: 'sales' }, event)
+    const seen = await receive(transport, 'sales')
+
+    renameSync(storage, `${storage}-gone`)
+    await until('it is told', () => seen.errors.length > 0)
+    await transport.dispatch([{ id: 'm', headers: {}, body: new Uint8Array(0), to: { event } }])
+    await until('the event arrives', () => seen.deliveries.length === 1)
+
+    assert.equal(seen.errors.length, 1)
+    hasCode('NSB_STORAGE_REMOVED')(seen.errors[0])
   })
 
   it('the target of a message is made again at the commit', async () => {
