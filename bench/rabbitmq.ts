@@ -13,7 +13,17 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startBroker } from '../test/support/broker.ts'
-import type { Figures } from './rabbitmq/contestant.mjs'
+
+/** What a contestant prints. */
+interface Figures {
+  /** CPU time of the process for one message. */
+  readonly cpuMicros: number
+  readonly perSecond: number
+  /** Of a request; 0 elsewhere. */
+  readonly p50Ms: number
+  /** The most the process had. */
+  readonly rssMiB: number
+}
 
 interface Workload {
   readonly title: string

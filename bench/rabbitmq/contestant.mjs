@@ -5,14 +5,6 @@ import { hostname } from 'node:os'
 import { connect } from 'amqplib'
 import { command, defineEndpoint, handler, openTransport, route, silentLogger, startEndpoint } from '../../dist/src/index.js'
 
-/**
- * @typedef {object} Figures
- * @property {number} cpuMicros CPU time of this process for one message
- * @property {number} perSecond
- * @property {number} p50Ms of a request; 0 elsewhere
- * @property {number} rssMiB the most this process had
- */
-
 const [, , contestant, url, queue, workload, count, width] = process.argv
 const messages = Number(count)
 const atOnce = Number(width)
@@ -160,7 +152,7 @@ const plain = {
     const { connection, channel } = await connected()
     const publisher = await connection.createConfirmChannel()
     await channel.prefetch(atOnce)
-    await channel.consume(queue, async (delivery) => {
+    const handle = async (delivery) => {
       const order = JSON.parse(delivery.content.toString('utf8'))
       const send = (type) => {
         const id = randomUUID()
@@ -169,7 +161,8 @@ const plain = {
       await Promise.all([send('BillOrder'), send('ShipOrder')])
       channel.ack(delivery)
       stopwatch.count()
-    })
+    }
+    await channel.consume(queue, (delivery) => void handle(delivery))
     return connection
   },
   async request() {
@@ -209,7 +202,7 @@ async function respond() {
   await receiving.consume(queue, (delivery) => {
     const id = randomUUID()
     const { messageId, replyTo } = delivery.properties
-    confirmed(channel, replyTo, Buffer.alloc(0), {
+    void confirmed(channel, replyTo, Buffer.alloc(0), {
       messageId: id,
       correlationId: messageId,
       persistent: true,
@@ -257,8 +250,8 @@ const nsb = {
     await fill()
     const routes = [route(BillOrder, `${queue}.target`), route(ShipOrder, `${queue}.target`)]
     const handlers = [
-      handler(PlaceOrder, (order, context) => context.send(new BillOrder({ ...order }), { headers: { 'Shop.Number': '1' } })),
-      handler(PlaceOrder, (order, context) => context.send(new ShipOrder({ ...order }), { headers: { 'Shop.Number': '1' } })),
+      handler(PlaceOrder, (order, context) => context.send(new BillOrder(Object.assign({}, order)), { headers: { 'Shop.Number': '1' } })),
+      handler(PlaceOrder, (order, context) => context.send(new ShipOrder(Object.assign({}, order)), { headers: { 'Shop.Number': '1' } })),
     ]
     const { transport } = await start({ handlers, routes, concurrency: atOnce }, () => stopwatch.count())
     return transport

@@ -43,16 +43,22 @@ export interface MessageSession extends MessageSender {
 type MessageTypeOf<T extends object> = Pick<MessageType<T>, keyof MessageType<T>>
 
 export function session(engine: Engine, settings: CallbackSettings): MessageSession {
-  const emit = async (made: ReturnType<Engine['prepareExtended']>): Promise<void> => {
-    const outgoing = made instanceof Promise ? await made : made
-    if (outgoing) await engine.transport.dispatch([outgoing])
+  // No async function may keep the message alive while the broker confirms it: thousands can be under way.
+  const emit = (make: () => ReturnType<Engine['prepareExtended']>): Promise<void> => {
+    try {
+      const made = make()
+      if (!(made instanceof Promise)) return engine.transport.dispatch([made])
+      return made.then((outgoing) => (outgoing ? engine.transport.dispatch([outgoing]) : undefined))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
-  const send = async (message: object, options: SendOptions = {}): Promise<void> =>
-    emit(engine.prepareExtended('Send', contentOf(message), options, undefined))
+  const send = (message: object, options: SendOptions = {}): Promise<void> =>
+    emit(() => engine.prepareExtended('Send', contentOf(message), options, undefined))
   return {
     send,
     sendLocal: (message, options = {}) => send(message, { ...options, routeToThisEndpoint: true }),
-    publish: async (event, options: PublishOptions = {}) => emit(engine.prepareExtended('Publish', contentOf(event), options, undefined)),
+    publish: (event, options: PublishOptions = {}) => emit(() => engine.prepareExtended('Publish', contentOf(event), options, undefined)),
     request: ((message: object, expected: Expected, options: RequestOptions = {}) =>
       request(engine, settings, message, expected, options)) as MessageSession['request'],
     subscribe: async (event) =>

@@ -1,4 +1,4 @@
-import type { Channel, ConfirmChannel, Message, Options } from 'amqplib'
+import type { Channel, ConfirmChannel, Message } from 'amqplib'
 import type { EventType } from '../../message/event-type.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
@@ -9,7 +9,8 @@ import { channelError, lostError, replyCode, replyText } from './broker-error.ts
 import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, delayRoute, delaySeconds, deliveryExchange } from './delay.ts'
-import { type CustomizeMessage, propertiesOf } from './outgoing.ts'
+import { type CustomizeMessage, NativeProperties, propertiesOf } from './outgoing.ts'
+import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
 /** What may be on its way without a confirm; more waits its turn, so that memory stays bounded. */
@@ -31,27 +32,12 @@ export interface PublisherOptions {
   readonly warn: (warning: string) => void
 }
 
-/** Something on its way: published, and neither confirmed nor refused. */
-interface Pending {
-  readonly route: Route
-  readonly content: Buffer
-  properties: Options.Publish
-  /** Undeliverable messages come back, and count as failed. */
-  readonly mandatory: boolean
-  readonly to: Destination | undefined
-  readonly done: (error: unknown) => void
-  publishedAt: number
-  returned: Message | undefined
-  /** It was on a channel that ended because of another message, and was published again. */
-  again: boolean
-}
-
-/** Raw messages that are moved as they are. */
+/** A message that is moved as it is. */
 export interface RawMessage {
   readonly route: Route
   readonly content: Buffer
-  readonly properties: Options.Publish
-  readonly to: Destination | undefined
+  readonly properties: NativeProperties
+  readonly to: Destination
 }
 
 /**
@@ -63,9 +49,9 @@ export class Publisher {
   #opening: Promise<ConfirmChannel> | undefined
   /** Set while the channel can be used at once. */
   #channel: ConfirmChannel | undefined
-  readonly #pending = new Set<Pending>()
-  #pendingBytes = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #underWay = new UnderWay()
+  /** No room for them yet, oldest first. */
+  readonly #waiting: Publication[] = []
   /** Destinations that were seen on this connection, and when. */
   readonly #known = new Map<string, number>()
   readonly #declaredEvents = new Set<string>()
@@ -75,22 +61,39 @@ export class Publisher {
     this.#options = options
   }
 
-  /** Resolves when the broker has confirmed all of them. @throws the first error, when all are settled */
-  async dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
-    if (outgoing.length === 0) return
+  /** Resolves when the broker has confirmed all of them; rejects with the first error, when all are settled. */
+  dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
+    if (outgoing.length === 0) return Promise.resolve()
     const now = this.#options.clock.now()
-    const messages = outgoing.map((message) => this.#prepare(message, now))
-    for (const message of outgoing) if (!this.#isReady(message, now)) await this.#makeReady(message)
-    await this.#publishAll(messages)
+    for (const message of outgoing) if (!this.#isReady(message, now)) return this.#dispatchWhenReady(outgoing)
+    return this.#dispatch(outgoing, now)
   }
 
-  async dispatchRaw(message: RawMessage): Promise<void> {
-    await this.#publishAll([message])
+  dispatchRaw({ content, properties, route, to }: RawMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#publishOrWait(new Publication(route.exchange, route.routingKey, content, properties, to, new Batch(1, resolve, reject)))
+    })
+  }
+
+  async #dispatchWhenReady(outgoing: readonly OutgoingMessage[]): Promise<void> {
+    const { clock } = this.#options
+    for (const message of outgoing) if (!this.#isReady(message, clock.now())) await this.#makeReady(message)
+    await this.#dispatch(outgoing, clock.now())
+  }
+
+  // Everything is prepared before the first one leaves: what is wrong with one of them is found while none is on its way.
+  #dispatch(outgoing: readonly OutgoingMessage[], now: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const batch = new Batch(outgoing.length, resolve, reject)
+      const [only] = outgoing
+      if (only && outgoing.length === 1) this.#publishOrWait(this.#publicationOf(only, now, batch))
+      else for (const publication of outgoing.map((message) => this.#publicationOf(message, now, batch))) this.#publishOrWait(publication)
+    })
   }
 
   /** Messages that are on their way. */
   get pending(): number {
-    return this.#pending.size
+    return this.#underWay.size + this.#waiting.length
   }
 
   async close(): Promise<void> {
@@ -99,42 +102,22 @@ export class Publisher {
     await channel?.close().catch(() => undefined)
   }
 
-  #prepare(message: OutgoingMessage, now: number): RawMessage {
-    const { topology, customize } = this.#options
-    const { to } = message
-    if ('event' in to) {
-      if (message.deliverAt !== undefined)
-        throw new NsbError({
-          code: 'NSB_DELAYED_EVENT',
-          message: `The event '${to.event.fullName}' cannot be delayed: RabbitMQ delays what goes to one queue.`,
-        })
-      return { route: topology.routeOf(to.event), ...this.#native(message, undefined, customize), to }
-    }
-    if (message.deliverAt === undefined)
-      return {
-        route: 'address' in to ? topology.routeTo(to.address) : { exchange: '', routingKey: to.exactQueue },
-        ...this.#native(message, undefined, customize),
-        to,
-      }
-    if (message.expiresAfterMs !== undefined)
-      throw new NsbError({
-        code: 'NSB_DELAYED_AND_EXPIRING',
-        message: `Message '${message.id}' is delayed and has a time to be received; RabbitMQ cannot do both.`,
-        suggestions: ['Leave one of the two out'],
-      })
-    const seconds = delaySeconds(message.deliverAt.getTime(), now)
-    return { route: delayRoute(seconds, addressOf(to)), ...this.#native(message, seconds, customize), to }
-  }
-
-  #native(
-    message: OutgoingMessage,
-    delay: number | undefined,
-    customize: CustomizeMessage | undefined,
-  ): { readonly content: Buffer; readonly properties: Options.Publish } {
-    const properties = propertiesOf(message, delay)
+  #publicationOf(message: OutgoingMessage, now: number, batch: Batch): Publication {
+    const { customize, topology } = this.#options
+    const { body, deliverAt, to } = message
+    const seconds = deliverAt === undefined ? undefined : checkedDelay(message, deliverAt, now)
+    const route =
+      'event' in to
+        ? topology.routeOf(to.event)
+        : seconds !== undefined
+          ? delayRoute(seconds, addressOf(to))
+          : 'address' in to
+            ? topology.routeTo(to.address)
+            : { exchange: '', routingKey: to.exactQueue }
+    const properties = propertiesOf(message, seconds)
     customize?.(properties, message)
-    const { body } = message
-    return { content: Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength), properties }
+    const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    return new Publication(route.exchange, route.routingKey, content, properties, to, batch)
   }
 
   /** Whether nothing has to be looked for or declared before the message is published. */
@@ -194,68 +177,50 @@ export class Publisher {
     this.#declaredEvents.add(event.fullName)
   }
 
-  async #publishAll(messages: readonly RawMessage[]): Promise<void> {
-    let left = messages.length
-    let failed: unknown
-    let end = (): void => {}
-    const all = new Promise<void>((resolve) => {
-      end = resolve
-    })
-    const done = (error: unknown): void => {
-      failed ??= error
-      if (--left === 0) end()
+  #publishOrWait(publication: Publication): void {
+    if (this.#waiting.length === 0 && this.#hasRoomFor(publication)) this.#publish(publication)
+    else this.#waiting.push(publication)
+  }
+
+  #hasRoomFor({ content }: Publication): boolean {
+    const { bytes, size } = this.#underWay
+    return size === 0 || (size < limits.messages && bytes + content.length <= limits.bytes)
+  }
+
+  #publishWaiting(): void {
+    for (let next = this.#waiting[0]; next && this.#hasRoomFor(next); next = this.#waiting[0]) {
+      this.#waiting.shift()
+      this.#publish(next)
     }
-    for (const message of messages) {
-      while (!this.#hasRoomFor(message)) await this.#room()
-      this.#publish({
-        ...message,
-        mandatory: message.to === undefined || !('event' in message.to),
-        done,
-        publishedAt: 0,
-        returned: undefined,
-        again: false,
-      })
+  }
+
+  #publish(publication: Publication): void {
+    this.#underWay.add(publication)
+    if (this.#channel) this.#publishOn(this.#channel, publication)
+    else this.#publishOnNext(publication)
+    if (this.#options.confirmTimeoutMs !== undefined) {
+      publication.publishedAt = this.#options.clock.now()
+      this.#sweep(this.#options.confirmTimeoutMs)
     }
-    await all
-    if (failed !== undefined) throw failed
   }
 
-  #hasRoomFor({ content }: RawMessage): boolean {
-    return this.#pending.size === 0 || (this.#pending.size < limits.messages && this.#pendingBytes + content.length <= limits.bytes)
+  #publishOnNext(publication: Publication): void {
+    this.#open().then(
+      (channel) => this.#publishOn(channel, publication),
+      (error: unknown) => this.#settle(publication, error),
+    )
   }
 
-  #room(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
-  }
-
-  #publish(pending: Pending): void {
-    this.#pending.add(pending)
-    this.#pendingBytes += pending.content.length
-    pending.publishedAt = this.#options.clock.now()
-    if (this.#channel) this.#publishOn(this.#channel, pending)
-    else
-      this.#open().then(
-        (channel) => this.#publishOn(channel, pending),
-        (error: unknown) => this.#settle(pending, error),
-      )
-    if (this.#options.confirmTimeoutMs !== undefined) this.#sweep(this.#options.confirmTimeoutMs)
-  }
-
-  #publishOn(channel: ConfirmChannel, pending: Pending): void {
-    const { route, content, properties, mandatory } = pending
-    const confirmed = (error: unknown): void => this.#confirmed(channel, pending, error)
+  #publishOn(channel: ConfirmChannel, publication: Publication): void {
     try {
-      channel.publish(route.exchange, route.routingKey, content, { ...properties, mandatory }, confirmed)
+      publishOn(channel, publication, (error) => this.#confirmed(channel, publication, error))
     } catch (error) {
-      const smaller = error instanceof RangeError ? withShortStackTrace(properties) : undefined
-      if (smaller) {
-        this.#options.warn(
-          `The stack trace of a message to '${route.exchange || route.routingKey}' was cut: RabbitMQ headers are limited to 64 KiB.`,
-        )
-        pending.properties = smaller
-        return this.#publishOn(channel, pending)
-      }
-      this.#settle(pending, error instanceof RangeError ? tooLarge(properties, error) : this.#publishError(error))
+      if (!(error instanceof RangeError)) return this.#settle(publication, this.#publishError(error))
+      const smaller = withShortStackTrace(publication.properties)
+      if (!smaller) return this.#settle(publication, tooLarge(publication.properties, error))
+      this.#options.warn(`The stack trace of a message to '${targetOf(publication)}' was cut: RabbitMQ headers are limited to 64 KiB.`)
+      publication.properties = smaller
+      this.#publishOn(channel, publication)
     }
   }
 
@@ -266,27 +231,24 @@ export class Publisher {
       : error
   }
 
-  #confirmed(channel: ConfirmChannel, pending: Pending, error: unknown): void {
-    if (!error) return this.#settle(pending, pending.returned && this.#unroutable(pending, pending.returned))
+  #confirmed(channel: ConfirmChannel, publication: Publication, error: unknown): void {
+    if (!error) return this.#settle(publication, publication.returned && this.#unroutable(publication, publication.returned))
     const reason = ended.get(channel)
     if (reason === undefined && errorText(error) === 'message nacked')
       return this.#settle(
-        pending,
+        publication,
         new NsbError({
           code: 'NSB_NACKED',
-          message: `The broker refused a message for '${targetOf(pending)}': a queue is full or has failed.`,
+          message: `The broker refused a message for '${targetOf(publication)}': a queue is full or has failed.`,
           suggestions: ['Look at the queue and its limits, then send it again'],
         }),
       )
     // The channel has ended: of another message's fault, of its own, or with the connection.
-    if (replyCode(reason) !== 404) return this.#settle(pending, this.#channelEnded(reason))
-    if (errorText(reason).includes(`'${pending.route.exchange}'`) && pending.route.exchange !== '') return this.#exchangeMissing(pending)
-    if (pending.again) return this.#settle(pending, this.#channelEnded(reason))
-    pending.again = true
-    this.#open().then(
-      (next) => this.#publishOn(next, pending),
-      (failure: unknown) => this.#settle(pending, failure),
-    )
+    if (replyCode(reason) !== 404) return this.#settle(publication, this.#channelEnded(reason))
+    if (errorText(reason).includes(`'${publication.exchange}'`) && publication.exchange !== '') return this.#exchangeMissing(publication)
+    if (publication.again) return this.#settle(publication, this.#channelEnded(reason))
+    publication.again = true
+    this.#publishOnNext(publication)
   }
 
   #channelEnded(reason: unknown): unknown {
@@ -301,43 +263,45 @@ export class Publisher {
       : named
   }
 
-  #exchangeMissing(pending: Pending): void {
-    const { to } = pending
+  #exchangeMissing(publication: Publication): void {
+    const { to } = publication
     if (!to || !('event' in to)) {
       this.#known.clear()
-      return this.#settle(pending, this.#noQueue(to ? addressOf(to) : pending.route.exchange))
+      return this.#settle(publication, this.#noQueue(to ? addressOf(to) : publication.exchange))
     }
     // Somebody has removed the exchange of the event since it was declared.
     this.#declaredEvents.delete(to.event.fullName)
-    if (pending.again) return this.#settle(pending, this.#noQueue(pending.route.exchange))
-    pending.again = true
+    if (publication.again) return this.#settle(publication, this.#noQueue(publication.exchange))
+    publication.again = true
     this.#declareEvent(to.event)
       .then(() => this.#open())
       .then(
-        (channel) => this.#publishOn(channel, pending),
-        (error: unknown) => this.#settle(pending, error),
+        (channel) => this.#publishOn(channel, publication),
+        (error: unknown) => this.#settle(publication, error),
       )
   }
 
-  #settle(pending: Pending, error: unknown): void {
-    if (!this.#pending.delete(pending)) return pending.done(error)
-    this.#pendingBytes -= pending.content.length
-    this.#waiting.shift()?.()
-    pending.done(error)
+  #settle(publication: Publication, error: unknown): void {
+    // A confirm may come after the time-out.
+    if (publication.settled) return
+    publication.settled = true
+    this.#underWay.remove(publication)
+    if (this.#waiting.length > 0) this.#publishWaiting()
+    publication.batch.settle(error)
   }
 
   #noQueue(address: string): NsbError {
     return new QueueNotFoundError(address, [], `on ${this.#options.settings.toString()}`)
   }
 
-  #unroutable(pending: Pending, { fields }: Message): NsbError {
-    const { to } = pending
+  #unroutable(publication: Publication, { fields }: Message): NsbError {
+    const { to } = publication
     if (to && 'exactQueue' in to) return this.#noQueue(to.exactQueue)
-    if (to && 'address' in to && pending.route.exchange === '') return this.#noQueue(to.address)
+    if (to && 'address' in to && publication.exchange === '') return this.#noQueue(to.address)
     const { replyCode: code, replyText: text } = fields as { readonly replyCode?: number; readonly replyText?: string }
     return new NsbError({
       code: 'NSB_UNROUTABLE',
-      message: `Message could not be routed to '${targetOf(pending)}' (${code ?? ''} ${text ?? ''}): the exchange '${fields.exchange}' has no queue for it.`,
+      message: `Message could not be routed to '${targetOf(publication)}' (${code ?? ''} ${text ?? ''}): the exchange '${fields.exchange}' has no queue for it.`,
       suggestions: ['Start its endpoint once, so that it creates its queue'],
     })
   }
@@ -353,7 +317,7 @@ export class Publisher {
   async #openChannel(): Promise<ConfirmChannel> {
     const channel = await (await this.#options.connection.open()).createConfirmChannel()
     channel.on('return', (message) => this.#returned(message))
-    // The reason comes before amqplib fails what is pending, which may then be published on the next channel.
+    // The reason comes before amqplib fails what is publication, which may then be published on the next channel.
     const end = (reason?: unknown): void => {
       if (reason !== undefined) ended.set(channel, reason)
       if (this.#channel !== channel) return
@@ -371,15 +335,15 @@ export class Publisher {
   #returned(message: Message): void {
     const { exchange, routingKey } = message.fields
     const id: unknown = message.properties.messageId
-    for (const pending of this.#pending)
+    for (let each = this.#underWay.first; each; each = each.next)
       if (
-        pending.mandatory &&
-        pending.returned === undefined &&
-        pending.route.exchange === exchange &&
-        pending.route.routingKey === routingKey &&
-        pending.properties.messageId === id
+        each.mandatory &&
+        each.returned === undefined &&
+        each.exchange === exchange &&
+        each.routingKey === routingKey &&
+        each.properties.messageId === id
       ) {
-        pending.returned = message
+        each.returned = message
         return
       }
   }
@@ -387,19 +351,11 @@ export class Publisher {
   #sweep(timeoutMs: number): void {
     this.#sweeping ??= this.#options.clock.after(Math.min(sweepMs, timeoutMs), () => {
       this.#sweeping = undefined
-      const now = this.#options.clock.now()
-      const blocked = this.#options.connection.blocked
-      for (const pending of this.#pending)
-        if (now - pending.publishedAt >= timeoutMs)
-          this.#settle(
-            pending,
-            new NsbError({
-              code: 'NSB_NO_CONFIRM',
-              message: `The broker did not confirm a message for '${targetOf(pending)}' within ${timeoutMs} ms${blocked === undefined ? '' : `; it takes none now: ${blocked}`}. Whether it arrives is not known.`,
-              suggestions: ['Look at the broker, then at the queue, before sending it again'],
-            }),
-          )
-      if (this.#pending.size > 0) this.#sweep(timeoutMs)
+      const due = this.#options.clock.now() - timeoutMs
+      const { blocked } = this.#options.connection
+      for (let each = this.#underWay.first; each && each.publishedAt <= due; each = this.#underWay.first)
+        this.#settle(each, noConfirm(each, timeoutMs, blocked))
+      if (this.#underWay.size > 0) this.#sweep(timeoutMs)
     })
   }
 }
@@ -413,20 +369,44 @@ function addressOf(to: Destination): string {
   return 'address' in to ? to.address : 'exactQueue' in to ? to.exactQueue : to.event.fullName
 }
 
-function targetOf({ to, route }: Pending): string {
-  return to ? addressOf(to) : route.exchange || route.routingKey
+function targetOf({ exchange, routingKey, to }: Publication): string {
+  return to ? addressOf(to) : exchange || routingKey
+}
+
+/** @throws {NsbError} NSB_DELAYED_EVENT, NSB_DELAYED_AND_EXPIRING, NSB_DELAY_TOO_LONG */
+function checkedDelay({ expiresAfterMs, id, to }: OutgoingMessage, deliverAt: Date, now: number): number {
+  if ('event' in to)
+    throw new NsbError({
+      code: 'NSB_DELAYED_EVENT',
+      message: `The event '${to.event.fullName}' cannot be delayed: RabbitMQ delays what goes to one queue.`,
+    })
+  if (expiresAfterMs !== undefined)
+    throw new NsbError({
+      code: 'NSB_DELAYED_AND_EXPIRING',
+      message: `Message '${id}' is delayed and has a time to be received; RabbitMQ cannot do both.`,
+      suggestions: ['Leave one of the two out'],
+    })
+  return delaySeconds(deliverAt.getTime(), now)
+}
+
+function noConfirm(publication: Publication, timeoutMs: number, blocked: string | undefined): NsbError {
+  return new NsbError({
+    code: 'NSB_NO_CONFIRM',
+    message: `The broker did not confirm a message for '${targetOf(publication)}' within ${timeoutMs} ms${blocked === undefined ? '' : `; it takes none now: ${blocked}`}. Whether it arrives is not known.`,
+    suggestions: ['Look at the broker, then at the queue, before sending it again'],
+  })
 }
 
 /** A copy of the properties whose stack trace leaves room for the rest; undefined when that is not what is too large. */
-function withShortStackTrace(properties: Options.Publish): Options.Publish | undefined {
-  const headers = properties.headers as Record<string, unknown>
-  const trace = headers[Header.ExceptionStackTrace]
+function withShortStackTrace(properties: NativeProperties): NativeProperties | undefined {
+  const trace = properties.headers[Header.ExceptionStackTrace]
   if (typeof trace !== 'string' || trace.length <= stackTraceRoom) return undefined
-  return { ...properties, headers: { ...headers, [Header.ExceptionStackTrace]: `${trace.slice(0, stackTraceRoom / 2)}\n[cut]` } }
+  const headers = { ...properties.headers, [Header.ExceptionStackTrace]: `${trace.slice(0, stackTraceRoom / 2)}\n[cut]` }
+  return Object.assign(new NativeProperties(headers), properties, { headers })
 }
 
-function tooLarge(properties: Options.Publish, cause: RangeError): NsbError {
-  const sizes = Object.entries(properties.headers as Record<string, unknown>)
+function tooLarge({ headers }: NativeProperties, cause: RangeError): NsbError {
+  const sizes = Object.entries(headers)
     .map(([name, value]) => ({ name, size: typeof value === 'string' ? Buffer.byteLength(value) : 8 }))
     .toSorted((a, b) => b.size - a.size)
   return new NsbError({

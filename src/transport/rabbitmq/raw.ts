@@ -1,5 +1,6 @@
-import type { Message, Options } from 'amqplib'
+import type { Message } from 'amqplib'
 import { Native } from './native-headers.ts'
+import { NativeProperties } from './outgoing.ts'
 
 /** Counted by the queue itself, or meant for the exchange it came from. */
 const notCopied: ReadonlySet<string> = new Set([Native.DeliveryCount, Native.AcquiredCount, 'CC', 'BCC'])
@@ -8,9 +9,10 @@ const notCopied: ReadonlySet<string> = new Set([Native.DeliveryCount, Native.Acq
  * The properties of a received message, for publishing it again as it is. What is absent stays absent; `user-id` goes, because a
  * broker refuses one that is not the publisher's.
  */
-export function rawProperties({ properties }: Message): Options.Publish {
-  const raw: Record<string, unknown> = { headers: rawHeaders(properties.headers) }
-  for (const name of propertyNames) if (properties[name] !== undefined) raw[name] = properties[name]
+export function rawProperties({ properties }: Message): NativeProperties {
+  const raw = new NativeProperties(rawHeaders(properties.headers))
+  const target = raw as unknown as Record<string, unknown>
+  for (const name of propertyNames) target[name] = properties[name]
   return raw
 }
 
