@@ -1,16 +1,19 @@
 // From the start of the process to the first handled message of the learning transport: one message waits, and `nsb run --log json`
-// says "handled". In interleaved rounds, next to bare Node in the same run. The variants leave things out, to show what they take.
+// says "handled". In interleaved rounds, next to bare Node in the same run. The variants leave things out, to show what they take, and a
+// profile of one start says where its time goes.
 // node bench/first-message.mjs [rounds]
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cpuProfile } from './cpu-profile.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const run = join(root, 'bin', 'run.js')
 const rounds = Number(process.argv[2] ?? 15)
-const wantedMs = 138
+/** Half of what NServiceBus 10 needs on .NET 10, and what bare Node needed on the machine where that was measured. */
+const [wantedMs, bareThereMs] = [138, 46.5]
 
 const top = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'nsb-first-'))
 
@@ -109,6 +112,13 @@ const variants = [
     )(project('shop', zodSchema)),
   },
   {
+    name: 'first message, built anew',
+    measure: ((folder) => () => {
+      rmSync(join(folder, 'node_modules', '.cache'), { recursive: true, force: true })
+      return firstMessage(folder)
+    })(project('anew', zodSchema)),
+  },
+  {
     name: 'first message, no zod',
     measure: (
       (folder) => () =>
@@ -120,9 +130,23 @@ const variants = [
   { name: 'node, esbuild loaded', measure: () => whole(['--input-type=module', '-e', `await import('esbuild')`]) },
   { name: 'node, one esbuild build', measure: () => whole(['--input-type=module', '-e', esbuildOnce]) },
 ]
+/** What the time of a start went into. @param {import('./cpu-profile.mjs').Frame} frame */
+function kindOf({ functionName, url }) {
+  if (functionName === '(idle)') return 'waiting for files and timers'
+  if (functionName === '(garbage collector)') return 'garbage collector'
+  if (/^(compileSourceTextModule|wrapSafe|compileFunction.*|compileForInternalLoader)$/.test(functionName)) return 'compiling modules'
+  if (/node_modules\/zod\//.test(url)) return 'zod, running'
+  if (/place-order\.handler/.test(url)) return 'handler, running'
+  if (url.startsWith('file:')) return 'nsb and oclif, running'
+  if (/^node:(internal\/modules|internal\/url|path)/.test(url)) return 'finding and linking modules'
+  return 'Node itself: start, files, streams'
+}
+
 /** @type {{ ready: number, handled: number }[][]} */
 const figures = variants.map(() => [])
 
+/** @type {[string, number][]} */
+let parts = []
 try {
   for (let round = -1; round < rounds; round++)
     for (const [index, { measure }] of variants.entries()) {
@@ -130,6 +154,8 @@ try {
       // The first round only warms the file cache.
       if (round >= 0) figures[index]?.push(figure)
     }
+  sendTo(join(top, 'shop'))
+  parts = cpuProfile([run, 'run', '--log', 'json', '--max', '1'], { cwd: join(top, 'shop') }, kindOf)
 } finally {
   rmSync(top, { recursive: true, force: true })
 }
@@ -137,9 +163,10 @@ try {
 /** @param {number[]} values */
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 const bare = median((figures[0] ?? []).map(({ handled }) => handled))
+const wantedHereMs = (wantedMs * bare) / bareThereMs
 const processor = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`
 console.log(`Node ${process.versions.node}, ${processor}, ${rounds} interleaved rounds; wall ms from the start of the process`)
-console.log('                          median  ratio     min   ready   wanted')
+console.log('                            median  ratio     min   ready   wanted')
 figures.forEach((runs, index) => {
   const all = runs.map(({ handled }) => handled)
   const ready = median(runs.map((each) => each.ready))
@@ -147,6 +174,9 @@ figures.forEach((runs, index) => {
     .toFixed(1)
     .padStart(8)}`
   const { name } = variants[index] ?? { name: '' }
-  const wanted = name === 'first message' ? `<= ${wantedMs} ms` : ''
-  console.log(`${name.padEnd(24)}${cells}${(Number.isNaN(ready) ? '' : ready.toFixed(1)).padStart(8)}   ${wanted}`.trimEnd())
+  const wanted = name === 'first message' ? `<= ${wantedMs} ms; on this machine ${wantedHereMs.toFixed(0)} ms` : ''
+  console.log(`${name.padEnd(26)}${cells}${(Number.isNaN(ready) ? '' : ready.toFixed(1)).padStart(8)}   ${wanted}`.trimEnd())
 })
+console.log(`\nBare Node took ${bareThereMs} ms where ${wantedMs} ms were set as the goal, and takes ${bare.toFixed(1)} ms here.`)
+console.log('One start under the profiler, until the end of the process: ms')
+for (const [kind, ms] of parts) console.log(`${ms.toFixed(1).padStart(8)}  ${kind}`)

@@ -5,14 +5,16 @@
  *   node --import tsx bench/pipeline.ts [repeats]
  *
  * 1 KiB of JSON, 15 headers, one message at a time. Each contestant runs bundled, as the package is, in a process of its own, after a
- * warm-up in the same process; the order rotates. The contestants after the second leave something out, to show what it takes.
+ * warm-up in the same process; the order rotates. The contestants after the second leave something out, to show what it takes, and a
+ * profile of the second says where its time goes.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { cpuProfile } from './cpu-profile.mjs'
 import { type MessageHandlerContext, type StandardSchema, command, defineEndpoint, handler, route } from '../src/index.ts'
 import { assemble } from '../src/runtime/endpoint.ts'
 import { silentLogger } from '../src/runtime/logger.ts'
@@ -163,6 +165,7 @@ async function compare(repeats: number): Promise<void> {
       const output = execFileSync(process.execPath, [bundle, '--run', contestant], { encoding: 'utf8', env })
       figures.get(contestant)?.push(JSON.parse(output) as [number, number])
     }
+  const profile = profiled(bundle)
   rmSync(dirname(bundle), { recursive: true })
   const warmOf = (contestant: Contestant): number[] => (figures.get(contestant) as [number, number][]).map(([, warm]) => warm)
   const bare = median(warmOf('baseline'))
@@ -178,8 +181,28 @@ async function compare(repeats: number): Promise<void> {
       `Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${repeats} repeats, ` +
       `after a warm-up of ${warmUp} messages\n\n` +
       `${'CPU µs/message'.padEnd(18)}${'median'.padStart(8)}${'ratio'.padStart(8)}  ${'min–max'.padEnd(13)}first ${cold}\n` +
-      `${contestants.map(row).join('\n')}\n`,
+      `${contestants.map(row).join('\n')}\n\n` +
+      `Where the time of 'pipeline' goes, warm-up included: share of the samples by source file\n${profile.join('\n')}\n`,
   )
+}
+
+const shownFiles = 20
+
+/** Lines of the profile of a process that runs the pipeline. */
+function profiled(bundle: string): readonly string[] {
+  // esbuild names the source above what comes from it.
+  const sources: string[] = []
+  for (const line of readFileSync(bundle, 'utf8').split('\n'))
+    sources.push(/^\/\/ (\S+\.[cm]?[jt]s)$/.exec(line)?.[1] ?? sources.at(-1) ?? '')
+  const parts = cpuProfile([bundle, '--run', 'pipeline'], {}, ({ functionName, lineNumber, url }) => {
+    if (url.startsWith('file:')) return (sources[lineNumber] ?? '').replace(/^.*node_modules\/((?:@[^/]+\/)?[^/]+).*/, '$1')
+    if (functionName.startsWith('RegExp: ')) return 'regular expressions'
+    return url === '' ? functionName || 'engine' : 'Node'
+  })
+  const total = parts.reduce((sum, [, ms]) => sum + ms, 0)
+  const line = (kind: string, ms: number): string => `${((100 * ms) / total).toFixed(1).padStart(6)} %  ${kind}`
+  const rest = parts.slice(shownFiles).reduce((sum, [, ms]) => sum + ms, 0)
+  return [...parts.slice(0, shownFiles).map(([kind, ms]) => line(kind, ms)), line(`${Math.max(parts.length - shownFiles, 0)} others`, rest)]
 }
 
 if (process.argv[2] === '--run') process.stdout.write(JSON.stringify(await measure(process.argv[3] as Contestant)))
