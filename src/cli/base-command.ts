@@ -231,6 +231,7 @@ export abstract class BaseCommand extends Command {
   protected async openTransport(): Promise<Transport> {
     const { transport, where } = await openConnection(await this.connection(), await this.project(), {
       detail: (text) => this.detail(text),
+      warning: (text) => this.warning(text),
     })
     this.where = where
     this.atEnd(() => transport.close())

@@ -8,6 +8,8 @@ import type { Transport } from '../transport/transport.ts'
 export interface Told {
   /** Where the storage is and why; for `--verbose`. */
   detail(text: string): void
+  /** Of what was skipped, or interrupted and goes on. */
+  warning(text: string): void
 }
 
 export interface Opened {
@@ -30,15 +32,16 @@ export async function openConnection(connection: Connection, project: Project, t
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
   // A misspelled folder would look like an empty one.
-  if (connection.storage !== undefined && !statSync(storage.path, { throwIfNoEntry: false })?.isDirectory())
+  const found = statSync(storage.path, { throwIfNoEntry: false })
+  if (connection.storage !== undefined && !found?.isDirectory())
     throw new NsbError({
       code: 'NSB_NO_STORAGE',
-      message: `The storage folder '${storage.path}' (${storage.reason}) does not exist.`,
-      suggestions: [`mkdir -p ${storage.path}`, 'Name another one: --storage <dir>'],
+      message: `The storage folder '${storage.path}' (${storage.reason}) ${found ? 'is a file' : 'does not exist'}.`,
+      suggestions: [...(found ? [] : [`mkdir -p ${storage.path}`]), 'Name another one: --storage <dir>'],
       details: { storage: storage.path, origin: storage.reason },
     })
   return {
-    transport: await openTransport({ kind: 'learning', storage: storage.path }),
+    transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
   }
 }

@@ -32,7 +32,7 @@ export const transportKinds: readonly TransportKind[] = [
     kind: 'learning',
     schemes: ['learning:'],
     fromText: (text) => ({ kind: 'learning', storage: text.slice('learning:'.length) }),
-    async open({ storage, restrictPayloadSize, clock }) {
+    async open({ storage, restrictPayloadSize, clock, warn }) {
       if (!storage)
         throw new NsbError({
           code: 'NSB_NO_STORAGE',
@@ -44,6 +44,7 @@ export const transportKinds: readonly TransportKind[] = [
         storage,
         ...(restrictPayloadSize === undefined ? {} : { restrictPayloadSize }),
         ...(clock ? { clock } : {}),
+        ...(warn ? { warn } : {}),
       })
     },
   },
