@@ -69,7 +69,9 @@ describe.skipIf(reason !== undefined)('a disk that fills up under a running endp
 
     expect(ranWhileFull - ranWhenFull).toBeLessThanOrEqual(1)
     expect(told(run, 'NSB_DISK_FULL')).toBeLessThanOrEqual(2)
-    expect(`${run.stdout}${run.stderr}`).toContain(`'${storage}' (ENOSPC: no space left on device`)
+    expect(run.stderr).toContain(`NSB_DISK_FULL: The disk of the storage folder is full: '${storage}' (ENOSPC: no space left on device`)
+    expect(run.stderr).toContain(`Try: Make room: df -h '${storage}'`)
+    expect(run.stderr).toContain(`! The storage folder '${storage}' can be used again; queue 'Shop' is received from.`)
     expect(arrived(storage).filter((id) => !id.startsWith('late'))).toEqual(expectedOf(messages))
     expectEmpty(storage)
   })

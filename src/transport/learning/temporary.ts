@@ -19,7 +19,7 @@ export function makeTemporaryQueue(storage: StorageFolder, prefix: string, expir
       removeTree(storage.queuePath(queue))
   const address = checkAddress(`${prefix}.${randomBytes(8).toString('hex')}`)
   storage.createQueue(address)
-  return { address, remove: async () => removeTree(storage.queuePath(address)) }
+  return { address, goesByItself: false, remove: async () => removeTree(storage.queuePath(address)) }
 }
 
 function lastUse(folder: string): number {

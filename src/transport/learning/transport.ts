@@ -81,8 +81,11 @@ class LearningTransport implements Transport {
   }
 
   async dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const copies = await this.#sending.copiesOf(outgoing)
-    this.#using(() => this.#sending.write(copies))
+    try {
+      this.#sending.write(await this.#sending.copiesOf(outgoing))
+    } catch (error) {
+      throw storageErrorOf(error, this.#storage.path)
+    }
   }
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
@@ -137,6 +140,10 @@ class LearningTransport implements Transport {
         this.#taps.delete(tap)
       },
     }
+  }
+
+  createBoundedQueue(queue: string): Promise<void> {
+    return this.createQueues([queue])
   }
 
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
