@@ -4,8 +4,9 @@ import { ScaffoldCommand } from '../../src/cli/scaffold-command.ts'
 export default class ScaffoldMessage extends ScaffoldCommand {
   static override summary = 'write the declaration of a message'
   static override description =
-    `Properties are written Name:type, with a ? for what may be missing. Types: string, int, long, decimal, double, bool, guid, datetime,
-timespan, bytes, string[]. Without any, the message gets one that its name suggests: PlaceOrder has OrderId:string.
+    `Properties are written Name:type, with a ? for what may be missing. Types are those of C#: string, int, short, byte, long, decimal,
+double, float, bool, guid, datetime, datetimeoffset, timespan, bytes, 'enum(Open,Closed)' with members from 0, and lists: int[].
+Without any, the message gets one that its name suggests: PlaceOrder has OrderId:string.
 
 Exit codes: 0 written or the same already, 2 nothing was written, 8 written but the type check failed.`
   static override examples = [

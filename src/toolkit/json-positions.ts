@@ -37,6 +37,7 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
     if (!match) {
       const rest = text.slice(at)
       const offset = at + (rest.length - rest.trimStart().length)
+      if (/^\/[/*]/.test(text.slice(offset, offset + 2))) return fail('comments are not allowed', offset)
       return fail(offset >= text.length ? 'the text ends too early' : `unexpected ${JSON.stringify(text[offset])}`, offset)
     }
     at = token.lastIndex
@@ -92,7 +93,11 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
   try {
     const whole = value('')
     const rest = text.slice(at)
-    if (rest.trim() !== '') fail('there is text after the end', at + (rest.length - rest.trimStart().length))
+    if (rest.trim() !== '')
+      fail(
+        /^\s*\/[/*]/.test(rest) ? 'comments are not allowed' : 'there is text after the end',
+        at + (rest.length - rest.trimStart().length),
+      )
     return { value: whole, offsets }
   } catch (error) {
     if (error instanceof SyntaxError && 'offset' in error) return { problem: error.message, offset: error.offset as number }

@@ -22,15 +22,55 @@ export interface EndpointSettings {
 /** One of the `profiles` of nsb.json. */
 export interface Profile {
   readonly transport?: string
+  /** Learning: the storage folder. */
   readonly storage?: string
+  /** RabbitMQ: one of four ways to say how to connect. */
   readonly connection?: string
   readonly connectionEnv?: string
   readonly connectionFile?: string
   readonly connectionCommand?: string
+  /** Address of the management API. */
   readonly management?: string
   readonly managementEnv?: string
   readonly topology?: string
+  /** Of the queues that are created. */
+  readonly queueType?: string
+  /** Further nodes of the cluster. */
+  readonly hosts?: readonly string[]
+  /** Files of certificates. */
+  readonly ca?: string
+  readonly certificate?: string
+  readonly key?: string
+  readonly pfx?: string
+  readonly passphraseEnv?: string
+  readonly externalAuth?: boolean
+  readonly verify?: boolean
   readonly protect?: boolean
+}
+
+type ProfileKind = 'text' | 'texts' | 'boolean' | readonly string[]
+
+/** Every key of a profile, and what it may be; a list is that of its values. */
+export const profileKeys: Readonly<Record<keyof Profile, ProfileKind>> = {
+  transport: 'text',
+  storage: 'text',
+  connection: 'text',
+  connectionEnv: 'text',
+  connectionFile: 'text',
+  connectionCommand: 'text',
+  management: 'text',
+  managementEnv: 'text',
+  topology: ['conventional', 'direct'],
+  queueType: ['quorum', 'classic'],
+  hosts: 'texts',
+  ca: 'text',
+  certificate: 'text',
+  key: 'text',
+  pfx: 'text',
+  passphraseEnv: 'text',
+  externalAuth: 'boolean',
+  verify: 'boolean',
+  protect: 'boolean',
 }
 
 /** The content of nsb.json, checked. */
@@ -41,24 +81,13 @@ export interface ProjectFile {
   /** Queue in a failed message to the queue that took over from it. */
   readonly redirects: Readonly<Record<string, string>>
   readonly profiles: Readonly<Record<string, Profile>>
+  /** In the user's own file: the profile chosen for the project in a folder; `*` where there is no project. */
+  readonly uses: Readonly<Record<string, string>>
   /** Unknown keys, with the one that was probably meant. */
   readonly warnings: readonly string[]
 }
 
-const textKeys = {
-  endpoint: ['name', 'handlers', 'messages', 'errorQueue', 'auditQueue'],
-  profile: [
-    'transport',
-    'storage',
-    'connection',
-    'connectionEnv',
-    'connectionFile',
-    'connectionCommand',
-    'management',
-    'managementEnv',
-    'topology',
-  ],
-} as const
+const endpointTexts = ['name', 'handlers', 'messages', 'errorQueue', 'auditQueue'] as const
 
 /** Keys of `recoverability`, the short ones being aliases. */
 const retryKeys = { immediateRetries: 'immediate', delayedRetries: 'delayed', delayIncrease: 'delay' } as const
@@ -75,6 +104,7 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
     return new NsbError({
       code: 'NSB_CONFIG_INVALID',
       message: `${file}:${line}:${column}: ${problem}`,
+      suggestions: ['Correct it there; with "$schema": "./node_modules/nsbus/nsb.schema.json" an editor shows what is allowed'],
       details: { file, line, column },
       cause,
     })
@@ -85,7 +115,7 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
   const wrong = (path: string, wanted: string, value: unknown): NsbError =>
     invalid(
       // What is given for a connection may hold a password.
-      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}${/connection|management/.test(path) ? '' : `, is ${JSON.stringify(value)?.slice(0, 80)}`}.`,
+      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}${/connection|management|hosts/.test(path) ? '' : `, is ${JSON.stringify(value)?.slice(0, 80)}`}.`,
       parsed.offsets.get(path) ?? 0,
     )
 
@@ -143,23 +173,36 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
     }
   }
   const profile = (value: unknown, path: string): Profile => {
-    const from = object(value, path, [...textKeys.profile, 'protect'])
-    if (Object.hasOwn(from, 'protect') && typeof from['protect'] !== 'boolean')
-      throw wrong(`${path}/protect`, 'true or false', from['protect'])
-    return { ...texts(from, path, textKeys.profile), ...(from['protect'] === undefined ? {} : { protect: from['protect'] as boolean }) }
+    const from = object(value, path, Object.keys(profileKeys))
+    const checked = Object.entries(profileKeys).flatMap(([key, kind]): [string, unknown][] => {
+      if (!Object.hasOwn(from, key)) return []
+      const [found, at] = [from[key], path + pathStep(key)]
+      if (kind === 'boolean' && typeof found !== 'boolean') throw wrong(at, 'true or false', found)
+      if (kind === 'texts' && !isTexts(found)) throw wrong(at, 'a list of texts', found)
+      if (kind === 'text' && typeof found !== 'string') throw wrong(at, 'text', found)
+      if (typeof kind !== 'string' && !kind.includes(found as string))
+        throw wrong(at, kind.map((each) => `"${each}"`).join(' or '), found)
+      return [[key, found]]
+    })
+    return Object.fromEntries(checked)
   }
 
-  const whole = object(parsed.value, '', ['$schema', 'endpoint', 'routing', 'redirects', 'profiles', 'workspaces'])
-  const endpoint = object(whole['endpoint'], '/endpoint', [...textKeys.endpoint, 'recoverability'])
+  const whole = object(parsed.value, '', ['$schema', 'endpoint', 'routing', 'redirects', 'profiles', 'uses', 'workspaces'])
+  const endpoint = object(whole['endpoint'], '/endpoint', [...endpointTexts, 'recoverability'])
   const profiles = object(whole['profiles'], '/profiles')
   return {
     endpoint: {
-      ...texts(endpoint, '/endpoint', textKeys.endpoint),
+      ...texts(endpoint, '/endpoint', endpointTexts),
       recoverability: retries(endpoint['recoverability'], '/endpoint/recoverability'),
     },
     routing: map(whole['routing'], '/routing'),
     redirects: map(whole['redirects'], '/redirects'),
     profiles: Object.fromEntries(Object.entries(profiles).map(([name, value]) => [name, profile(value, `/profiles${pathStep(name)}`)])),
+    uses: map(whole['uses'], '/uses'),
     warnings,
   }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }

@@ -53,6 +53,16 @@ describe('nsb send', () => {
     expect(waiting(outside)[0]?.headers).not.toHaveProperty(['NServiceBus.ReplyToAddress'])
   })
 
+  it.each([
+    ['Quantity=1e400', /\/Quantity +1e400 is beyond the range of a number/],
+    ['Quantity=1.5', /\/Quantity +Invalid input: expected int, received number/],
+  ])('says what is wrong with the number in --data %s', async (data, says) => {
+    const { code, stderr } = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--data', data], { cwd: withTypes() })
+
+    expect(code).toBe(2)
+    expect(stderr).toMatch(says)
+  })
+
   it('merges body, file and properties, the later ones winning, and keeps every digit', async () => {
     const folder = withTypes()
     writeFileSync(join(folder, 'order.json'), '{"OrderId":"1","Total":123.40,"Address":{"City":"Bern"}}')

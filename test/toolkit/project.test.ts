@@ -62,6 +62,9 @@ describe('nsb.json', () => {
     ['{ "a": 1', /the text ends too early/],
     ['{ "a": tru }', /unexpected "t"/],
     ['{} {}', /text after the end/],
+    ['{\n  // the name\n  "endpoint": {}\n}', /^nsb\.json:2:3: not valid JSON: comments are not allowed\.$/],
+    ['{ "endpoint": { /* none */ } }', /^nsb\.json:1:17: not valid JSON: comments are not allowed\.$/],
+    ['{}\n// end', /^nsb\.json:2:1: not valid JSON: comments are not allowed\.$/],
   ])('with %j is refused with file, line and column', (text, message) => assert.match(problemOf(text), message))
 
   it('warns of unknown keys and names the one that was meant', () => {

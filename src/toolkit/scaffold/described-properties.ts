@@ -35,6 +35,7 @@ const dotnetTypes: Readonly<Record<string, string>> = {
   'System.Int64': 'long',
   'System.TimeSpan': 'timespan',
   'System.Byte[]': 'bytes',
+  'System.DateTimeOffset': 'datetimeoffset',
 }
 
 function typeOf(schema: unknown): string | undefined {
@@ -47,11 +48,13 @@ function typeOf(schema: unknown): string | undefined {
         ? 'string'
         : ({ guid: 'guid', uuid: 'guid', datetime: 'datetime' } as Readonly<Record<string, string>>)[definition.format]
     case 'number':
-      return definition.format === undefined ? 'double' : 'int'
+      return definition.format === undefined ? 'double' : definition.format === 'float32' ? 'float' : 'int'
     case 'boolean':
       return 'bool'
-    case 'array':
-      return typeOf(definition.element) === 'string' ? 'string[]' : undefined
+    case 'array': {
+      const element = typeOf(definition.element)
+      return element === undefined || element.endsWith('[]') ? undefined : `${element}[]`
+    }
     case 'optional':
     case 'nullable':
     case 'default':

@@ -21,19 +21,58 @@ interface PropertyType {
   readonly fallback: unknown
 }
 
-/** Every type that can be written behind a property name; the C# types they stand for. */
-export const propertyTypes: Readonly<Record<string, PropertyType>> = {
+/** Every single type that can be written behind a property name; the C# types they stand for. */
+const plainTypes: Readonly<Record<string, PropertyType>> = {
   string: { schema: 'z.string()', sample: 'text', fallback: '' },
-  int: { schema: 'z.int()', sample: 1, fallback: 0 },
+  int: { schema: 'z.int32()', sample: 1, fallback: 0 },
+  short: { schema: 'z.int().min(-32_768).max(32_767)', sample: 1, fallback: 0 },
+  byte: { schema: 'z.int().min(0).max(255)', sample: 1, fallback: 0 },
   long: { schema: 'int64()', helper: 'int64', sample: 1n, fallback: 0n },
   decimal: { schema: 'decimal()', helper: 'decimal', sample: '12.50', fallback: 0 },
   double: { schema: 'z.number()', sample: 1.5, fallback: 0 },
+  float: { schema: 'z.float32()', sample: 1.5, fallback: 0 },
   bool: { schema: 'z.boolean()', sample: true, fallback: false },
   guid: { schema: 'z.guid()', sample: '0f4c3a52-6d1e-4b7a-9c58-2e7f81d9a001', fallback: '00000000-0000-0000-0000-000000000000' },
   datetime: { schema: 'z.iso.datetime({ offset: true, local: true })', sample: '2026-03-01T09:30:15Z', fallback: '0001-01-01T00:00:00Z' },
+  datetimeoffset: {
+    schema: 'dateTimeOffset()',
+    helper: 'dateTimeOffset',
+    sample: '2026-03-01T09:30:15+01:00',
+    fallback: '0001-01-01T00:00:00+00:00',
+  },
   timespan: { schema: 'timeSpan()', helper: 'timeSpan', sample: '00:01:00', fallback: '00:00:00' },
   bytes: { schema: 'bytes()', helper: 'bytes', sample: new Uint8Array([1, 2, 3]), fallback: new Uint8Array() },
-  'string[]': { schema: 'z.array(z.string())', sample: ['text'], fallback: [] },
+}
+
+/** The same, and an array of each. */
+export const propertyTypes: Readonly<Record<string, PropertyType>> = {
+  ...plainTypes,
+  ...Object.fromEntries(Object.entries(plainTypes).map(([name, type]) => [`${name}[]`, listOf(type)])),
+}
+
+function listOf(type: PropertyType): PropertyType {
+  return { ...type, schema: `z.array(${type.schema})`, sample: [type.sample], fallback: [] }
+}
+
+/** `enum(Open,Closed)` as in C#: the first member is 0. Undefined for any other text, and for members that are no names. */
+function enumType(text: string): PropertyType | undefined {
+  const members = /^enum\((.*)\)$/
+    .exec(text)?.[1]
+    ?.split(',')
+    .map((member) => member.trim())
+  if (!members?.every((member) => /^[A-Za-z_]\w*$/.test(member)) || new Set(members).size < members.length) return undefined
+  return {
+    schema: `enumOf({ ${members.map((member, number) => `${member}: ${number}`).join(', ')} })`,
+    helper: 'enumOf',
+    sample: 0,
+    fallback: 0,
+  }
+}
+
+function typeNamed(text: string): PropertyType | undefined {
+  if (Object.hasOwn(propertyTypes, text)) return propertyTypes[text]
+  const members = enumType(text.replace(/\[\]$/, ''))
+  return members && text.endsWith('[]') ? listOf(members) : members
 }
 
 /** A property of a message that is to be written. */
@@ -66,13 +105,15 @@ function parseProperty(text: string): NewProperty {
 
 /** @throws {NsbError} NSB_BAD_PROPERTY when there is no such type */
 export function property(name: string, type: string, optional = false): NewProperty {
-  const known = Object.hasOwn(propertyTypes, type) ? propertyTypes[type] : undefined
+  const known = typeNamed(type)
   if (!known) {
     const meant = nearest(type, Object.keys(propertyTypes))[0]
     throw badProperty(
       `${name}:${type}`,
-      `there is no type '${type}'`,
-      `${meant === undefined ? '' : `Did you mean ${name}:${meant}? `}Types: ${Object.keys(propertyTypes).join(', ')}`,
+      type.startsWith('enum') ? `'${type}' does not list the members of the enum` : `there is no type '${type}'`,
+      type.startsWith('enum')
+        ? `Write the members in the order of their numbers, from 0: '${name}:enum(Open,Closed)'`
+        : `${meant === undefined ? '' : `Did you mean ${name}:${meant}? `}Types: ${Object.keys(plainTypes).join(', ')}, enum(A,B), and lists of them: int[]`,
     )
   }
   const sample = type === 'string' && name.endsWith('Id') ? '1' : known.sample

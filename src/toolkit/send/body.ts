@@ -1,7 +1,8 @@
 import { type MessageDefinition, MessageValidationError, check } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import type { SchemaIssue } from '../../message/standard-schema.ts'
+import { type SchemaIssue, issuePath } from '../../message/standard-schema.ts'
 import { nearest } from '../../message/nearest.ts'
+import { Decimal } from '../../serialization/decimal.ts'
 import { declaredNames } from '../../serialization/declared-names.ts'
 import { parseJson, readJson } from '../../serialization/json-read.ts'
 import { typed } from '../../serialization/typed.ts'
@@ -39,9 +40,18 @@ export function readBody({ data, texts }: BodySources, definition: MessageDefini
 /** The value that a schema makes of a body. @throws {MessageValidationError} NSB_BODY_INVALID */
 export function validateBody(definition: MessageDefinition, body: Tree): object {
   const result = typed(definition, body)
-  const issues = [...(result.issues ?? []), ...unknownProperties(definition, body)]
+  const issues = [...(result.issues ?? []).map((issue) => withRange(issue, body)), ...unknownProperties(definition, body)]
   if (issues.length > 0 || result.issues) throw new MessageValidationError(definition, issues)
   return result.value
+}
+
+const isNumber = (value: unknown): boolean => typeof value === 'number' || Decimal.is(value)
+
+// A schema is shown what a JavaScript number makes of such digits, which is Infinity.
+function withRange(issue: SchemaIssue, body: Tree): SchemaIssue {
+  const value = issuePath(issue).reduce<unknown>((at, key) => (at as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key], body)
+  if (!Decimal.is(value) || Number.isFinite(value.toNumber())) return issue
+  return { ...issue, message: `${value.toString()} is beyond the range of a number, which ends at 1.8e308` }
 }
 
 // A schema drops what it does not know, and .NET ignores it; a person who types it has misspelled something.
@@ -66,7 +76,8 @@ function coerce(body: Tree, loose: readonly string[][], definition: MessageDefin
     const value = jsonOrText(text, false, text)
     if (value === text) continue
     setAt(body, path, value)
-    if (issuesAt(definition, body, path)) setAt(body, path, text)
+    // Of what is refused either way a number is shown as a number, or the message would say that it is a text.
+    if (issuesAt(definition, body, path) && !isNumber(value)) setAt(body, path, text)
   }
   return body
 }

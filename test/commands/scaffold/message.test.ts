@@ -26,7 +26,7 @@ describe('nsb scaffold message', () => {
     assert.match(stderr, /Next: nsb scaffold handler ShipOrder/)
     assert.match(
       readFileSync(join(folder, 'src/messages/ship-order.ts'), 'utf8'),
-      /Quantity: z\.int\(\),\n {2}Note: z\.string\(\)\.nullish\(\),/,
+      /Quantity: z\.int32\(\),\n {2}Note: z\.string\(\)\.nullish\(\),/,
     )
   })
 

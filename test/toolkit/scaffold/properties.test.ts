@@ -15,7 +15,7 @@ describe('properties as they are typed', () => {
       [
         ['OrderId', 'guid', false, 'z.guid()'],
         ['Note', 'string', true, 'z.string().nullish()'],
-        ['Count', 'int', true, 'z.int().nullish()'],
+        ['Count', 'int', true, 'z.int32().nullish()'],
       ],
     )
   })
@@ -34,6 +34,38 @@ describe('properties as they are typed', () => {
     )
   })
 
+  it('may be lists, and enums whose members are numbered from 0 as in C#', () => {
+    const read = parseProperties(['Ids:guid[]', 'Status:enum(Open, Closed)', 'All:enum(Open,Closed)[]', 'At:datetimeoffset'])
+
+    assert.deepEqual(
+      read.map(({ schema, helper, sample }) => [schema, helper, sample]),
+      [
+        ['z.array(z.guid())', undefined, ['0f4c3a52-6d1e-4b7a-9c58-2e7f81d9a001']],
+        ['enumOf({ Open: 0, Closed: 1 })', 'enumOf', 0],
+        ['z.array(enumOf({ Open: 0, Closed: 1 }))', 'enumOf', [0]],
+        ['dateTimeOffset()', 'dateTimeOffset', '2026-03-01T09:30:15+01:00'],
+      ],
+    )
+  })
+
+  it.each([
+    ['Quantity:int', 3_000_000_000],
+    ['Quantity:short', 40_000],
+    ['Quantity:byte', -1],
+  ])('%s takes no more than the C# type has room for, such as %d', (text, value) => {
+    const schema = parseProperties([text])[0]?.schema
+    // oxlint-disable-next-line typescript/no-implied-eval -- the schemas are texts of code
+    const made = (new Function('z', `return ${schema}`) as (zod: typeof z) => z.ZodType)(z)
+
+    assert.equal(made.safeParse(value).success, false)
+  })
+
+  it.each(['enum', 'enum()', 'enum(Open,Open)', 'enum(1)', 'enum[]'])('%s is refused: its members are needed', (type) => {
+    expect(() => parseProperties([`Status:${type}`])).toThrow(
+      expect.objectContaining({ code: 'NSB_BAD_PROPERTY', suggestions: [expect.stringContaining("'Status:enum(Open,Closed)'")] }),
+    )
+  })
+
   it('are refused when one is given twice', () => {
     expect(() => parseProperties(['A:int', 'A:string'])).toThrow('given twice')
   })
@@ -42,8 +74,10 @@ describe('properties as they are typed', () => {
     '%s has a schema that accepts its sample and its fallback',
     (_type, { schema, sample, fallback }) => {
       // oxlint-disable-next-line typescript/no-implied-eval -- the schemas are texts of code
-      const make = new Function('z', 'decimal', 'int64', 'timeSpan', 'bytes', `return ${schema}`) as (...helpers: unknown[]) => z.ZodType
-      const made = make(z, decimal, int64, timeSpan, bytes)
+      const make = new Function('z', 'decimal', 'int64', 'timeSpan', 'bytes', 'dateTimeOffset', `return ${schema}`) as (
+        ...helpers: unknown[]
+      ) => z.ZodType
+      const made = make(z, decimal, int64, timeSpan, bytes, dateTimeOffset)
 
       assert.ok(made.safeParse(sample).success)
       assert.ok(made.safeParse(fallback).success)
@@ -83,7 +117,7 @@ describe('properties of a declared message', () => {
       Big: 'long',
       For: 'timespan',
       At: 'datetime',
-      Offset: undefined,
+      Offset: 'datetimeoffset',
       Status: undefined,
       Blob: 'bytes',
       Tags: 'string[]',
@@ -98,13 +132,11 @@ describe('properties of a declared message', () => {
     )
   })
 
-  it('have samples and fallbacks that the schema accepts, Offset apart, which nothing can be read of', () => {
+  it('have samples and fallbacks that the schema accepts', () => {
     for (const kind of ['sample', 'fallback'] as const) {
-      const values = Object.fromEntries(
-        properties.filter(({ optional, name }) => !optional && name !== 'Offset').map((each) => [each.name, each[kind]]),
-      )
+      const values = Object.fromEntries(properties.filter(({ optional }) => !optional).map((each) => [each.name, each[kind]]))
 
-      const { error } = schema.omit({ Offset: true }).safeParse(values)
+      const { error } = schema.safeParse(values)
 
       assert.equal(error, undefined)
     }
@@ -146,7 +178,7 @@ describe('code', () => {
   })
 
   it('of a schema takes one line for one property', () => {
-    assert.equal(schemaCode(parseProperties(['A:int'])), '{ A: z.int() }')
-    assert.equal(schemaCode(parseProperties(['A:int', 'B:int'])), '{\n  A: z.int(),\n  B: z.int(),\n}')
+    assert.equal(schemaCode(parseProperties(['A:int'])), '{ A: z.int32() }')
+    assert.equal(schemaCode(parseProperties(['A:int', 'B:int'])), '{\n  A: z.int32(),\n  B: z.int32(),\n}')
   })
 })
