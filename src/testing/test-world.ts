@@ -228,6 +228,7 @@ class World implements TestWorld {
       inspect: (queue) => transport.inspect(queue),
       hold: (queue, options) => transport.hold(queue, options),
       tap: (queue, onSeen) => transport.tap(queue, onSeen),
+      createBoundedQueue: (queue, bounds) => transport.createBoundedQueue(queue, bounds),
       temporaryQueue: (prefix, expiresAfterMs) => transport.temporaryQueue(prefix, expiresAfterMs),
       purge: (queue) => transport.purge(queue),
     }

@@ -167,7 +167,17 @@ export interface Holding {
 
 export interface TemporaryQueue {
   readonly address: string
+  /** It needs nobody to remove it, and what is sent to a queue that was removed fails for its sender: leave it. */
+  readonly goesByItself: boolean
   remove(): Promise<void>
+}
+
+/** How a queue that nobody may ever read keeps itself small. */
+export interface QueueBounds {
+  /** Messages older than that go. */
+  readonly messagesExpireAfterMs: number
+  /** With more than so many the oldest go. */
+  readonly mostMessages: number
 }
 
 /** The operator's half. */
@@ -186,6 +196,11 @@ export interface Operations {
   hold(queue: string, options: HoldOptions): Promise<Holding>
   /** Shows every message that reaches the queue from now on; the queue need not exist yet. */
   tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }>
+  /**
+   * Creates a queue for messages that may be lost, such as replies that nobody awaits. A broker keeps to the bounds; folders and memory
+   * keep everything.
+   */
+  createBoundedQueue(queue: string, bounds: QueueBounds): Promise<void>
   /** Outlives its maker by `expiresAfterMs` at least, then goes by itself or with a later call. */
   temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue>
   /** Removes what waits, and says how many messages that were. */

@@ -40,6 +40,20 @@ export const queues: ContractGroup = {
       },
     },
     {
+      name: 'can be created for what may be lost, twice as well, and take messages',
+      async run(world) {
+        const { transport } = await openWithQueue(world)
+        const queue = world.unique('nsb.unread')
+        const bounds = { messagesExpireAfterMs: 60_000, mostMessages: 1000 }
+        await transport.createBoundedQueue(queue, bounds)
+
+        await transport.dispatch([message('one', queue)])
+        await transport.createBoundedQueue(queue, bounds)
+
+        await depthIs(transport, queue, 1)
+      },
+    },
+    {
       name: 'can be tapped: new messages are shown and stay',
       async run(world) {
         const { transport, queue } = await openWithQueue(world)

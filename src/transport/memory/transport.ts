@@ -118,10 +118,14 @@ class MemoryTransport implements Transport {
     return tap
   }
 
+  createBoundedQueue(queue: string): Promise<void> {
+    return this.createQueues([queue])
+  }
+
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
     const address = `${prefix}.${randomBytes(8).toString('hex')}`
     this.#network.ensure(address, this.#clock.now(), this.#clock.now() + expiresAfterMs)
-    return { address, remove: async () => this.#network.remove(address) }
+    return { address, goesByItself: false, remove: async () => this.#network.remove(address) }
   }
 
   async purge(queue: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, userInfo } from 'node:os'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
@@ -10,6 +10,7 @@ import type {
   Holding,
   IncomingMessage,
   OutgoingMessage,
+  QueueBounds,
   QueueFacts,
   ReceiveOptions,
   Receiving,
@@ -263,11 +264,22 @@ class RabbitTransport implements Transport {
     }
   }
 
+  async createBoundedQueue(queue: string, bounds: QueueBounds): Promise<void> {
+    try {
+      await this.#administration.withChannel((channel) => this.#topology.createQueue(channel, queue, bounds))
+    } catch (error) {
+      // Somebody made it with other bounds, or may not make any: what is there will do.
+      const isThere = replyCode(error) === 406 || replyCode(error) === 403 ? await this.#countsOf(queue) : undefined
+      if (isThere === undefined) throw channelError(error, `create queue '${queue}'`)
+    }
+  }
+
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
-    const address = `${prefix}.${randomBytes(8).toString('hex')}`
-    await this.#administer(`create queue '${address}'`, (channel) => this.#topology.createQueue(channel, address, expiresAfterMs))
+    const address = `${prefix}.${ownName()}${randomBytes(8).toString('hex')}`
+    await this.#administer(`create queue '${address}'`, (channel) => this.#topology.createQueue(channel, address, { expiresAfterMs }))
     return {
       address,
+      goesByItself: true,
       remove: () => this.#administer(`remove queue '${address}'`, (channel) => this.#topology.removeQueue(channel, address)),
     }
   }
@@ -328,5 +340,17 @@ class RabbitTransport implements Transport {
       if (named !== error || error instanceof NsbError) throw named
       throw new NsbError({ code: 'NSB_BROKER_REFUSED', message: `The broker refused to ${what}: ${errorText(error)}`, cause: error })
     }
+  }
+}
+
+/** Who makes a queue, for the people who see it on the broker; nothing where the system knows no name. */
+function ownName(): string {
+  try {
+    const name = userInfo()
+      .username.replaceAll(/[^\w-]/g, '')
+      .slice(0, 40)
+    return name === '' ? '' : `${name}.`
+  } catch {
+    return ''
   }
 }

@@ -38,10 +38,10 @@ export function conventionalTopology(settings: TopologySettings): Topology {
   return {
     name: 'conventional',
     hasAddressExchanges: true,
-    async createQueue(channel, address, expiresAfterMs) {
-      await declareQueue(channel, address, settings, expiresAfterMs)
+    async createQueue(channel, address, lifetime) {
+      await declareQueue(channel, address, settings, lifetime)
       // The exchange of a queue that goes by itself goes with it.
-      await channel.assertExchange(address, 'fanout', { durable, autoDelete: expiresAfterMs !== undefined })
+      await channel.assertExchange(address, 'fanout', { durable, autoDelete: lifetime?.expiresAfterMs !== undefined })
       await channel.bindQueue(address, address, '')
     },
     async removeQueue(channel, address) {

@@ -20,7 +20,7 @@ export function directTopology(settings: DirectSettings): Topology {
   return {
     name: 'direct',
     hasAddressExchanges: false,
-    createQueue: (channel, address, expiresAfterMs) => declareQueue(channel, address, settings, expiresAfterMs),
+    createQueue: (channel, address, lifetime) => declareQueue(channel, address, settings, lifetime),
     async removeQueue(channel, address) {
       await channel.deleteQueue(address)
     },

@@ -3,6 +3,15 @@ import type { EventType } from '../../../message/event-type.ts'
 
 export type QueueType = 'quorum' | 'classic'
 
+/** Of a queue that is not an endpoint's; such a queue is classic, and not worth being kept on several nodes. */
+export interface QueueLifetime {
+  /** It goes when nobody used it for this long. */
+  readonly expiresAfterMs?: number
+  readonly messagesExpireAfterMs?: number
+  /** With more than so many the oldest go. */
+  readonly mostMessages?: number
+}
+
 export interface TopologySettings {
   readonly queueType: QueueType
   /** Whether exchanges and classic queues survive a restart of the broker; default: true. */
@@ -23,8 +32,8 @@ export interface Topology {
   readonly name: 'conventional' | 'direct'
   /** Each address has an exchange of its own, to which a tap can be bound. */
   readonly hasAddressExchanges: boolean
-  /** Declares the queue of an address and what leads to it. @param expiresAfterMs it goes when nobody used it for this long */
-  createQueue(channel: Channel, address: string, expiresAfterMs?: number): Promise<void>
+  /** Declares the queue of an address and what leads to it. */
+  createQueue(channel: Channel, address: string, lifetime?: QueueLifetime): Promise<void>
   removeQueue(channel: Channel, address: string): Promise<void>
   bindForDelay(channel: Channel, address: string): Promise<void>
   routeTo(address: string): Route
@@ -36,11 +45,13 @@ export interface Topology {
 }
 
 /** Declares a queue as the .NET transport does: quorum with that one argument, classic with none. */
-export async function declareQueue(channel: Channel, name: string, settings: TopologySettings, expiresAfterMs?: number): Promise<void> {
-  const quorum = settings.queueType === 'quorum'
+export async function declareQueue(channel: Channel, name: string, settings: TopologySettings, lifetime?: QueueLifetime): Promise<void> {
+  const quorum = settings.queueType === 'quorum' && lifetime === undefined
   await channel.assertQueue(name, {
     durable: quorum || settings.durable,
-    ...(expiresAfterMs === undefined ? {} : { expires: expiresAfterMs }),
+    ...(lifetime?.expiresAfterMs === undefined ? {} : { expires: lifetime.expiresAfterMs }),
+    ...(lifetime?.messagesExpireAfterMs === undefined ? {} : { messageTtl: lifetime.messagesExpireAfterMs }),
+    ...(lifetime?.mostMessages === undefined ? {} : { maxLength: lifetime.mostMessages }),
     ...(quorum ? { arguments: { 'x-queue-type': 'quorum' } } : {}),
   })
 }
