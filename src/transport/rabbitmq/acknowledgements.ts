@@ -9,6 +9,9 @@ export class Acknowledgements {
   readonly #done = new Map<number, boolean>()
   /** Those of {@link #done} that have to be. */
   #due: number[] = []
+  /** What {@link add} was given with them, and with those written last: a connection that ends may not have carried them any more. */
+  #keys: string[] = []
+  #writtenKeys: string[] = []
   #scheduled = false
   #ended = false
 
@@ -21,7 +24,9 @@ export class Acknowledgements {
     return this.#ended
   }
 
-  add(message: Message): void {
+  /** @param key what {@link end} names it by */
+  add(message: Message, key: string): void {
+    this.#keys.push(key)
     this.addTag(message.fields.deliveryTag)
   }
 
@@ -37,8 +42,13 @@ export class Acknowledgements {
   giveBack(message: Message, attempted: boolean): void {
     this.flush()
     if (this.#ended) return
-    if (attempted) this.#channel.reject(message, true)
-    else this.#channel.nack(message, false, true)
+    try {
+      if (attempted) this.#channel.reject(message, true)
+      else this.#channel.nack(message, false, true)
+    } catch {
+      // The channel is closing, and gives everything back by itself.
+      return
+    }
     this.#done.set(message.fields.deliveryTag, false)
     this.#advance()
   }
@@ -46,19 +56,31 @@ export class Acknowledgements {
   /** Writes what is done. */
   flush(): void {
     this.#scheduled = false
-    if (this.#ended) return
+    if (this.#ended || this.#due.length === 0) return
     const last = this.#advance()
-    if (last !== undefined) this.#channel.ack(delivery(last), true)
-    for (const tag of this.#due) {
-      if (tag < this.#lowest) continue
-      this.#channel.ack(delivery(tag))
-      this.#done.set(tag, false)
+    try {
+      if (last !== undefined) this.#channel.ack(delivery(last), true)
+      for (const tag of this.#due) {
+        if (tag < this.#lowest) continue
+        this.#channel.ack(delivery(tag))
+        this.#done.set(tag, false)
+      }
+    } catch {
+      // The channel is closing; its end tells whose acknowledgement was not said.
+      return
     }
     this.#due = []
+    this.#writtenKeys = this.#keys
+    this.#keys = []
   }
 
-  end(): void {
+  /** Writes nothing any more. @returns the keys of those whose acknowledgement may not have arrived; once */
+  end(): readonly string[] {
     this.#ended = true
+    const keys = [...this.#writtenKeys, ...this.#keys]
+    this.#writtenKeys = []
+    this.#keys = []
+    return keys
   }
 
   /** Moves the window up to the first message that is not done. @returns the last one that still has to be acknowledged */

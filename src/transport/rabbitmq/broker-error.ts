@@ -48,7 +48,11 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
       why: `the TLS connection failed (${plain(text)})`,
       next: /EPROTO|wrong version|packet length/i.test(text)
         ? 'Is this the TLS port? It is 5671 by default'
-        : 'Name the authority of the certificate in the profile: "ca"',
+        : system === 'ERR_TLS_CERT_ALTNAME_INVALID'
+          ? 'Connect to the host by the name that its certificate is for'
+          : /certificate.required|handshake.failure|bad.certificate|unknown.ca/i.test(text)
+            ? 'The broker wants a certificate it trusts: name "certificate" and "key" in the profile'
+            : 'Name the authority of the certificate in the profile: "ca"',
     }
   if (/SASL mechanism/.test(text)) return { code: 'NSB_LOGIN_REFUSED', why: plain(text), next: 'Use a login the broker offers' }
   if (
@@ -94,13 +98,52 @@ export function channelError(error: unknown, what: string): unknown {
     case 406:
       return new NsbError({
         code: 'NSB_BROKER_MISMATCH',
-        message: `Cannot ${what}: it exists with other properties (${why}).`,
+        message: `Cannot ${what}: ${whatExists(why)} (${why}).`,
         suggestions: ['Use the settings it was made with, such as the queue type, or remove it first'],
         cause: error,
       })
     default:
       return error
   }
+}
+
+/** The refusal of a declaration names one property that differs, and a classic queue has no type argument. */
+function whatExists(why: string): string {
+  const [, name, kind, thing] = /inequivalent arg '([^']*)' for (queue|exchange) '([^']*)'/.exec(why) ?? []
+  if (name === undefined) return 'it exists with other properties'
+  const current = /current is (?:the value )?'([^']*)'/.exec(why)?.[1]
+  if (name === 'x-queue-type') return `queue '${thing}' exists as ${current ?? 'classic'}`
+  return `${kind} '${thing}' exists with ${current === undefined ? `no '${name}'` : `'${name}' ${current}`}`
+}
+
+const outages: ReadonlySet<string> = new Set([
+  'NSB_CONNECTION_LOST',
+  'NSB_CONNECTION_REFUSED',
+  'NSB_CONNECTION_TIMED_OUT',
+  'NSB_CONNECTION_FAILED',
+  'NSB_HOST_NOT_FOUND',
+  'NSB_LOGIN_REFUSED',
+  'NSB_NOT_AMQP',
+  'NSB_TLS_FAILED',
+  'NSB_TRANSPORT_CLOSED',
+  'NSB_VIRTUAL_HOST',
+])
+
+/** Whether the broker as a whole cannot be used, so that no message is to blame. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof NsbError && outages.has(error.code)
+}
+
+/** The broker ended a channel: what was refused and why, in words. */
+export function endedChannelError(error: unknown, what: string): NsbError {
+  const named = channelError(error, what)
+  if (named instanceof NsbError) return named
+  return new NsbError({
+    code: 'NSB_CHANNEL_CLOSED',
+    message: `The broker ended the channel that was to ${what}: ${replyText(errorText(error))}.`,
+    suggestions: ['Look at the queue and the log of the broker'],
+    cause: error,
+  })
 }
 
 /** The AMQP reply code of an error that closed a channel; undefined for anything else. */

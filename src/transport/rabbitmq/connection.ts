@@ -1,12 +1,19 @@
+import { EventEmitter } from 'node:events'
 import { hostname, userInfo } from 'node:os'
-import type { Channel, ChannelModel } from 'amqplib'
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { connectError, lostError } from './broker-error.ts'
 import type { BrokerHost, ConnectionSettings } from './connection-settings.ts'
-import { writeOncePerTurn } from './cork.ts'
+import { socketOf, writeOncePerTurn } from './cork.ts'
 
 const heartbeatSeconds = 60
+/** One heartbeat on the wire; the broker sends two per interval when it has nothing else to say. */
+const heartbeatBytes = 8
+/** A broker that does not answer does not keep anybody from closing for longer. */
+const endsWithinMs = 5000
+/** What was written last may still leave for so long after a connection has ended. */
+const lingersMs = 1000
 
 export interface ConnectionOptions {
   readonly settings: ConnectionSettings
@@ -23,10 +30,15 @@ export interface ConnectionOptions {
 export class BrokerConnection {
   readonly #options: ConnectionOptions
   #opening: Promise<ChannelModel> | undefined
+  #model: ChannelModel | undefined
+  /** Ends the socket of the attempt or the connection there is now. */
+  #socket: AbortController | undefined
   #closed = false
   /** The host that answered last is asked first. */
   #first = 0
   readonly #lost = new Set<(error: NsbError) => void>()
+  /** Why the last connection ended. */
+  #reason: unknown
   /** Why the broker takes no messages now; undefined while it takes them. */
   blocked: string | undefined
 
@@ -38,50 +50,117 @@ export class BrokerConnection {
     return this.#options.name
   }
 
-  /** Told whenever an open connection is lost, with the reason. */
-  onLost(listener: (error: NsbError) => void): void {
+  /** Told whenever an open connection is lost, with the reason. @returns ends the telling */
+  onLost(listener: (error: NsbError) => void): () => void {
     this.#lost.add(listener)
+    return () => this.#lost.delete(listener)
+  }
+
+  /** What is said of something that did not end because the connection was lost. */
+  lostError(cause?: unknown): NsbError {
+    return lostError(this.name, this.#options.settings, this.#reason ?? cause)
   }
 
   /** @throws {NsbError} why it cannot be opened; NSB_TRANSPORT_CLOSED after {@link close} */
-  open(): Promise<ChannelModel> {
-    if (this.#closed)
-      return Promise.reject(
-        new NsbError({
-          code: 'NSB_TRANSPORT_CLOSED',
-          message: `The connection '${this.name}' is not used any more: its transport was closed.`,
-        }),
-      )
-    this.#opening ??= this.#connect().catch((error: unknown) => {
+  async open(): Promise<ChannelModel> {
+    if (this.#closed) throw this.#closedError()
+    if (this.#model) return this.#model
+    this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined
-      throw error
     })
     return this.#opening
   }
 
+  /** @throws {NsbError} why the connection cannot be opened, or was lost meanwhile */
+  createChannel(): Promise<Channel> {
+    return this.#channelOf((model) => model.createChannel())
+  }
+
+  /** The same for publishing with confirms. */
+  createConfirmChannel(): Promise<ConfirmChannel> {
+    return this.#channelOf((model) => model.createConfirmChannel())
+  }
+
+  /** Closes a channel after everything that was sent on it; never rejects, and ends in any case. */
+  async closeChannel(channel: Channel): Promise<void> {
+    // The promise of `close` never settles when the connection ends before the broker has answered; the event always comes.
+    const ended = new Promise<void>((resolve) => channel.once('close', resolve))
+    const closing = Promise.race([channel.close(), ended]).catch(() => undefined)
+    // A broker that takes no messages does not even read that a channel ends.
+    if (this.blocked === undefined) await this.answer(closing, endsWithinMs)
+  }
+
   /** A channel for one errand: what goes wrong on it closes it, and nothing else. */
   async withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T> {
-    const channel = await (await this.open()).createChannel()
+    const channel = await this.createChannel()
     let failed: unknown
     channel.on('error', (error) => {
       failed = error
     })
+    let ended = false
+    channel.on('close', () => {
+      ended = true
+    })
     try {
-      return await use(channel)
+      return await this.answer(use(channel))
     } catch (error) {
       // A reply says that the channel ended; the event says why.
-      throw failed ?? error
+      throw failed ?? (ended ? this.lostError(error) : error)
     } finally {
-      if (failed === undefined) await channel.close().catch(() => undefined)
+      if (!ended) await this.closeChannel(channel)
+    }
+  }
+
+  /**
+   * Waits for answers of the broker. When nothing at all comes for so long, not even between the answers, the connection is given up,
+   * which ends whatever waits on it.
+   */
+  async answer<T>(request: Promise<T>, withinMs = this.#options.timeoutMs): Promise<T> {
+    const model = this.#model
+    const silent = heartbeatBytes * (1 + withinMs / (heartbeatSeconds * 500))
+    let read = bytesRead(model)
+    const timer = setInterval(() => {
+      const now = bytesRead(model)
+      if (now - read <= silent && this.blocked === undefined && this.#model === model)
+        this.#socket?.abort(new Error(`it did not answer within ${withinMs} ms`))
+      read = now
+    }, withinMs)
+    try {
+      return await request
+    } finally {
+      clearInterval(timer)
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    const opening = this.#opening
-    this.#opening = undefined
-    const model = await opening?.catch(() => undefined)
-    await model?.close().catch(() => undefined)
+    const model = this.#model
+    const socket = this.#socket
+    if (!model) {
+      socket?.abort(this.#closedError())
+      await this.#opening?.catch(() => undefined)
+      return
+    }
+    // As with channels, the promise of `close` does not settle when the connection is lost meanwhile.
+    const ended = new Promise<void>((resolve) => model.once('close', resolve))
+    model.close().catch(() => undefined)
+    const timer = setTimeout(() => socket?.abort(new Error('it did not answer')), Math.min(endsWithinMs, this.#options.timeoutMs))
+    await ended
+    clearTimeout(timer)
+  }
+
+  async #channelOf<T extends Channel>(create: (model: ChannelModel) => Promise<T>): Promise<T> {
+    const model = await this.open()
+    try {
+      const channel = await this.answer(create(model))
+      // An error that nobody listens to would end the process.
+      channel.on('error', () => undefined)
+      // Its end is not announced to those who listen from now on.
+      if (this.#model !== model) throw this.lostError()
+      return channel
+    } catch (error) {
+      throw this.#model === model || error instanceof NsbError ? error : this.lostError(error)
+    }
   }
 
   async #connect(): Promise<ChannelModel> {
@@ -95,7 +174,8 @@ export class BrokerConnection {
         this.#first = at
         return model
       } catch (error) {
-        failures.push(error instanceof NsbError ? error : connectError(error, this.#options.settings, host))
+        if (this.#closed) throw this.#closedError()
+        failures.push(connectError(error, this.#options.settings, host))
       }
     }
     const [only] = failures
@@ -111,48 +191,67 @@ export class BrokerConnection {
     const { settings, timeoutMs } = this.#options
     const { connect, credentials } = (await import('amqplib')).default
     const { tls } = settings
-    const model = await connect(
-      {
-        protocol: tls ? 'amqps' : 'amqp',
-        hostname: host.host,
-        port: host.port,
-        // It is unescaped again on the way.
-        vhost: encodeURIComponent(settings.virtualHost),
-        heartbeat: heartbeatSeconds,
-      },
-      {
-        // Without it small frames wait 40 ms for an acknowledgement.
-        noDelay: true,
-        keepAlive: true,
-        timeout: timeoutMs,
-        clientProperties: { connection_name: this.name, ...clientProperties(this.#options.endpoint) },
-        credentials: tls?.externalAuth ? credentials.external() : credentials.plain(settings.user, settings.revealPassword()),
-        ...(tls && {
-          rejectUnauthorized: tls.verify ?? true,
-          ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-          ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
-          ...(tls.key === undefined ? {} : { key: tls.key }),
-          ...(tls.pfx === undefined ? {} : { pfx: tls.pfx }),
-          ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
-        }),
-      },
-    )
-    if (this.#closed) await model.close().catch(() => undefined)
-    else this.#watch(model)
-    return model
+    if (this.#closed) throw this.#closedError()
+    const socket = new AbortController()
+    this.#socket = socket
+    const ended = { signal: socket.signal }
+    // amqplib's own limit begins anew with every byte that comes.
+    const timer = setTimeout(() => socket.abort(new Error('connect ETIMEDOUT')), timeoutMs)
+    try {
+      const model = await connect(
+        {
+          protocol: tls ? 'amqps' : 'amqp',
+          hostname: host.host,
+          port: host.port,
+          // It is unescaped again on the way.
+          vhost: encodeURIComponent(settings.virtualHost),
+          heartbeat: heartbeatSeconds,
+        },
+        {
+          // Without it small frames wait 40 ms for an acknowledgement.
+          noDelay: true,
+          keepAlive: true,
+          ...ended,
+          clientProperties: { connection_name: this.name, ...clientProperties(this.#options.endpoint) },
+          credentials: tls?.externalAuth ? credentials.external() : credentials.plain(settings.user, settings.revealPassword()),
+          ...(tls && {
+            rejectUnauthorized: tls.verify ?? true,
+            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
+            ...(tls.key === undefined ? {} : { key: tls.key }),
+            ...(tls.pfx === undefined ? {} : { pfx: tls.pfx }),
+            ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+          }),
+        },
+      )
+      this.#watch(model, socket)
+      return model
+    } catch (error) {
+      throw socket.signal.aborted ? socket.signal.reason : error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
-  #watch(model: ChannelModel): void {
+  #watch(model: ChannelModel, socket: AbortController): void {
+    const stream = socketOf(model)
+    // Its end may have come with its beginning, before anybody listened.
+    if (stream?.writableEnded) throw new Error('Unexpected close')
+    this.#model = model
+    this.#reason = undefined
+    this.blocked = undefined
     writeOncePerTurn(model)
-    let reason: unknown
     model.on('error', (error) => {
-      reason = error
+      this.#reason = socket.signal.aborted ? socket.signal.reason : error
     })
     model.on('close', (error) => {
-      this.#opening = undefined
+      this.#model = undefined
       this.blocked = undefined
+      this.#reason ??= error
+      // amqplib only ends its half: a peer that is gone would keep the socket, and with it the process.
+      setTimeout(() => socket.abort(), lingersMs).unref()
       if (this.#closed) return
-      const lost = lostError(this.name, this.#options.settings, reason ?? error)
+      const lost = this.lostError()
       for (const listener of this.#lost) listener(lost)
     })
     model.on('blocked', (why) => {
@@ -164,8 +263,21 @@ export class BrokerConnection {
       this.#options.warn(`The broker takes messages on '${this.name}' again.`)
     })
     // An error that a listener of ours throws would otherwise end the process.
-    model.on('handler-error', (error) => this.#options.warn(`An event of '${this.name}' could not be handled: ${errorText(error)}`))
+    const { connection } = model
+    if (connection instanceof EventEmitter)
+      connection.on('handler-error', (error) => this.#options.warn(`An event of '${this.name}' could not be handled: ${errorText(error)}`))
   }
+
+  #closedError(): NsbError {
+    return new NsbError({
+      code: 'NSB_TRANSPORT_CLOSED',
+      message: `The connection '${this.name}' is not used any more: its transport was closed.`,
+    })
+  }
+}
+
+function bytesRead(model: ChannelModel | undefined): number {
+  return (model && socketOf(model)?.bytesRead) ?? 0
 }
 
 /** What the management pages show beside the name. */

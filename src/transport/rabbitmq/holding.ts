@@ -4,17 +4,27 @@ import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { parseTimestamp } from '../../message/wire-formats.ts'
 import type { Clock } from '../clock.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
+import { QueueNotFoundError } from '../queue-not-found.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import { endedChannelError, isOutage, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
 import type { Publisher } from './publisher.ts'
 import { type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
 
-/** Nothing came for so long: there is no more. */
+/** Nothing came for so long: either there is no more, or the broker is slow. */
 const silenceMs = 1000
-/** A queue that shows nothing of what was given back within this time is being consumed by somebody. */
+/** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
+const patience = 10
+/** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
 const visibleWithinMs = 2000
+/** Copies of messages at their limit that are on their way at the same time. */
+const rescuedTogether = 100
+/** How often a copy is tried again, a second apart, while there is no connection to publish on. */
+const rescueTries = 10
+/** Rounds of taking what came while the rest was being taken. */
+const restRounds = 5
 const barrierPollMs = 1
 /** Quorum queues with a limit keep the order of up to so many that are given back at once. */
 const keepsOrder = 16
@@ -32,6 +42,8 @@ export interface RabbitHoldingOptions {
   readonly limits: QueueLimits
   readonly hold: HoldOptions
   readonly warn: (warning: string) => void
+  /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */
+  exhausted(): void
   ended(): Promise<void>
 }
 
@@ -40,8 +52,6 @@ interface Held {
   readonly tag: number
   /** What was taken together: giving back across two of these disturbs the order at the seam. */
   readonly take: number
-  /** Give-backs it has behind it, as the queue has counted them. */
-  readonly count: number
   state: 'held' | 'leaving'
 }
 
@@ -73,21 +83,32 @@ export class RabbitHolding implements Holding {
   #removing = false
   readonly #underWay = new Set<Promise<unknown>>()
   #givenBack: ReturnType<Holding['giveBack']> | undefined
+  /** Ends the taking that is under way. */
+  #endTake: (() => void) | undefined
+  #warned = false
+  /** Waiting for what was given back to be seen made sense so far. */
+  #isSeen = true
 
   private constructor(options: RabbitHoldingOptions, channel: Channel) {
     this.facts = options.facts
     this.#options = options
     this.#channel = channel
     this.#acknowledgements = new Acknowledgements(channel)
-    channel.on('error', () => undefined)
-    channel.on('close', () => this.#acknowledgements.end())
-    options.connection.onLost((error) => {
-      this.#lost = error
+    const { queue } = options.facts
+    let reason: NsbError | undefined
+    channel.on('error', (error) => {
+      reason =
+        replyCode(error) === 404 ? new QueueNotFoundError(queue, [], 'any more') : endedChannelError(error, `hold messages of '${queue}'`)
+    })
+    channel.on('close', () => {
+      this.#acknowledgements.end()
+      this.#lost = reason ?? options.connection.lostError('the channel was closed')
+      this.#endTake?.()
     })
   }
 
   static async open(options: RabbitHoldingOptions): Promise<RabbitHolding> {
-    return new RabbitHolding(options, await (await options.connection.open()).createChannel())
+    return new RabbitHolding(options, await options.connection.createChannel())
   }
 
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
@@ -96,51 +117,80 @@ export class RabbitHolding implements Holding {
     while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
       const size = Math.min(page, largestPage, max - this.#held.size, this.facts.depth - this.#read)
       if (size <= 0) return
-      const messages = (await this.#take(size)).map((message) => this.#hold(message))
-      if (messages.length === 0) return
-      if (this.#read === messages.length) this.#checkBudget(messages)
+      const messages = await this.#track(this.#takePage(size))
+      if (messages.length === 0 || this.#givenBack) return
+      this.#checkBudget(messages)
       yield messages
     }
   }
 
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const consuming = this.#consume(message, outgoing)
-    const settled: Promise<unknown> = consuming.catch(() => undefined).then(() => this.#underWay.delete(settled))
-    this.#underWay.add(settled)
-    return consuming
+    return this.#track(this.#consume(message, outgoing))
   }
 
   giveBack(): ReturnType<Holding['giveBack']> {
     this.#givenBack ??= this.#giveBack()
+    this.#endTake?.()
     return this.#givenBack
+  }
+
+  /** Giving back waits for it. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = work.catch(() => undefined).then(() => this.#underWay.delete(settled))
+    this.#underWay.add(settled)
+    return work
+  }
+
+  async #takePage(size: number): Promise<readonly HeldMessage[]> {
+    const messages = (await this.#take(size)).map((raw) => this.#hold(raw))
+    this.#read += messages.length
+    return messages
   }
 
   /** Takes up to so many with a consumer that is cancelled when they are there; what a cancelled consumer took stays held. */
   async #take(size: number): Promise<readonly ConsumeMessage[]> {
-    this.#throwIfLost()
     this.#takes += 1
-    const { clock, connection } = this.#options
+    const { clock, warn } = this.#options
     const messages: ConsumeMessage[] = []
     let end = (): void => {}
-    const full = new Promise<void>((resolve) => {
+    const ended = new Promise<void>((resolve) => {
       end = resolve
     })
-    let cancelSilence = clock.after(silenceMs, end)
-    connection.onLost(end)
-    await this.#channel.prefetch(size)
-    const { consumerTag } = await this.#channel.consume(this.facts.queue, (message) => {
-      if (message === null) return end()
-      messages.push(message)
-      cancelSilence()
-      if (messages.length >= size) return end()
-      cancelSilence = clock.after(silenceMs, end)
-    })
-    await full
-    cancelSilence()
-    this.#throwIfLost()
+    this.#endTake = end
+    await this.#ask(this.#channel.prefetch(size))
+    const { consumerTag } = await this.#ask(
+      this.#channel.consume(this.facts.queue, (message) => {
+        if (message !== null) messages.push(message)
+        if (message === null || messages.length >= size) end()
+      }),
+    )
+    let cancel = (): void => {}
+    const watch = (seen: number, silences: number): void => {
+      cancel = clock.after(silenceMs, () => {
+        if (messages.length !== seen) return watch(messages.length, 0)
+        this.#depth().then((depth) => {
+          if (depth > 0 && silences < patience) return watch(seen, silences + 1)
+          if (depth > 0) warn(`${depth} message(s) of '${this.facts.queue}' do not come: another consumer may have the queue to itself.`)
+          end()
+        }, end)
+      })
+    }
+    watch(0, 1)
+    await ended
+    cancel()
+    this.#endTake = undefined
     // Deliveries that cross the cancellation are ours too.
-    await this.#channel.cancel(consumerTag)
+    await this.#ask(this.#channel.cancel(consumerTag))
     return messages
+  }
+
+  /** @throws {NsbError} that says why the channel or the connection ended */
+  async #ask<T>(request: Promise<T>): Promise<T> {
+    try {
+      return await this.#options.connection.answer(request)
+    } catch (error) {
+      throw this.#lost ?? endedChannelError(error, `hold messages of '${this.facts.queue}'`)
+    }
   }
 
   #hold(raw: ConsumeMessage): HeldMessage {
@@ -161,8 +211,7 @@ export class RabbitHolding implements Holding {
       enqueuedAt: enqueuedAt(raw),
       unreadable: undefined,
     }
-    const held: Held = { tag, take: this.#takes, count, state: 'held' }
-    this.#read += 1
+    const held: Held = { tag, take: this.#takes, state: 'held' }
     this.#held.set(tag, held)
     this.#messages.set(message, held)
     if (this.#mustBeRescued(count)) this.#atLimit.set(tag, { raw, message })
@@ -181,16 +230,14 @@ export class RabbitHolding implements Holding {
     if (limits.kind === 'classic' || limits.limit === 'unlimited') return
     const limit = limits.limit === 'unknown' ? assumedLimit : limits.limit
     const left = limit - messages.reduce((most, message) => Math.max(most, message.givenBack), 0)
-    const queue = this.facts.queue
-    const way = 'Raise the limit with a policy: rabbitmqctl set_policy'
-    if (left < fewestLooks && !hold.overrule.includes('NSB_LOOKS_EXHAUSTED'))
-      throw new NsbError({
-        code: 'NSB_LOOKS_EXHAUSTED',
-        message: `Queue '${queue}' is not read: its messages were given back ${limit - left} times, and after ${limit} the broker drops them.`,
-        suggestions: [way, 'Or read it all the same: --force; what is at its limit then moves to the end of the queue'],
-        details: { queue, limit, looksLeft: left },
-      })
-    if (left < 5) warn(`Messages of queue '${queue}' can be looked at ${left} more time(s) before the broker drops them. ${way}.`)
+    const { queue } = this.facts
+    if (left < fewestLooks && !hold.overrule.includes('NSB_LOOKS_EXHAUSTED')) {
+      this.#options.exhausted()
+      throw looksExhausted(queue, limits, left)
+    }
+    if (left >= 5 || this.#warned) return
+    this.#warned = true
+    warn(`Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}.`)
   }
 
   async #consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
@@ -245,97 +292,147 @@ export class RabbitHolding implements Holding {
     const rescued: HeldMessage[] = []
     let newerArrivals = 0
     try {
-      if (this.#lost) this.#options.warn(`${this.#lost.message} The broker gives back what was held, at the place it chooses.`)
-      else {
-        this.#acknowledgements.flush()
-        await this.#rescue(rescued)
-        newerArrivals = await this.#release()
-      }
+      this.#throwIfLost()
+      this.#acknowledgements.flush()
+      const waiting = await this.#depth()
+      newerArrivals = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
+      await this.#rescueAll(rescued)
+      await this.#release(rescued)
     } catch (error) {
-      // With the end of the channel the broker gives everything back; that is all that is left to do.
-      this.#options.warn(`Giving back the messages of '${this.facts.queue}' was interrupted: ${errorText(error)}`)
+      // That ends the channel, and with it the broker gives everything back.
+      const { queue } = this.facts
+      this.#options.warn(
+        `Giving back the messages of '${queue}' was interrupted: the broker gives them back, in its own order. ${errorText(error)}`,
+      )
     }
-    await this.#channel.close().catch(() => undefined)
+    await this.#options.connection.closeChannel(this.#channel)
     await this.#options.ended()
     return { returned, rescued, newerArrivals }
   }
 
-  /** Publishes a copy of what the broker would drop; only then is the original removed. */
-  async #rescue(rescued: HeldMessage[]): Promise<void> {
-    const { publisher, warn } = this.#options
-    for (const [tag, { raw, message }] of this.#atLimit) {
-      if (!this.#held.has(tag)) continue
-      try {
-        await publisher.dispatchRaw({
-          route: { exchange: '', routingKey: this.facts.queue },
-          content: raw.content,
-          properties: rawProperties(raw),
-          to: { exactQueue: this.facts.queue },
-        })
+  /** Publishes copies of what the broker would drop; only then are the originals removed. */
+  async #rescueAll(rescued: HeldMessage[]): Promise<void> {
+    const waiting = [...this.#atLimit].filter(([tag]) => this.#held.has(tag))
+    this.#atLimit.clear()
+    for (let from = 0; from < waiting.length; from += rescuedTogether) {
+      const group = waiting.slice(from, from + rescuedTogether)
+      const safe = await Promise.all(group.map(([, { raw, message }]) => this.#rescue(raw, message)))
+      this.#throwIfLost()
+      for (const [index, [tag, { message }]] of group.entries()) {
+        if (!safe[index]) continue
         this.#acknowledgements.addTag(tag)
         this.#held.delete(tag)
         rescued.push(message)
-      } catch (error) {
-        warn(`Message '${message.id}' of '${this.facts.queue}' is at its delivery limit, and no copy could be made: ${errorText(error)}`)
-        throw error
       }
     }
     this.#acknowledgements.flush()
   }
 
-  /** @returns how many messages came after the snapshot */
-  async #release(): Promise<number> {
-    const { kind, limit } = this.#options.limits
-    const waiting = await this.#depth()
-    const newer = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
-    // There, what is given back comes last: the rest has to be behind it again.
-    if (kind === 'quorum' && typeof limit !== 'number' && this.#held.size > 0) await this.#takeRest(waiting)
-    const most = kind === 'quorum' && limit !== 'unlimited' ? keepsOrder : largestPage
-    for (const group of groupsOf([...this.#held.values()], most)) {
-      const before = await this.#depth()
-      // Everything before it is settled, so "up to" means this group.
-      this.#nack((group.at(-1) as Held).tag)
-      await this.#untilDepth(before + group.length)
+  /** @returns whether there is a copy now */
+  async #rescue(raw: Message, message: HeldMessage): Promise<boolean> {
+    const { clock, publisher, warn } = this.#options
+    const { queue } = this.facts
+    for (let tries = 1; ; tries++) {
+      try {
+        await publisher.dispatchRaw({
+          route: { exchange: '', routingKey: queue },
+          content: raw.content,
+          properties: rawProperties(raw),
+          to: { exactQueue: queue },
+        })
+        return true
+      } catch (error) {
+        if (!isOutage(error) || tries === rescueTries) {
+          warn(`Message '${message.id}' of '${queue}' is at its delivery limit, and no copy could be made: ${errorText(error)}`)
+          return false
+        }
+      }
+      await new Promise<void>((resolve) => clock.after(1000, resolve))
     }
-    this.#held.clear()
-    return newer
   }
 
-  async #takeRest(waiting: number): Promise<void> {
-    const room = this.#options.hold.max - this.#held.size
-    if (waiting > room) {
-      this.#options.warn(
-        `${waiting} messages of '${this.facts.queue}' were not held; those that were are now behind them. Hold all of them to keep the order: --max-hold ${waiting + this.#held.size}`,
-      )
-      return
+  async #release(rescued: HeldMessage[]): Promise<void> {
+    const { kind, limit } = this.#options.limits
+    // There, what is given back comes last: the rest has to be behind it again.
+    if (kind === 'quorum' && typeof limit !== 'number' && this.#held.size > 0) {
+      await this.#takeRest()
+      await this.#rescueAll(rescued)
     }
-    for (let left = waiting; left > 0; ) {
-      const messages = await this.#take(Math.min(left, largestPage))
-      if (messages.length === 0) return
-      left -= messages.length
-      for (const raw of messages)
-        this.#held.set(raw.fields.deliveryTag, { tag: raw.fields.deliveryTag, take: this.#takes, count: countOf(raw), state: 'held' })
+    const most = kind === 'quorum' && limit !== 'unlimited' ? keepsOrder : largestPage
+    for (const group of groupsOf([...this.#held.values()], most)) {
+      const before = this.#isSeen ? await this.#depth() : 0
+      // Everything before it is settled, so "up to" means this group.
+      this.#nack((group.at(-1) as Held).tag)
+      await this.#untilSeen(before, group.length)
+    }
+    this.#held.clear()
+  }
+
+  async #takeRest(): Promise<void> {
+    const { max, page } = this.#options.hold
+    for (let round = 0; round < restRounds; round++) {
+      const waiting = await this.#depth()
+      if (waiting === 0) return
+      if (waiting > max - this.#held.size) {
+        this.#options.warn(
+          `${waiting} messages of '${this.facts.queue}' were not held; those that were are now behind them. Hold all of them to keep the order: --max-hold ${waiting + this.#held.size}`,
+        )
+        return
+      }
+      for (let left = waiting; left > 0; ) {
+        const messages = await this.#take(Math.min(left, page, largestPage))
+        if (messages.length === 0) return
+        left -= messages.length
+        for (const raw of messages) {
+          const tag = raw.fields.deliveryTag
+          if (this.#mustBeRescued(countOf(raw))) this.#hold(raw)
+          else this.#held.set(tag, { tag, take: this.#takes, state: 'held' })
+        }
+      }
     }
   }
 
   #nack(upTo: number): void {
+    this.#throwIfLost()
     this.#channel.nack({ fields: { deliveryTag: upTo } } as Message, true, true)
   }
 
   async #depth(): Promise<number> {
-    return (await this.#channel.checkQueue(this.facts.queue)).messageCount
+    return (await this.#ask(this.#channel.checkQueue(this.facts.queue))).messageCount
   }
 
   /** Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once. */
-  async #untilDepth(depth: number): Promise<void> {
-    const end = performance.now() + visibleWithinMs
-    while ((await this.#depth()) < depth && performance.now() < end)
+  async #untilSeen(before: number, count: number): Promise<void> {
+    let most = before
+    let end = performance.now() + visibleWithinMs
+    while (this.#isSeen) {
+      const depth = await this.#depth()
+      if (depth >= before + count) return
+      if (depth > most) {
+        most = depth
+        end = performance.now() + visibleWithinMs
+      }
+      this.#isSeen = performance.now() < end
       await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
+    }
   }
 
   #throwIfLost(): void {
     if (this.#lost) throw this.#lost
   }
+}
+
+const raiseLimit = 'Raise the limit with a policy: rabbitmqctl set_policy'
+
+/** @param left looks that are left; undefined: as few as when it was looked at last */
+export function looksExhausted(queue: string, { limit: known }: QueueLimits, left: number | undefined): NsbError {
+  const limit = typeof known === 'number' ? known : assumedLimit
+  return new NsbError({
+    code: 'NSB_LOOKS_EXHAUSTED',
+    message: `Queue '${queue}' is not read: ${left === undefined ? 'its messages have been given back almost as often as they may be' : `its messages were given back ${limit - left} times`}, and after ${limit} the broker drops them.`,
+    suggestions: [raiseLimit, 'Or read it all the same: --force; what is at its limit then moves to the end of the queue'],
+    details: { queue, limit, ...(left === undefined ? {} : { looksLeft: left }) },
+  })
 }
 
 /** In the order of the queue, at most so many together, and never of two takes. */

@@ -43,7 +43,11 @@ export class Management {
     }
     if (answer.status === 404) return undefined
     if (answer.status !== 200) throw this.#unreachableError(`it answered ${answer.status}`)
-    return JSON.parse(answer.text)
+    try {
+      return JSON.parse(answer.text)
+    } catch {
+      throw this.#unreachableError('what answered is no management API')
+    }
   }
 
   /** The same, with undefined for everything that goes wrong: for what is nice to know. */

@@ -1,6 +1,6 @@
 import type { Channel } from 'amqplib'
 import { errorText } from '../../message/nsb-error.ts'
-import { replyCode } from './broker-error.ts'
+import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { Management } from './management.ts'
 
@@ -24,7 +24,7 @@ export async function limitsOf(connection: BrokerConnection, management: Managem
 
 async function askManagement(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits | undefined> {
   const facts = record(await management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`))
-  if (!facts) return undefined
+  if (!facts || !(await isSameBroker(connection, management))) return undefined
   if (facts['type'] !== 'quorum') return { kind: 'classic', limit: 'unlimited' }
   const told = facts['delivery_limit']
   if (told === 'unlimited' || told === -1) return { kind: 'quorum', limit: 'unlimited' }
@@ -38,6 +38,13 @@ async function askManagement(connection: BrokerConnection, management: Managemen
   if (limits.length === 0) return { kind: 'quorum', limit: major < 4 ? 'unlimited' : assumedLimit }
   const set = limits.filter((limit) => limit >= 0)
   return { kind: 'quorum', limit: set.length === 0 ? 'unlimited' : Math.min(...set) }
+}
+
+/** The port of the management API is a guess unless it was named: on that of another broker a queue of the same name may be another one. */
+async function isSameBroker(connection: BrokerConnection, management: Management): Promise<boolean> {
+  const { cluster_name: ours } = (await connection.open()).connection.serverProperties
+  const theirs = record(await management.tryGet('overview'))?.['cluster_name']
+  return typeof theirs !== 'string' || typeof ours !== 'string' || theirs === ours
 }
 
 /**
@@ -88,7 +95,9 @@ async function askByDeclaring(connection: BrokerConnection, queue: string): Prom
       const limit = declared['x-delivery-limit']
       return { kind: 'quorum', limit: typeof limit === 'number' ? limit : 'unknown' }
     } catch (error) {
-      if (replyCode(error) !== 406) throw error
+      // Who may not declare may still read; then the strictest is assumed.
+      if (replyCode(error) === 403) return { kind: 'quorum', limit: 'unknown' }
+      if (replyCode(error) !== 406) throw endedChannelError(error, `look at queue '${queue}'`)
       const text = errorText(error)
       const [, name = ''] = /inequivalent arg '([^']+)'/.exec(text) ?? []
       if (name === 'x-queue-type' || !name.startsWith('x-')) return { kind: 'classic', limit: 'unlimited' }

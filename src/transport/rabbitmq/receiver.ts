@@ -3,11 +3,11 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
-import { MessagesInHand, type Taken } from '../in-hand.ts'
+import { MessagesInHand, Outage, type Taken } from '../in-hand.ts'
 import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { RecentKeys, attemptOf, messageKey } from './attempts.ts'
-import { channelError, replyText } from './broker-error.ts'
+import { channelError, isOutage, replyText } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { headersOf } from './native-headers.ts'
 import type { Publisher } from './publisher.ts'
@@ -29,6 +29,8 @@ export interface ReceiverOptions {
 }
 
 const maxPrefetch = 65_535
+/** A broker that does not answer does not keep a receiver from stopping for longer. */
+const cancelledWithinMs = 5000
 
 /** A consumer on one channel, which ends with it. */
 interface Consumer {
@@ -54,7 +56,11 @@ export class RabbitReceiver implements Receiving {
   readonly #failures = new RecentKeys<number>()
   /** Done, but the connection was lost before that could be said. */
   readonly #doneUnsaid = new RecentKeys<true>()
+  /** Messages that cannot be read, on their way to the error queue. */
+  readonly #poison = new Set<Promise<void>>()
   #breaker: (() => void) | undefined
+  /** There is no consumer, and one is being made or waited for. */
+  #recovering = true
   #cancelRecovery: (() => void) | undefined
   #stopped: Promise<void> | undefined
 
@@ -68,12 +74,18 @@ export class RabbitReceiver implements Receiving {
   static async start(options: ReceiverOptions, receive: ReceiveOptions, decide: Decide): Promise<RabbitReceiver> {
     const receiver = new RabbitReceiver(options, receive, decide)
     options.connection.onLost((error) => receiver.#lost(error))
-    await receiver.#consume()
+    try {
+      await receiver.#consume()
+    } catch (error) {
+      await options.connection.close()
+      throw error
+    }
+    receiver.#consuming()
     return receiver
   }
 
   get inHand(): number {
-    return this.#inHand.size
+    return this.#inHand.size + this.#poison.size
   }
 
   stop(options: { readonly graceMs?: number } = {}): Promise<void> {
@@ -83,51 +95,58 @@ export class RabbitReceiver implements Receiving {
   }
 
   async #stop(ended: Promise<void>): Promise<void> {
+    const { connection } = this.#options
     this.#cancelRecovery?.()
     this.#breaker?.()
     const consumer = this.#consumer
-    await consumer?.channel.cancel(consumer.tag).catch(() => undefined)
+    if (consumer) await connection.answer(consumer.channel.cancel(consumer.tag), cancelledWithinMs).catch(() => undefined)
     // What was never begun goes back at once, instead of with the end of the connection.
-    for (const { consumer: of, message } of this.#takeWaiting()) if (!of.acknowledgements.ended) of.channel.nack(message, false, true)
+    for (const { consumer: of, message } of this.#takeWaiting()) of.acknowledgements.giveBack(message, false)
     await ended
-    consumer?.acknowledgements.flush()
-    // The last acknowledgement before the end of a connection can be lost; closing the channel first waits for it.
-    await consumer?.channel.close().catch(() => undefined)
-    await this.#options.connection.close()
+    await Promise.all(this.#poison)
+    if (consumer && !consumer.acknowledgements.ended) {
+      consumer.acknowledgements.flush()
+      consumer.acknowledgements.end()
+      // The last acknowledgement before the end of a connection can be lost; closing the channel first waits for it.
+      await connection.closeChannel(consumer.channel)
+    }
+    await connection.close()
     this.#options.ended()
   }
 
   async #consume(): Promise<void> {
     const { connection, endpoint } = this.#options
     const { concurrency, queue } = this.#receive
-    const channel = await (await connection.open()).createChannel()
+    const channel = await connection.createChannel()
     const acknowledgements = new Acknowledgements(channel)
+    const tag = `${hostname()} - ${endpoint} - ${Math.random().toString(36).slice(2, 8)}`
+    const consumer: Consumer = { channel, acknowledgements, tag }
     let reason: unknown
     channel.on('error', (error) => {
       reason = error
     })
     channel.on('close', () => {
-      acknowledgements.end()
-      if (this.#consumer?.channel === channel) this.#lost(reason)
+      this.#end(consumer)
+      if (this.#consumer === consumer) this.#lost(reason ?? connection.lostError('the channel was closed'))
     })
     try {
-      await channel.prefetch(Math.min(maxPrefetch, concurrency * 3))
-      const tag = `${hostname()} - ${endpoint} - ${Math.random().toString(36).slice(2, 8)}`
-      const consumer: Consumer = { channel, acknowledgements, tag }
+      await connection.answer(channel.prefetch(Math.min(maxPrefetch, concurrency * 3)))
       this.#consumer = consumer
-      await channel.consume(queue, (message) => this.#delivered(consumer, message), { consumerTag: tag })
-      this.#breaker?.()
-      this.#breaker = undefined
+      await connection.answer(channel.consume(queue, (message) => this.#delivered(consumer, message), { consumerTag: tag }))
     } catch (error) {
       this.#consumer = undefined
-      await channel.close().catch(() => undefined)
-      throw channelError(reason ?? error, `consume queue '${queue}'`)
+      if (!acknowledgements.ended) await connection.closeChannel(channel)
+      const named = channelError(reason ?? error, `consume queue '${queue}'`)
+      throw reason === undefined && !(named instanceof NsbError) ? connection.lostError(error) : named
     }
   }
 
   #delivered(consumer: Consumer, message: ConsumeMessage | null): void {
-    if (message === null) return this.#lost(new Error(`queue '${this.#receive.queue}' is gone`))
-    if (this.#stopped) return
+    if (message === null) {
+      if (this.#consumer === consumer) this.#lost(new Error(`queue '${this.#receive.queue}' is gone`))
+      return
+    }
+    if (this.#stopped || consumer.acknowledgements.ended) return
     this.#waiting.push({ consumer, message })
     this.#takeAll()
   }
@@ -155,7 +174,7 @@ export class RabbitReceiver implements Receiving {
     const nativeId: unknown = message.properties.messageId
     if (typeof nativeId !== 'string' || nativeId.trim() === '') return this.#moveToErrorQueue(consumer, message, 'it has no message-id')
     const key = messageKey(nativeId, message)
-    if (message.fields.redelivered && this.#doneUnsaid.delete(key)) return consumer.acknowledgements.add(message)
+    if (message.fields.redelivered && this.#doneUnsaid.delete(key)) return consumer.acknowledgements.add(message, key)
     const headers = headersOf(message.properties)
     const incoming: IncomingMessage = {
       id: headers[Header.MessageId] || nativeId,
@@ -171,13 +190,18 @@ export class RabbitReceiver implements Receiving {
   /** Carries out `consume`. */
   consume(delivery: Delivery, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
     if (outgoing.length === 0) return this.#acknowledge(delivery)
-    return this.#options.publisher.dispatch(outgoing).then(() => this.#acknowledge(delivery))
+    return this.#options.publisher.dispatch(outgoing).then(
+      () => this.#acknowledge(delivery),
+      (error: unknown) => {
+        throw isOutage(error) ? new Outage(error) : error
+      },
+    )
   }
 
   #acknowledge({ consumer, key, native }: Delivery): void {
     // Processed, and its copy that the broker sends again must not be.
     if (consumer.acknowledgements.ended) this.#doneUnsaid.set(key, true)
-    else consumer.acknowledgements.add(native)
+    else consumer.acknowledgements.add(native, key)
     if (native.fields.redelivered) this.#failures.delete(key)
   }
 
@@ -192,7 +216,7 @@ export class RabbitReceiver implements Receiving {
     const { publisher, topology } = this.#options
     const { errorQueue, queue } = this.#receive
     const nativeId = `delivery ${message.fields.deliveryTag}`
-    publisher
+    const moving: Promise<void> = publisher
       .dispatchRaw({
         route: topology.routeTo(errorQueue),
         content: message.content,
@@ -201,28 +225,40 @@ export class RabbitReceiver implements Receiving {
       })
       .then(
         () => {
-          if (!consumer.acknowledgements.ended) consumer.acknowledgements.add(message)
+          if (!consumer.acknowledgements.ended) consumer.acknowledgements.addTag(message.fields.deliveryTag)
           this.#receive.onPoison({ nativeId, queue, reason })
         },
         (error: unknown) => {
-          if (!consumer.acknowledgements.ended) consumer.acknowledgements.giveBack(message, true)
+          consumer.acknowledgements.giveBack(message, false)
           this.#inHand.report(error)
           this.#inHand.pause()
         },
       )
+      .finally(() => this.#poison.delete(moving))
+    this.#poison.add(moving)
+  }
+
+  /** What was done, and could not be said any more, is not done again when it comes again. */
+  #end({ acknowledgements }: Consumer): void {
+    for (const key of acknowledgements.end()) this.#doneUnsaid.set(key, true)
   }
 
   /** The connection, the channel or the consumer has ended, and not because of us. */
   #lost(reason: unknown): void {
     const consumer = this.#consumer
     this.#consumer = undefined
-    consumer?.acknowledgements.end()
     this.#takeWaiting()
-    if (this.#stopped || this.#cancelRecovery) return
+    if (consumer && !consumer.acknowledgements.ended) {
+      // Only the consumer has ended: what its channel holds would be held for good.
+      this.#end(consumer)
+      void this.#options.connection.closeChannel(consumer.channel)
+    }
+    if (this.#stopped || this.#recovering) return
+    this.#recovering = true
     const { circuitBreakerMs, clock, warn } = this.#options
     const timedOut = errorText(reason).includes('delivery acknowledgement on channel')
     warn(
-      `Receiving from '${this.#receive.queue}' was interrupted (${replyText(errorText(reason ?? 'the channel was closed'))}); it goes on by itself.${timedOut ? ' A message took longer than the broker allows: raise its consumer_timeout, 30 minutes by default.' : ''}`,
+      `Receiving from '${this.#receive.queue}' was interrupted (${replyText(errorText(reason))}); it goes on by itself.${timedOut ? ' A message took longer than the broker allows: raise its consumer_timeout, 30 minutes by default.' : ''}`,
     )
     this.#breaker ??= clock.after(circuitBreakerMs, () => {
       this.#breaker = undefined
@@ -239,22 +275,33 @@ export class RabbitReceiver implements Receiving {
   }
 
   #recover(attempt: number): void {
-    const { clock, recoveryDelaysMs } = this.#options
+    const { clock, recoveryDelaysMs, warn } = this.#options
     const delay = recoveryDelaysMs[Math.min(attempt, recoveryDelaysMs.length - 1)] ?? 10_000
     this.#cancelRecovery = clock.after(delay, () => {
       this.#consume().then(
         () => {
-          this.#cancelRecovery = undefined
-          if (this.#stopped) return
-          this.#options.warn(`Receiving from '${this.#receive.queue}' goes on.`)
-          // It may have been lost again before this was known.
-          if (!this.#consumer) this.#lost(undefined)
+          if (!this.#stopped) warn(`Receiving from '${this.#receive.queue}' goes on.`)
+          this.#consuming()
         },
         () => {
           if (!this.#stopped) this.#recover(attempt + 1)
         },
       )
     })
+  }
+
+  /** A consumer was made; unless it was lost again, or nobody wants it any more. */
+  #consuming(): void {
+    const consumer = this.#consumer
+    this.#recovering = false
+    this.#cancelRecovery = undefined
+    if (this.#stopped) {
+      if (consumer) void this.#options.connection.closeChannel(consumer.channel)
+      return
+    }
+    if (!consumer) return this.#lost(this.#options.connection.lostError('the channel was closed'))
+    this.#breaker?.()
+    this.#breaker = undefined
   }
 }
 

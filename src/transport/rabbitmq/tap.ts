@@ -1,61 +1,129 @@
+import type { ConsumeMessage } from 'amqplib'
 import { Header } from '../../message/headers.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { Clock } from '../clock.ts'
 import type { IncomingMessage } from '../transport.ts'
 import { channelError } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { headersOf } from './native-headers.ts'
 
+export interface TapOptions {
+  /** Of this tap alone: its private queue goes with it. */
+  readonly connection: BrokerConnection
+  readonly exchange: string
+  /** The queue that is watched, for its messages and for errors. */
+  readonly queue: string
+  /** How the exchange is declared when it does not exist. */
+  readonly durable: boolean
+  readonly clock: Clock
+  readonly warn: (warning: string) => void
+  /** Waits before the connection is opened again; the last one repeats. In ms. */
+  readonly recoveryDelaysMs: readonly number[]
+}
+
 /** Copies of what reaches an exchange, through a private queue that goes with its connection; the real queue is not touched. */
 export class BrokerTap {
-  readonly #connection: BrokerConnection
+  readonly #options: TapOptions
+  readonly #seen: (message: IncomingMessage) => void
   #stopped = false
+  /** There is no private queue, and one is being made or waited for. */
+  #recovering = true
+  #cancelRecovery: (() => void) | undefined
 
-  private constructor(connection: BrokerConnection) {
-    this.#connection = connection
+  private constructor(options: TapOptions, seen: (message: IncomingMessage) => void) {
+    this.#options = options
+    this.#seen = seen
   }
 
-  static async start(
-    connection: BrokerConnection,
-    exchange: string,
-    queue: string,
-    durable: boolean,
-    seen: (message: IncomingMessage) => void,
-  ): Promise<BrokerTap> {
-    const tap = new BrokerTap(connection)
-    const consume = async (): Promise<void> => {
-      const channel = await (await connection.open()).createChannel()
-      let reason: unknown
-      channel.on('error', (error) => {
-        reason = error
-      })
-      try {
-        // Its endpoint may not have been started yet; this is how it would declare it.
-        await channel.assertExchange(exchange, 'fanout', { durable })
-        const own = await channel.assertQueue('', { exclusive: true, autoDelete: true, durable: false })
-        await channel.bindQueue(own.queue, exchange, '')
-        await channel.consume(
-          own.queue,
-          (message) => {
-            if (message === null || tap.#stopped) return
-            const headers = headersOf(message.properties)
-            const nativeId = typeof message.properties.messageId === 'string' ? message.properties.messageId : ''
-            seen({ id: headers[Header.MessageId] || nativeId, nativeId, headers, body: message.content, queue, attempt: 1 })
-          },
-          { noAck: true },
-        )
-      } catch (error) {
-        throw channelError(reason ?? error, `watch queue '${queue}'`)
-      }
+  /** @throws {NsbError} when the first connection cannot be made or the exchange not be watched */
+  static async start(options: TapOptions, seen: (message: IncomingMessage) => void): Promise<BrokerTap> {
+    const tap = new BrokerTap(options, seen)
+    try {
+      await tap.#consume()
+    } catch (error) {
+      await options.connection.close()
+      throw error
     }
-    await consume()
-    connection.onLost(() => {
-      // What comes meanwhile is not seen; what comes afterwards is.
-      if (!tap.#stopped) consume().catch(() => undefined)
-    })
+    tap.#recovering = false
     return tap
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#connection.close()
+    this.#cancelRecovery?.()
+    await this.#options.connection.close()
+  }
+
+  async #consume(): Promise<void> {
+    const { connection, durable, exchange, queue } = this.#options
+    const channel = await connection.createChannel()
+    let reason: unknown
+    let ended = false
+    const end = (why: unknown): void => {
+      if (ended) return
+      ended = true
+      this.#lost(why)
+    }
+    channel.on('error', (error) => {
+      reason = error
+    })
+    channel.on('close', () => end(reason ?? connection.lostError('the channel was closed')))
+    const watch = async (): Promise<void> => {
+      // Its endpoint may not have been started yet; this is how it would declare it.
+      await channel.assertExchange(exchange, 'fanout', { durable })
+      const own = await channel.assertQueue('', { exclusive: true, autoDelete: true, durable: false })
+      await channel.bindQueue(own.queue, exchange, '')
+      await channel.consume(
+        own.queue,
+        (message) => (message === null ? end(new Error('its private queue is gone')) : this.#show(message)),
+        {
+          noAck: true,
+        },
+      )
+    }
+    try {
+      await connection.answer(watch())
+    } catch (error) {
+      if (!ended) await connection.closeChannel(channel)
+      const named = channelError(reason ?? error, `watch queue '${queue}'`)
+      throw reason === undefined && !(named instanceof NsbError) ? connection.lostError(error) : named
+    }
+    if (ended) throw connection.lostError('the channel was closed')
+  }
+
+  #show({ content, properties }: ConsumeMessage): void {
+    if (this.#stopped) return
+    const { queue, warn } = this.#options
+    const headers = headersOf(properties)
+    const nativeId = typeof properties.messageId === 'string' ? properties.messageId : ''
+    try {
+      this.#seen({ id: headers[Header.MessageId] || nativeId, nativeId, headers, body: content, queue, attempt: 1 })
+    } catch (error) {
+      // It would close the channel.
+      warn(`A message of '${queue}' that was seen could not be handled: ${errorText(error)}`)
+    }
+  }
+
+  /** What comes meanwhile is not seen; what comes afterwards is. */
+  #lost(reason: unknown): void {
+    if (this.#stopped || this.#recovering) return
+    this.#options.warn(`Watching '${this.#options.queue}' was interrupted (${errorText(reason)}); it goes on by itself.`)
+    this.#recovering = true
+    this.#recover(0)
+  }
+
+  #recover(attempt: number): void {
+    const { clock, recoveryDelaysMs } = this.#options
+    const delay = recoveryDelaysMs[Math.min(attempt, recoveryDelaysMs.length - 1)] ?? 10_000
+    this.#cancelRecovery = clock.after(delay, () => {
+      this.#consume().then(
+        () => {
+          this.#recovering = false
+        },
+        () => {
+          if (!this.#stopped) this.#recover(attempt + 1)
+        },
+      )
+    })
   }
 }

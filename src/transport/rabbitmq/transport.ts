@@ -22,11 +22,11 @@ import { channelError, replyCode } from './broker-error.ts'
 import { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
-import { RabbitHolding } from './holding.ts'
+import { RabbitHolding, looksExhausted } from './holding.ts'
 import { Management, type ManagementSettings } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
-import { limitsOf } from './queue-limits.ts'
+import { type QueueLimits, limitsOf } from './queue-limits.ts'
 import { RabbitReceiver } from './receiver.ts'
 import { BrokerTap } from './tap.ts'
 import { conventionalTopology } from './topology/conventional.ts'
@@ -88,7 +88,10 @@ class RabbitTransport implements Transport {
   readonly #management: Management
   readonly #holdings = new Set<Holding>()
   readonly #taps = new Set<BrokerTap>()
+  /** Queues whose messages have hardly any look left, and the limit that is so: not one more is spent on finding that out again. */
+  readonly #exhausted = new Map<string, QueueLimits['limit']>()
   #delays = false
+  #closed = false
 
   constructor(options: RabbitOptions) {
     this.#options = options
@@ -151,6 +154,8 @@ class RabbitTransport implements Transport {
       decide,
     )
     this.#receivers.add(receiver)
+    // Closed while it was being started.
+    if (this.#closed) await receiver.stop()
     return receiver
   }
 
@@ -200,6 +205,9 @@ class RabbitTransport implements Transport {
       })
     if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
     const limits = await limitsOf(this.#administration, this.#management, queue)
+    if (counts.depth === 0 || this.#exhausted.get(queue) !== limits.limit || options.overrule.includes('NSB_LOOKS_EXHAUSTED'))
+      this.#exhausted.delete(queue)
+    if (this.#exhausted.has(queue)) throw looksExhausted(queue, limits, undefined)
     const connection = this.#connection(`${queue} Browse`)
     try {
       if (!options.overrule.includes('NSB_QUEUE_LOCKED')) await this.#lock(connection, queue)
@@ -211,6 +219,7 @@ class RabbitTransport implements Transport {
         limits,
         hold: options,
         warn: this.#warn,
+        exhausted: () => this.#exhausted.set(queue, limits.limit),
         ended: async () => {
           this.#holdings.delete(holding)
           await connection.close()
@@ -249,10 +258,15 @@ class RabbitTransport implements Transport {
         message: `Queue '${queue}' cannot be watched: in the direct topology messages reach it without an exchange of its own.`,
       })
     const tap = await BrokerTap.start(
-      this.#connection(`${queue} Tap`),
-      this.#topology.routeTo(queue).exchange,
-      queue,
-      this.#options.durable ?? true,
+      {
+        connection: this.#connection(`${queue} Tap`),
+        exchange: this.#topology.routeTo(queue).exchange,
+        queue,
+        durable: this.#options.durable ?? true,
+        clock: this.#clock,
+        warn: this.#warn,
+        recoveryDelaysMs: this.#options.recoveryDelaysMs ?? recoveryDelaysMs,
+      },
       seen,
     )
     this.#taps.add(tap)
@@ -294,6 +308,7 @@ class RabbitTransport implements Transport {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all([...this.#holdings].map((holding) => holding.giveBack()))
     await Promise.all([...this.#taps].map((tap) => tap.stop()))
     await Promise.all([...this.#receivers].map((receiver) => receiver.stop()))
