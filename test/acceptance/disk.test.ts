@@ -11,7 +11,7 @@ const outgoing = 4
 const patient = { timeout: 20_000 }
 
 /** A shop whose handler writes down when it runs, and sends several messages; its storage is a disk of its own. */
-function shopOnDisk(kib: number): { readonly folder: string; readonly storage: string } {
+function shopOnDisk(kib: number, files?: number): { readonly folder: string; readonly storage: string } {
   const folder = shop(`appendFileSync('ran.log', message.OrderId + '\\n')
     await new Promise((resolve) => setTimeout(resolve, 3))
     for (let n = 0; n < ${outgoing}; n++) await context.send(new OrderAccepted({ OrderId: message.OrderId + ':' + n }), { destination: 'Out' })
@@ -20,7 +20,7 @@ function shopOnDisk(kib: number): { readonly folder: string; readonly storage: s
 import { appendFileSync } from 'node:fs'
 { {`)
   const storage = join(folder, '.learningtransport')
-  mountDisk(storage, kib)
+  mountDisk(storage, kib, files)
   return { folder, storage }
 }
 
@@ -72,6 +72,24 @@ describe.skipIf(reason !== undefined)('a disk that fills up under a running endp
     expect(run.stderr).toContain(`NSB_DISK_FULL: The disk of the storage folder is full: '${storage}' (ENOSPC: no space left on device`)
     expect(run.stderr).toContain(`Try: Make room: df -h '${storage}'`)
     expect(run.stderr).toContain(`! The storage folder '${storage}' can be used again; queue 'Shop' is received from.`)
+    expect(arrived(storage).filter((id) => !id.startsWith('late'))).toEqual(expectedOf(messages))
+    expectEmpty(storage)
+  })
+
+  it('loses nothing either when it is the number of files that is used up', async () => {
+    const messages = 100
+    const { folder, storage } = shopOnDisk(32 * 1024, 500)
+    await fill(folder, 0, messages)
+
+    const run = await startRun(folder)
+    await expect.poll(() => told(run, 'NSB_DISK_FULL'), patient).toBeGreaterThan(0)
+    const send = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=late', '--to', 'Shop'], { cwd: folder })
+    await remount(storage, 'nr_inodes=50000')
+    const late = send.code === 0 ? outgoing : 0
+    await expect.poll(() => arrived(storage).length, patient).toBe(messages * outgoing + late)
+    run.kill('SIGINT')
+    await run.ended
+
     expect(arrived(storage).filter((id) => !id.startsWith('late'))).toEqual(expectedOf(messages))
     expectEmpty(storage)
   })

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nsb } from '../cli/nsb.ts'
 import { storedMessages } from '../support/folders.ts'
-import { startRun } from '../support/running-nsb.ts'
-import { fill, shop } from '../support/shop-project.ts'
+import { startNsb, startRun } from '../support/running-nsb.ts'
+import { fill, placeOrderHandler, shop } from '../support/shop-project.ts'
 
 const messages = 40
 const outgoing = 8
@@ -75,4 +75,37 @@ describe('when an endpoint is killed and started again', () => {
       // One body for each message that arrived: none of a batch that was dropped half way.
       expect(readdirSync(join(storage, 'Out', '.bodies'))).toHaveLength(expected.length)
     })
+})
+
+describe('a message whose handler ends the process', () => {
+  it('is in the error queue after six starts, with the reason; the next message is handled, and a replay after the fix works', async () => {
+    const folder = shop(`if (message.OrderId === 'o0') process.kill(process.pid, 'SIGKILL')
+    await context.send(new OrderAccepted({ OrderId: message.OrderId }), { destination: 'Out' })`)
+    const storage = join(folder, '.learningtransport')
+    await fill(folder, 0, 2)
+
+    for (let start = 0; start < 6; start++) await startNsb(['run'], folder).ended
+    const { code, stderr } = await nsb(['run', '--until-idle', '300ms'], { cwd: folder })
+    const list = await nsb(['errors', 'list', '--json'], { cwd: folder })
+    writeFileSync(
+      join(folder, 'src/handlers/place-order.handler.ts'),
+      placeOrderHandler(`await context.send(new OrderAccepted({ OrderId: message.OrderId }), { destination: 'Out' })`),
+    )
+    const replay = await nsb(['errors', 'replay', '--all', '--yes'], { cwd: folder })
+    await nsb(['run', '--until-idle', '300ms'], { cwd: folder })
+
+    expect([code, replay.code], stderr).toEqual([8, 0])
+    expect(list.json()).toMatchObject({
+      total: 1,
+      items: [
+        {
+          messageId: 'm0',
+          queue: 'Shop',
+          exceptionMessage: 'The message was not handled again: its process died 6 times while it had the message in hand.',
+        },
+      ],
+    })
+    const arrived = storedMessages(storage, 'Out').map(({ body }) => (JSON.parse(body.toString()) as { OrderId: string }).OrderId)
+    expect(arrived.sort()).toEqual(['o0', 'o1'])
+  })
 })

@@ -24,10 +24,11 @@ export function whyNoDisk(): string | undefined {
   }
 }
 
-/** A disk of so many KiB at the path; it is unmounted after the test. */
-export function mountDisk(path: string, kib: number): void {
+/** A disk of so many KiB, and of so many files if asked, at the path; it is unmounted after the test. */
+export function mountDisk(path: string, kib: number, files?: number): void {
   mkdirSync(path, { recursive: true })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', path], { stdio: 'pipe' })
+  const options = files === undefined ? `size=${kib}k` : `size=${kib}k,nr_inodes=${files}`
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'pipe' })
   mounted.push(path)
 }
 

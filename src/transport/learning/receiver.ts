@@ -47,8 +47,8 @@ export class LearningReceiver implements Receiving {
   #turnStarted = 0
   #nextTurn: NodeJS.Immediate | undefined
   #stopped: Promise<void> | undefined
-  /** The storage could not be used; nothing is taken before a try shows that it can. Lasting: such a try failed. */
-  #outage: 'suspected' | 'lasting' | undefined
+  /** The storage could not be used; nothing is taken before a try shows that it can. */
+  #outage: 'told' | 'untold' | undefined
   /** When each kind of outage was told last. */
   readonly #told = new Map<string, number>()
   readonly #stopsReceiving: () => void
@@ -133,15 +133,13 @@ export class LearningReceiver implements Receiving {
   /** @throws while it lasts */
   #endOutage(): void {
     const { storage, warn } = this.#room
-    const before = this.#outage
-    this.#outage = 'lasting'
     this.#restoreIfReplaced()
     storage.probe()
+    const wasTold = this.#outage === 'told'
     this.#outage = undefined
     // What could neither be finished nor put back meanwhile.
     this.#recover()
-    if (before === 'lasting')
-      warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
+    if (wasTold) warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
   }
 
   #restoreIfReplaced(): boolean {
@@ -168,18 +166,20 @@ export class LearningReceiver implements Receiving {
 
   #report(error: unknown): void {
     const told = storageErrorOf(error, this.#room.storage.path)
-    if (told instanceof StorageError) this.#outage ??= 'suspected'
-    this.#tell(told)
+    const isTold = this.#tell(told)
+    if (told instanceof StorageError) this.#outage = isTold ? 'told' : (this.#outage ?? 'untold')
   }
 
-  /** Each kind of outage once a minute at most. */
-  #tell(error: unknown): void {
+  /** Each kind of outage once a minute at most. @returns whether it was told */
+  #tell(error: unknown): boolean {
     const told = storageErrorOf(error, this.#room.storage.path)
-    if (!(told instanceof StorageError)) return this.#options.onCriticalError(told)
     const now = this.#clock.now()
-    if (now - (this.#told.get(told.code) ?? Number.NEGATIVE_INFINITY) < sameOutageAgainAfterMs) return
-    this.#told.set(told.code, now)
+    if (told instanceof StorageError) {
+      if (now - (this.#told.get(told.code) ?? Number.NEGATIVE_INFINITY) < sameOutageAgainAfterMs) return false
+      this.#told.set(told.code, now)
+    }
     this.#options.onCriticalError(told)
+    return true
   }
 
   #list(): MessageFile | undefined {
