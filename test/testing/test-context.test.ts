@@ -184,7 +184,12 @@ describe('the endpoint in memory', () => {
     expect(seen[0]).toEqual([
       'é',
       'm1',
-      { 'NServiceBus.MessageId': 'm1', 'NServiceBus.EnclosedMessageTypes': 'Shop.SubmitOrder, Shop', 'x-typed': '5' },
+      {
+        'NServiceBus.MessageId': 'm1',
+        'NServiceBus.EnclosedMessageTypes': 'Shop.SubmitOrder, Shop',
+        'NServiceBus.ContentType': 'application/json',
+        'x-typed': '5',
+      },
     ])
     expect(
       (await endpoint.receiveCaptured(failure({ encoding: 'utf8', data: '{"OrderId":"2"}' }, { 'NServiceBus.MessageId': 'm2' }))).attempts,

@@ -11,6 +11,8 @@ export const deserialize: IncomingStep = async (incoming, next) => {
   if (!isControl(incoming) && mapping) {
     try {
       const serializer = serializerFor(headers[Header.ContentType], engine.serializers)
+      // Handlers and the audit copy are told what it was read as.
+      headers[Header.ContentType] ??= serializer.contentType
       const tree = serializer.deserialize(body)
       // Nobody sees the message as a further base type that has no handler, so the body need not be of its shape.
       const alsoAs = mapping.alsoAs
