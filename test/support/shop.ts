@@ -48,6 +48,10 @@ export class FailingOrder extends command('Shop.Messages.FailingOrder', z.object
 export class ShipOrder extends command('Shop.Messages.ShipOrder', z.object({ ...orderId, FailTimes: z.int() }), assembly) {}
 export class FlakyOrder extends command('Shop.Messages.FlakyOrder', z.object({ ...orderId, FailTimes: z.int() }), assembly) {}
 export class SplitOrder extends command('Shop.Messages.SplitOrder', z.object(orderId), assembly) {}
+export class MoveOrder extends command('Shop.Messages.MoveOrder', z.object({ ...orderId, FailTimes: z.int() }), assembly) {}
+export class PackOrder extends command('Shop.Messages.PackOrder', z.object(orderId), assembly) {}
+export class PrepareOrder extends command('Shop.Messages.PrepareOrder', z.object(orderId), assembly) {}
+export class NobodyHandlesThis extends command('Shop.Messages.NobodyHandlesThis', z.object(orderId), assembly) {}
 export class PrintLabel extends command('Shop.Messages.PrintLabel', z.object({ ...orderId, Attempt: z.int() }), assembly) {}
 export class CountAttempt extends command('Shop.Messages.CountAttempt', z.object({ ...orderId, Attempt: z.int() }), assembly) {}
 
