@@ -7,12 +7,14 @@ import { losslessJson } from '../src/cli/lossless-json.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
 import { destinationText } from '../src/cli/wire-form.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
-import type { ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
-import { type Expectation, parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
+import type { Reply, ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
+import { parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
 import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
 
-/** A handler that replies must not fail because the person who tries it out did not ask for the reply. */
-const unreadReplies = 'nsb.reply.unread'
+interface Compared {
+  readonly text: string
+  readonly actual: string | undefined
+}
 
 export default class Send extends MessageCommand {
   static override aliases = ['s']
@@ -24,6 +26,9 @@ before anything is sent. The message goes where --to or the routing of nsb.json 
 --await-reply prints the body of the reply on stdout, and everything else on stderr. Such a callback is for data whose loss is
 acceptable: who waits is forgotten with the command. Where a reply must not be lost, handle it: a handler for the reply type in an
 endpoint that sends the request.
+
+--expect compares as JSON; where the reply is an enum, which travels as its number, a member's name as the project's message files declare
+it will do: --expect =Cancelled.
 
 --each reads one message from every line of stdin, and checks all of them before the first is sent. --content-type sends what is no JSON.
 
@@ -65,7 +70,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     if (at !== undefined && at < new Date()) this.warning(`${at.toISOString()} is in the past; the message is delivered at once.`)
     const project = await this.project()
     const { readMessages } = await import('../src/toolkit/send/message-input.ts')
-    const { bodies, dispose, known, type } = await readMessages(project, {
+    const { bodies, dispose, enums, known, type } = await readMessages(project, {
       name: args.type,
       kind: 'command',
       to: flags.to !== undefined,
@@ -86,6 +91,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       // An unknown name has no kind that could be broken.
       ...(!known && { doNotEnforceBestPractices: true }),
     }
+    const { openUnreadReplies, unreadReplies } = await import('../src/toolkit/send/unread-replies.ts')
     const unread: SendOptions = project.file === undefined || flags['await-reply'] ? {} : { routeReplyTo: unreadReplies }
     const series: Series = { type, bodies, build: (body, extra) => envelope(body, { ...options, ...unread, ...extra }) }
     if (flags['dry-run']) return this.shown(series, flags)
@@ -94,7 +100,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     if (!flags['await-reply']) {
       const message = build()
       await this.#warnAboutDestination(transport, message)
-      if (project.file !== undefined) await transport.createQueues([unreadReplies])
+      if (project.file !== undefined) await openUnreadReplies(transport, Date.now())
       if (this.isSeries(flags)) return this.sendSeries(transport, series, flags)
       await transport.dispatch([message])
       this.sentNote(type, message)
@@ -110,7 +116,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       signal: this.signal,
       sent: (sent) => this.sentNote(type, sent),
     })
-    return this.#report(message, outcome, expectations)
+    return this.#report(message, outcome, (reply) => expectations.map((each) => ({ text: each.text, actual: unmet(each, reply, enums) })))
   }
 
   override logJson(document: unknown): void {
@@ -124,7 +130,8 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       this.warning(`No endpoint has ever received from '${printableLine(message.to.address)}'; the message waits there until one does.`)
   }
 
-  #report(message: OutgoingMessage, outcome: ReplyOutcome, expectations: readonly Expectation[]): unknown {
+  /** @param compared what stands where something else is expected; undefined where it is as expected */
+  #report(message: OutgoingMessage, outcome: ReplyOutcome, compared: (reply: Reply) => readonly Compared[]): unknown {
     const common = {
       schema: 'nsb.send/1',
       messageId: message.id,
@@ -156,10 +163,9 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       `${this.colour.err.done('✓')} reply ${printableLine(reply.type ?? reply.text)} from ${printableLine(reply.from ?? '?')} after ${outcome.latencyMs} ms`,
     )
     this.out(printable(reply.text))
-    for (const expectation of expectations) {
-      const actual = unmet(expectation, reply)
+    for (const { actual, text } of compared(reply)) {
       if (actual === undefined) continue
-      this.note(`${this.colour.err.failure('✗')} expected ${printableLine(expectation.text)}, but there is ${printableLine(actual)}`)
+      this.note(`${this.colour.err.failure('✗')} expected ${printableLine(text)}, but there is ${printableLine(actual)}`)
       this.finish(Exit.negative)
     }
     return {

@@ -12,16 +12,17 @@ const mostData = 20
 /**
  * What the error queue is told about anything that was thrown, in the words of .NET: ServicePulse then groups it like any failure.
  *
+ * @param source what `Source` says where the error does not: in .NET the name of the assembly
  * @returns the `NServiceBus.ExceptionInfo.*` headers
  */
-export function exceptionHeaders(error: unknown): Record<string, string> {
+export function exceptionHeaders(error: unknown, source: string): Record<string, string> {
   const headers: Record<string, string> = { [Header.ExceptionType]: dotnetTypeOf(error) }
   const cause = causeOf(error)
   if (cause !== undefined) headers[Header.InnerExceptionType] = dotnetTypeOf(cause)
   const helpLink = textProperty(error, 'helpLink')
   if (helpLink !== undefined) headers[Header.ExceptionHelpLink] = helpLink
   headers[Header.ExceptionMessage] = errorText(error).slice(0, longestMessage)
-  headers[Header.ExceptionSource] = textProperty(error, 'source') ?? 'node'
+  headers[Header.ExceptionSource] = textProperty(error, 'source') ?? source
   headers[Header.ExceptionStackTrace] = cut(dotnetStack(error), longestStack)
   for (const [key, value] of dataOf(error)) headers[Header.ExceptionData + key] = cut(value, longestDatum)
   const stack = isInstance(error, Error) ? textProperty(error, 'stack') : undefined

@@ -20,6 +20,8 @@ export interface ProjectCode {
   readonly files: HandlerFiles
   /** Every message type that a message or handler file exports. */
   readonly messages: readonly MessageType[]
+  /** Everything that those files export. */
+  readonly exported: readonly unknown[]
   /** Files the definition came from, relative to the project. */
   readonly sources: readonly string[]
   dispose(this: void): Promise<void>
@@ -60,6 +62,7 @@ export async function loadProjectCode(project: Project, overrides: EndpointOverr
     definition: withOverrides(named ?? fromProject(project, handlers), messages, project, overrides),
     files,
     messages,
+    exported: valuesOf(modules),
     sources: (named ? endpointFiles : handlerFiles).map((file) => relative(root, file)),
     dispose,
   }
@@ -74,14 +77,13 @@ export async function loadProjectCode(project: Project, overrides: EndpointOverr
 export async function loadMessageTypes(
   project: Project,
   isEnough: (messages: readonly MessageType[]) => boolean,
-): Promise<{ readonly messages: readonly MessageType[]; dispose(this: void): Promise<void> }> {
+): Promise<Pick<ProjectCode, 'messages' | 'exported' | 'dispose'>> {
   const files = await findFiles(project.folder, project.endpoint.messages ?? messageGlob)
   const { modules, dispose } = await loadModules({ root: project.folder, files })
   const messages = messageTypesOf(modules)
-  if (isEnough(messages)) return { messages, dispose }
+  if (isEnough(messages)) return { messages, exported: valuesOf(modules), dispose }
   await dispose()
-  const code = await loadProjectCode(project)
-  return { messages: code.messages, dispose: code.dispose }
+  return loadProjectCode(project)
 }
 
 /** The routes of nsb.json. */
@@ -161,8 +163,11 @@ function selected(handlers: readonly unknown[], only: readonly string[] | undefi
 }
 
 function messageTypesOf(modules: readonly LoadedModule[]): readonly MessageType[] {
-  const values = modules.flatMap(exportsOf).map(({ value }) => value)
-  return [...new Set(values.filter((value): value is MessageType => definitionOf(value) !== undefined))]
+  return [...new Set(valuesOf(modules).filter((value): value is MessageType => definitionOf(value) !== undefined))]
+}
+
+function valuesOf(modules: readonly LoadedModule[]): readonly unknown[] {
+  return modules.flatMap(exportsOf).map(({ value }) => value)
 }
 
 function exportsOf(module: LoadedModule): readonly { readonly file: string; readonly value: unknown }[] {

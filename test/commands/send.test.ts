@@ -1,6 +1,7 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { learningTransport } from '../../src/transport/learning/transport.ts'
 import { nsb } from '../cli/nsb.ts'
 import { storedMessages } from '../support/folders.ts'
 import { startRun } from '../support/running-nsb.ts'
@@ -61,6 +62,29 @@ describe('nsb send', () => {
 
     expect(code).toBe(2)
     expect(stderr).toMatch(says)
+  })
+
+  it('removes replies that nobody has read for a day', async () => {
+    const folder = shop()
+    const transport = learningTransport({ storage: join(folder, '.learningtransport') })
+    await transport.dispatch(
+      ['old', 'new'].map((id) => ({
+        id,
+        headers: { 'NServiceBus.MessageId': id },
+        body: Buffer.from('{}'),
+        to: { address: 'nsb.reply.unread' },
+      })),
+    )
+    await transport.close()
+    const queue = join(folder, '.learningtransport/nsb.reply.unread')
+    const old =
+      readdirSync(queue).find((name) => name.endsWith('.metadata.txt') && readFileSync(join(queue, name), 'utf8').includes('"old"')) ?? ''
+    const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000)
+    utimesSync(join(queue, old), twoDaysAgo, twoDaysAgo)
+
+    await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1'], { cwd: folder })
+
+    expect(waiting(folder, 'nsb.reply.unread').map(({ headers }) => headers['NServiceBus.MessageId'])).toEqual(['new'])
   })
 
   it('merges body, file and properties, the later ones winning, and keeps every digit', async () => {
@@ -254,6 +278,40 @@ describe('nsb send --await-reply', () => {
 
     expect([human.code, human.stdout]).toEqual([0, '42\n'])
     expect(json()).toMatchObject({ schema: 'nsb.send/1', status: 'replied', reply: { kind: 'int', value: 42 } })
+  })
+
+  it('CB-9 compares an enum by number or by name, as the project declares it', async () => {
+    const folder = project({
+      'src/messages/ask.ts': `import { command, message } from 'nsbus'
+import { enumOf } from 'nsbus/zod'
+import { z } from 'zod'
+export const OrderStatus = { Open: 0, Cancelled: 2 } as const
+export const Other = { Open: 7 } as const
+export class Ask extends command('Shop.Ask', z.object({ As: z.string() })) {}
+export class Answer extends message('Shop.Answer', z.object({ Size: enumOf({ Small: 0, Large: 1 }) })) {}
+`,
+      'src/handlers/ask.handler.ts': `import { handler } from 'nsbus'
+import { Answer, Ask, OrderStatus } from '../messages/ask.ts'
+export const ask = handler(Ask, ({ As }, context) =>
+  As === 'object' ? context.reply(new Answer({ Size: 'Large' })) : context.replyEnum(OrderStatus, OrderStatus[As as keyof typeof OrderStatus]), { name: 'Ask' })
+`,
+    })
+    await startRun(folder)
+    const codes: (number | null)[] = []
+    for (const [as, expected] of [
+      ['Cancelled', '=Cancelled'],
+      ['Cancelled', '=2'],
+      ['object', 'Size=Large'],
+      ['Cancelled', '=Large'],
+      ['Cancelled', '=Misspelled'],
+      // Two enums disagree about the number of this name.
+      ['Open', '=Open'],
+    ] as const) {
+      const { code } = await nsb(['send', 'Ask', '--data', `As=${as}`, '--await-reply', '--expect', expected], { cwd: folder })
+      codes.push(code)
+    }
+
+    expect(codes).toEqual([0, 0, 0, 8, 8, 8])
   })
 
   it('keeps every digit of a reply, and compares all of them', async () => {

@@ -196,6 +196,7 @@ describe('the copy in the error queue', () => {
       'NServiceBus.ExceptionInfo.ExceptionType': 'Node.RangeError',
       'NServiceBus.ExceptionInfo.InnerExceptionType': 'Node.TypeError',
       'NServiceBus.ExceptionInfo.Message': 'no stock',
+      'NServiceBus.ExceptionInfo.Source': 'Sales',
       'NServiceBus.ExceptionInfo.HelpLink': 'https://shop.example/42',
       'NServiceBus.ExceptionInfo.Data.code': 'E42',
       'NServiceBus.ExceptionInfo.Data.Message type': 'Shop.PlaceOrder',
@@ -206,7 +207,6 @@ describe('the copy in the error queue', () => {
     })
     for (const name of [
       'TimeOfFailure',
-      'ExceptionInfo.Source',
       'ExceptionInfo.StackTrace',
       'Retries.Timestamp',
       'ExceptionInfo.Data.Handler start time',

@@ -35,7 +35,7 @@ export function errorCopy(incoming: Incoming, queue: string, error: unknown, now
   headers[Header.HostId] = engine.host.id
   headers[Header.HostDisplayName] = engine.host.displayName
   headers[Header.FailedQ] = message.queue
-  Object.assign(headers, exceptionHeaders(error))
+  Object.assign(headers, exceptionHeaders(error, engine.name))
   headers[Header.TimeOfFailure] = formatTimestamp(now)
   const data = (key: string, value: string): void => {
     headers[Header.ExceptionData + key] = value

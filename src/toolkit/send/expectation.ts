@@ -2,6 +2,7 @@ import { NsbError } from '../../message/nsb-error.ts'
 import { Decimal } from '../../serialization/decimal.ts'
 import { parseJson } from '../../serialization/json-read.ts'
 import type { Reply } from './await-reply.ts'
+import { type EnumNames, isMember } from './enum-names.ts'
 
 /** `path` or `path=value` of `--expect`. */
 export interface Expectation {
@@ -31,7 +32,7 @@ export function parseExpectation(text: string): Expectation {
 }
 
 /** What stands at the path instead, as text; undefined when the reply is as expected. */
-export function unmet(expectation: Expectation, reply: Reply): string | undefined {
+export function unmet(expectation: Expectation, reply: Reply, enums: EnumNames): string | undefined {
   let at: unknown = reply.kind === 'object' ? reply.body : reply.value
   for (const key of expectation.path) {
     const here = at
@@ -39,7 +40,11 @@ export function unmet(expectation: Expectation, reply: Reply): string | undefine
     at = (here as Record<string, unknown>)[key]
   }
   if (expectation.value === undefined) return undefined
-  return sameValue(at, expectation.value) ? undefined : asText(at)
+  return sameValue(at, expectation.value) || isNamed(at, expectation.value, enums) ? undefined : asText(at)
+}
+
+function isNamed(actual: unknown, expected: string, enums: EnumNames): boolean {
+  return isNumeric(actual) && isMember(enums, expected, Number(String(actual)))
 }
 
 // Equal as JSON if both parse, else as text.

@@ -4,6 +4,7 @@ import { TypeMap } from '../../message/type-map.ts'
 import { loadMessageTypes } from '../project-code.ts'
 import type { Project } from '../project.ts'
 import { type BodySources, readBody, validateBody } from './body.ts'
+import { type EnumNames, enumNames } from './enum-names.ts'
 import type { MessageBody } from './envelope.ts'
 import { type ChosenType, chooseType } from './message-type.ts'
 
@@ -27,6 +28,8 @@ export interface MessageInput {
 export interface ReadyMessages extends ChosenType {
   readonly type: MessageType
   readonly bodies: readonly MessageBody[]
+  /** Of the project's enums, for what a reply is compared with. */
+  readonly enums: EnumNames
   dispose(this: void): Promise<void>
 }
 
@@ -37,11 +40,17 @@ export interface ReadyMessages extends ChosenType {
  * the lines
  */
 export async function readMessages(project: Project, { kind, name, to, validate, input }: MessageInput): Promise<ReadyMessages> {
-  const { messages, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(name).length > 0)
+  const { messages, exported, dispose } = await loadMessageTypes(project, (found) => new TypeMap(found).find(name).length > 0)
   const { type, known } = chooseType(name, messages, { to, noValidate: !validate, kind })
   const read = await input()
   const definition = known && validate ? type[messageSymbol] : undefined
-  return { type, known, bodies: read.kind === 'bytes' ? [read] : allBodies(read.sources, definition), dispose }
+  return {
+    type,
+    known,
+    bodies: read.kind === 'bytes' ? [read] : allBodies(read.sources, definition),
+    enums: enumNames(exported, messages),
+    dispose,
+  }
 }
 
 const mostProblemsShown = 5
