@@ -2,7 +2,7 @@ import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { openConnection } from '../toolkit/open-connection.ts'
-import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
+import { type Connection, type ConnectionChoice, type Project, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
@@ -16,6 +16,7 @@ import { type Column, drawTable } from './table.ts'
 export interface GlobalFlags {
   readonly profile?: string | undefined
   readonly transport?: string | undefined
+  readonly connection?: string | undefined
   readonly storage?: string | undefined
   readonly 'error-queue'?: string | readonly string[] | undefined
   readonly timeout?: number | undefined
@@ -34,14 +35,19 @@ export interface GlobalFlags {
 // oxlint-disable-next-line typescript/no-explicit-any
 type Values = { [name: string]: any }
 
-type Sourced = 'profile' | 'transport' | 'storage' | 'error-queue'
+type Sourced = 'profile' | 'transport' | 'connection' | 'storage' | 'error-queue'
 
 const sources: Readonly<Record<Sourced, string>> = {
   profile: 'NSB_PROFILE',
   transport: 'NSB_TRANSPORT',
+  connection: 'NSB_CONNECTION',
   storage: 'NSB_STORAGE',
   'error-queue': 'NSB_ERROR_QUEUE',
 }
+
+/** What the .NET tool reads too. */
+const fallbackVariable = 'RabbitMQTransport_ConnectionString'
+const timeoutMs = 30_000
 
 /** How a list shows its rows beside a table. */
 export interface ListedAs<Row> {
@@ -90,7 +96,17 @@ export abstract class BaseCommand extends Command {
     const times = flags.filter((flag) => flag === 'verbose').length
     if (this.verbosity < 2 && times > 0) this.verbosity = times > 1 ? 2 : 1
     await this.#loadColours()
+    await this.#readConnection()
     return parsed
+  }
+
+  /** `--connection -` is the first line of stdin; what follows is left for the command. */
+  async #readConnection(): Promise<void> {
+    const { connection } = this.globals
+    if (connection === undefined || !this.#given.has('connection')) return
+    if (connection !== '-') return this.warning('--connection is visible in the process list; prefer NSB_CONNECTION')
+    const { lineOfStdin } = await import('./line-of-stdin.ts')
+    this.globals = { ...this.globals, connection: await lineOfStdin('connection') }
   }
 
   async #loadColours(): Promise<void> {
@@ -208,17 +224,15 @@ export abstract class BaseCommand extends Command {
 
   /** Which transport the flags, the environment and nsb.json choose. */
   protected async connection(): Promise<Connection> {
-    const setting = (name: 'profile' | 'transport' | 'storage'): Setting<string> | undefined => {
+    const given = (['profile', 'transport', 'connection', 'storage'] as const).flatMap((name) => {
       const value = this.globals[name]
-      if (value === undefined) return undefined
-      return { value, origin: this.originOf(name) }
+      return value === undefined || value === '' ? [] : [[name, { value, origin: this.originOf(name) }]]
+    })
+    const fallback = process.env[fallbackVariable]
+    const choice: ConnectionChoice = {
+      ...Object.fromEntries(given),
+      ...(fallback && { fallback: { value: fallback, origin: fallbackVariable } }),
     }
-    const choice: ConnectionChoice = Object.fromEntries(
-      (['profile', 'transport', 'storage'] as const).flatMap((name) => {
-        const found = setting(name)
-        return found === undefined ? [] : [[name, found]]
-      }),
-    )
     return chooseConnection(await this.project(), choice, process.cwd())
   }
 
@@ -227,12 +241,19 @@ export abstract class BaseCommand extends Command {
     return this.#given.has(flag) ? `--${flag}` : sources[flag]
   }
 
-  /** Opens the transport that was chosen; it is closed when the command ends. */
-  protected async openTransport(): Promise<Transport> {
-    const { transport, where } = await openConnection(await this.connection(), await this.project(), {
-      detail: (text) => this.detail(text),
-      warning: (text) => this.warning(text),
-    })
+  /**
+   * Opens the transport that was chosen; it is closed when the command ends.
+   *
+   * @param endpoint whose connections a broker shows, for what runs without an end: no message has to be confirmed within `--timeout` then
+   */
+  protected async openTransport(endpoint?: string): Promise<Transport> {
+    const bound = this.globals.timeout ?? timeoutMs
+    const { transport, where } = await openConnection(
+      await this.connection(),
+      await this.project(),
+      { detail: (text) => this.detail(text), warning: (text) => this.warning(text) },
+      { endpoint, timeoutMs: bound, confirmTimeoutMs: endpoint === undefined ? bound : undefined },
+    )
     this.where = where
     this.atEnd(() => transport.close())
     return transport

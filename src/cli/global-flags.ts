@@ -26,6 +26,12 @@ export const globalFlags = {
     summary: 'transport, instead of the one of the profile',
     ...connection,
   }),
+  connection: Flags.string({
+    env: 'NSB_CONNECTION',
+    helpValue: '<url|->',
+    summary: 'amqp://… or host=…;username=…, which means RabbitMQ; - reads a line from stdin',
+    ...connection,
+  }),
   storage: Flags.string({ env: 'NSB_STORAGE', helpValue: '<dir>', summary: 'folder of the learning transport', ...connection }),
   'error-queue': Flags.string({
     env: 'NSB_ERROR_QUEUE',

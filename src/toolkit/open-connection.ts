@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { relative } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
-import type { Connection, Project } from './project.ts'
+import type { BrokerChoice, Connection, Project } from './project.ts'
 import { discoverStorage, openTransport } from '../transport/open.ts'
 import type { Transport } from '../transport/transport.ts'
 
@@ -10,6 +10,15 @@ export interface Told {
   detail(text: string): void
   /** Of what was skipped, or interrupted and goes on. */
   warning(text: string): void
+}
+
+export interface OpenOptions {
+  /** Whom the connections belong to, as a broker shows it. */
+  readonly endpoint?: string | undefined
+  /** Bounds connecting, in ms. */
+  readonly timeoutMs?: number | undefined
+  /** Bounds the wait for the confirm of each message, in ms; undefined: the connection decides. */
+  readonly confirmTimeoutMs?: number | undefined
 }
 
 export interface Opened {
@@ -21,12 +30,13 @@ export interface Opened {
 /**
  * Opens what {@link Connection} says; nothing of a transport is loaded before.
  *
- * @throws {NsbError} NSB_NO_STORAGE, NSB_UNKNOWN_TRANSPORT
+ * @throws {NsbError} NSB_NO_STORAGE, NSB_NO_CONNECTION, NSB_BAD_CONNECTION, NSB_UNKNOWN_TRANSPORT
  */
-export async function openConnection(connection: Connection, project: Project, told: Told): Promise<Opened> {
+export async function openConnection(connection: Connection, project: Project, told: Told, options: OpenOptions = {}): Promise<Opened> {
   told.detail(
     `profile ${connection.profile.value} (${connection.profile.origin}), transport ${connection.transport.value} (${connection.transport.origin})`,
   )
+  if (connection.broker !== undefined) return openBroker(connection.broker, told, options)
   if (connection.transport.value !== 'learning')
     return { transport: await openTransport({ kind: connection.transport.value }), where: connection.transport.value }
   const storage = await storageOf(connection, project)
@@ -44,6 +54,24 @@ export async function openConnection(connection: Connection, project: Project, t
     transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
   }
+}
+
+async function openBroker(choice: BrokerChoice, told: Told, { endpoint, ...times }: OpenOptions): Promise<Opened> {
+  const { readBroker } = await import('./profile/broker-settings.ts')
+  const warn = (text: string): void => told.warning(text)
+  const { origin, settings, shown } = await readBroker(choice, { env: process.env, timeoutMs: times.timeoutMs, warn })
+  told.detail(`connection ${shown} (${origin})`)
+  const transport = await openTransport({
+    kind: 'rabbitmq',
+    rabbitmq: {
+      ...settings,
+      ...(times.timeoutMs !== undefined && { timeoutMs: times.timeoutMs }),
+      ...(times.confirmTimeoutMs !== undefined && { confirmTimeoutMs: times.confirmTimeoutMs }),
+    },
+    ...(endpoint !== undefined && { endpoint }),
+    warn,
+  })
+  return { transport, where: `rabbitmq (${shown}, ${origin})` }
 }
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {

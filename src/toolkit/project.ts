@@ -2,7 +2,8 @@ import { access, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import { type Merged, mergeLevels } from './config/levels.ts'
-import { parseProjectFile } from './project-file.ts'
+import type { SecretSource } from './profile/secret-source.ts'
+import { type Profile, parseProjectFile } from './project-file.ts'
 import { nearest } from '../message/nearest.ts'
 
 /** A value, and which of flag, environment, nsb.json or default it comes from. */
@@ -68,6 +69,9 @@ export interface ConnectionChoice {
   readonly profile?: Setting<string>
   readonly transport?: Setting<string>
   readonly storage?: Setting<string>
+  readonly connection?: Setting<string>
+  /** Used when RabbitMQ is chosen and nothing else names a connection. */
+  readonly fallback?: Setting<string>
 }
 
 /** Which transport to open, with the origin of every part. */
@@ -76,34 +80,121 @@ export interface Connection {
   readonly transport: Setting<string>
   /** Of the learning transport; undefined: to be found by the walk from the project folder. */
   readonly storage: Setting<string> | undefined
+  /** Of the RabbitMQ transport; undefined for every other. */
+  readonly broker: BrokerChoice | undefined
   /** Writing commands want the profile's name. */
   readonly protect: boolean
 }
 
+/** What is known of a broker before anything is read. */
+export interface BrokerChoice {
+  /** undefined: nothing names one. */
+  readonly connection: SecretSource | undefined
+  readonly management: SecretSource | undefined
+  readonly profile: Profile
+  /** What the profile's paths are relative to. */
+  readonly folder: string
+  /** Why it is RabbitMQ; for people. */
+  readonly chosenBy: string
+}
+
+const byFlag = ({ origin }: Setting<string>): boolean => origin.startsWith('--')
+
 /**
  * Chooses the connection: flag, then environment, then the profile of nsb.json or the user's file, then the learning transport.
+ * A connection text means RabbitMQ.
  *
  * @param workingDirectory what given paths are relative to; those of nsb.json are relative to its folder
- * @throws {NsbError} NSB_UNKNOWN_PROFILE
+ * @throws {NsbError} NSB_UNKNOWN_PROFILE, NSB_CONFLICTING_OPTIONS
  */
-export function chooseConnection(project: Project, given: ConnectionChoice, workingDirectory: string): Connection {
-  const name: Setting<string> = given.profile ?? { value: 'default', origin: 'default' }
+export function chooseConnection(project: Project, choice: ConnectionChoice, workingDirectory: string): Connection {
+  const name = chosenProfile(project, choice.profile)
   const profile = Object.hasOwn(project.profiles, name.value) ? project.profiles[name.value] : undefined
   if (profile === undefined && name.value !== 'default') throw unknownProfile(project, name)
 
+  const given = withoutContradiction(choice)
   const ofProfile = (key: string): string => `profile '${name.value}' in ${project.origins[`profiles.${name.value}.${key}`]}`
-  const transport: Setting<string> =
-    given.transport ??
-    (profile?.transport === undefined
-      ? { value: 'learning', origin: 'default' }
-      : { value: profile.transport, origin: ofProfile('transport') })
+  const transport = given.transport ?? transportOf(profile ?? {}, ofProfile)
   const storage: Setting<string> | undefined =
     given.storage === undefined
       ? profile?.storage === undefined
         ? undefined
         : { value: resolve(project.folder, profile.storage), origin: ofProfile('storage') }
       : { value: resolve(workingDirectory, given.storage.value), origin: given.storage.origin }
-  return { profile: name, transport, storage, protect: profile?.protect === true }
+  return {
+    profile: name,
+    transport,
+    storage,
+    broker: transport.value === 'rabbitmq' ? brokerOf(project, profile ?? {}, given, ofProfile, transport.origin) : undefined,
+    protect: profile?.protect === true,
+  }
+}
+
+/** The one that was given, else the one chosen with `nsb profile use`. */
+function chosenProfile(project: Project, given: Setting<string> | undefined): Setting<string> {
+  if (given !== undefined) return given
+  const place = project.file === undefined ? '*' : project.folder
+  const used = Object.hasOwn(project.uses, place) ? project.uses[place] : undefined
+  return used === undefined
+    ? { value: 'default', origin: 'default' }
+    : { value: used, origin: `nsb profile use, in ${project.origins[`uses.${place}`]}` }
+}
+
+/** A flag overrules the environment; two that contradict each other at the same level are refused. */
+function withoutContradiction(given: ConnectionChoice): ConnectionChoice {
+  const { connection, storage, transport } = given
+  if (connection === undefined) return given
+  const other = transport ?? (storage && byFlag(storage) ? { value: 'learning', origin: storage.origin } : undefined)
+  const implied = { value: 'rabbitmq', origin: connection.origin }
+  if (other === undefined || other.value === 'rabbitmq') return { ...given, transport: transport ?? implied }
+  if (byFlag(connection) === byFlag(other))
+    throw new NsbError({
+      code: 'NSB_CONFLICTING_OPTIONS',
+      message: `${connection.origin} means RabbitMQ, and ${other.origin} means the ${other.value} transport.`,
+      suggestions: ['Give one of them'],
+    })
+  if (byFlag(connection)) return { ...given, transport: implied }
+  const { connection: _overruled, ...rest } = given
+  return { ...rest, transport: other }
+}
+
+const connectionKeys = ['connection', 'connectionEnv', 'connectionFile', 'connectionCommand'] as const
+
+function transportOf(profile: Profile, ofProfile: (key: string) => string): Setting<string> {
+  if (profile.transport !== undefined) return { value: profile.transport, origin: ofProfile('transport') }
+  const implying = connectionKeys.find((key) => profile[key] !== undefined)
+  return implying === undefined ? { value: 'learning', origin: 'default' } : { value: 'rabbitmq', origin: ofProfile(implying) }
+}
+
+function brokerOf(
+  { folder }: Project,
+  profile: Profile,
+  { connection: given, fallback }: ConnectionChoice,
+  ofProfile: (key: string) => string,
+  chosenBy: string,
+): BrokerChoice {
+  const asText = ({ origin, value }: Setting<string>): SecretSource => ({ kind: 'text', text: value, origin })
+  if (given !== undefined) {
+    // Further nodes and the management API belong to the broker of the profile, not to this one.
+    const { hosts: _hosts, management: _management, managementEnv: _managementEnv, ...rest } = profile
+    return { connection: asText(given), management: undefined, profile: rest, folder, chosenBy }
+  }
+  const { connection, connectionCommand, connectionEnv, connectionFile, management, managementEnv } = profile
+  const from = (): SecretSource | undefined => {
+    if (connection !== undefined) return { kind: 'text', text: connection, origin: ofProfile('connection') }
+    if (connectionEnv !== undefined) return { kind: 'environment', variable: connectionEnv, origin: ofProfile('connectionEnv') }
+    if (connectionFile !== undefined) return { kind: 'file', file: resolve(folder, connectionFile), origin: ofProfile('connectionFile') }
+    if (connectionCommand !== undefined)
+      return { kind: 'command', command: connectionCommand, folder, origin: ofProfile('connectionCommand') }
+    return fallback && asText(fallback)
+  }
+  const address: SecretSource | undefined =
+    management !== undefined
+      ? { kind: 'text', text: management, origin: ofProfile('management') }
+      : managementEnv !== undefined
+        ? { kind: 'environment', variable: managementEnv, origin: ofProfile('managementEnv') }
+        : undefined
+  return { connection: from(), management: address, profile, folder, chosenBy }
 }
 
 function unknownProfile(project: Project, name: Setting<string>): NsbError {

@@ -39,6 +39,7 @@ describe('nsb.json', () => {
       routing: { 'Shop.PlaceOrder': 'Sales', 'Shop.Billing.*': 'Billing' },
       redirects: { OldSales: 'Sales' },
       profiles: { default: { transport: 'learning', storage: '../bus' }, prod: { connectionEnv: 'AMQP', protect: true } },
+      uses: {},
       warnings: [],
     })
   })
@@ -92,7 +93,12 @@ describe('nsb.json', () => {
       properties: { endpoint: { properties: object }; profiles: { additionalProperties: { properties: object } } }
     }
     const anything = (keys: object): object =>
-      Object.fromEntries(Object.keys(keys).map((key) => [key, key === 'recoverability' ? {} : key === 'protect' ? true : 'x']))
+      Object.fromEntries(
+        Object.entries(keys as Record<string, { type?: string; enum?: unknown[] }>).map(([key, { type, enum: values }]) => [
+          key,
+          key === 'recoverability' ? {} : type === 'boolean' ? true : type === 'array' ? ['x'] : (values?.[0] ?? 'x'),
+        ]),
+      )
     const { endpoint, profiles } = schema.properties
 
     const file = parse(
@@ -142,6 +148,7 @@ describe('the connection', () => {
       profile: setting('default', 'default'),
       transport: setting('learning', 'default'),
       storage: setting('/shop/bus', `profile 'default' in /shop/nsb.json`),
+      broker: undefined,
       protect: false,
     })
   })
@@ -157,6 +164,56 @@ describe('the connection', () => {
       [chosen.transport.origin, chosen.storage, chosen.protect],
       ['--transport', setting('/elsewhere/x', 'NSB_STORAGE'), true],
     )
+  })
+
+  it('means RabbitMQ when a connection is given, whatever the profile says', () => {
+    const url = setting('amqp://h', 'NSB_CONNECTION')
+
+    const chosen = chooseConnection(project, { connection: url }, '/')
+
+    assert.deepEqual(chosen.transport, setting('rabbitmq', 'NSB_CONNECTION'))
+    assert.deepEqual(chosen.broker?.connection, { kind: 'text', text: 'amqp://h', origin: 'NSB_CONNECTION' })
+  })
+
+  it('refuses a connection beside another transport of the same level; a flag overrules the environment', () => {
+    const [flag, variable] = [setting('amqp://h', '--connection'), setting('amqp://h', 'NSB_CONNECTION')]
+    const choose = (choice: object): string => chooseConnection(project, choice, '/').transport.value
+    const conflict = { code: 'NSB_CONFLICTING_OPTIONS' }
+
+    assert.throws(() => choose({ connection: flag, transport: setting('learning', '--transport') }), conflict)
+    assert.throws(() => choose({ connection: flag, storage: setting('x', '--storage') }), conflict)
+    assert.throws(() => choose({ connection: variable, transport: setting('learning', 'NSB_TRANSPORT') }), conflict)
+    assert.equal(choose({ connection: flag, transport: setting('learning', 'NSB_TRANSPORT') }), 'rabbitmq')
+    assert.equal(choose({ connection: variable, transport: setting('learning', '--transport') }), 'learning')
+    assert.equal(choose({ connection: variable, storage: setting('x', '--storage') }), 'learning')
+    assert.equal(choose({ connection: flag, transport: setting('rabbitmq', '--transport') }), 'rabbitmq')
+  })
+
+  it('CLI-17 stays protected when the environment overrides its connection, which brings no node of the profile along', () => {
+    const cluster = {
+      ...project,
+      ...parse(
+        '{"profiles": {"prod": {"transport": "rabbitmq", "hosts": ["b"], "management": "http://b", "topology": "direct", "protect": true}}}',
+      ),
+    }
+
+    const { broker, protect } = chooseConnection(
+      cluster,
+      { profile: setting('prod', 'NSB_PROFILE'), connection: setting('amqp://h', 'NSB_CONNECTION') },
+      '/',
+    )
+
+    assert.equal(protect, true)
+    assert.deepEqual([broker?.profile.hosts, broker?.management, broker?.profile.topology], [undefined, undefined, 'direct'])
+  })
+
+  it('takes the variable of the .NET tool only where RabbitMQ is chosen and nothing else names a broker', () => {
+    const fallback = setting('amqp://fallback', 'RabbitMQTransport_ConnectionString')
+    const named = { ...project, ...parse('{"profiles": {"prod": {"connectionEnv": "AMQP"}}}') }
+
+    assert.equal(chooseConnection(project, { fallback }, '/').transport.value, 'learning')
+    assert.equal(chooseConnection(project, { fallback, profile: setting('prod', '-p') }, '/').broker?.connection?.kind, 'text')
+    assert.equal(chooseConnection(named, { fallback, profile: setting('prod', '-p') }, '/').broker?.connection?.kind, 'environment')
   })
 
   it('CLI-7 of an unknown profile is refused with the nearest', () => {

@@ -9,6 +9,8 @@ export interface RunHost {
   readonly verbosity: 0 | 1 | 2
   /** `--storage`, or its variable. */
   readonly storage: string | undefined
+  /** `--connection`, the line that it reads from stdin, or its variable. */
+  readonly connection: string | undefined
   /** Ctrl-C, SIGTERM, or nobody reads any more. */
   readonly signal: AbortSignal
   note(this: void, text: string): void
@@ -17,7 +19,8 @@ export interface RunHost {
   project(this: void): Promise<Project>
   /** The error queue that the command line names; undefined: that of the project. */
   errorQueue(this: void): Promise<string | undefined>
-  openTransport(this: void): Promise<{ readonly transport: Transport; readonly where: string }>
+  /** @param endpoint whose connections a broker shows */
+  openTransport(this: void, endpoint: string): Promise<{ readonly transport: Transport; readonly where: string }>
   confirm(this: void, question: string, options: Confirmation): Promise<void>
   atEnd(this: void, close: () => Promise<void>): void
   /** Ends with this exit code. */

@@ -41,7 +41,7 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
   requireHandlers(code, project)
   const { name } = code.definition
   connecting(true)
-  const { transport, where } = await host.openTransport()
+  const { transport, where } = await host.openTransport(name)
   if (flags.purge) await purge(host, transport, name, parent)
   await noteOthers(host, transport, name)
   connecting(false)

@@ -7,9 +7,9 @@ import { type RunFlags, wantsJson } from './flags.ts'
 import type { RunHost } from './host.ts'
 
 /** Flags that are this process's own business, or are handed on with another value. */
-const keptHere = ['watch', 'inspect', 'purge', 'max', 'max-time']
+const keptHere = ['watch', 'inspect', 'purge', 'max', 'max-time', 'connection']
 /** Flags that say where the messages are. */
-const connection = ['profile', 'transport', 'storage', 'connection', 'timeout', 'confirm', 'no-color']
+const connection = ['profile', 'transport', 'storage', 'timeout', 'confirm', 'no-color']
 
 /** A flag as it was typed; `takesValue` is false for a switch. */
 export interface TypedFlag {
@@ -39,6 +39,9 @@ export async function runInProcesses(
     env: {
       ...process.env,
       ...(storage && { NSB_STORAGE: resolve(storage) }),
+      // A password among the words of a process can be seen by others.
+      ...(host.connection && { NSB_CONNECTION: host.connection }),
+      ...(typed.some(({ name }) => name === 'connection') && { NSB_TRANSPORT: 'rabbitmq' }),
       ...(host.colour.out !== noColours && { FORCE_COLOR: '1' }),
     },
     watch: flags.watch ? { root: found.root, except: await storageFolders(host, found.root) } : undefined,

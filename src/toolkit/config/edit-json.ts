@@ -1,4 +1,5 @@
 import { parseWithPositions, pathStep } from '../json-positions.ts'
+import type { Value } from './levels.ts'
 
 /**
  * A JSON text with one value changed or added; everything else stays as it was written.
@@ -6,7 +7,7 @@ import { parseWithPositions, pathStep } from '../json-positions.ts'
  * @param text valid JSON, an object
  * @param path keys from the outermost object inwards
  */
-export function setInJson(text: string, path: readonly string[], value: string | number | boolean): string {
+export function setInJson(text: string, path: readonly string[], value: Value): string {
   const parsed = parseWithPositions(text)
   if ('problem' in parsed) throw new SyntaxError(parsed.problem)
   const pointer = path.map(pathStep).join('')
@@ -38,7 +39,7 @@ export function setInJson(text: string, path: readonly string[], value: string |
 }
 
 function oneLine(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value)
   return `{ ${Object.entries(value)
     .map(([key, each]) => `${JSON.stringify(key)}: ${oneLine(each)}`)
     .join(', ')} }`

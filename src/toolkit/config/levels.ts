@@ -24,7 +24,7 @@ const alternatives: readonly (readonly (keyof Profile)[])[] = [
 /** The project's file over the user's. */
 export function mergeLevels(project: Level, user: Level | undefined): Merged {
   const own = project.content
-  if (user === undefined) return { ...own, origins: originsOf(own, project.file) }
+  if (user === undefined) return { ...own, uses: {}, origins: originsOf(own, project.file) }
   const below = user.content
   const names = [...new Set([...Object.keys(below.profiles), ...Object.keys(own.profiles)])]
   const merged: ProjectFile = {
@@ -38,16 +38,22 @@ export function mergeLevels(project: Level, user: Level | undefined): Merged {
     profiles: Object.fromEntries(
       names.map((name) => [name, mergeProfiles(profileOf(own, name), absolute(profileOf(below, name), user.folder))]),
     ),
+    // Who uses what is nobody else's business, so a project cannot say it.
+    uses: below.uses,
     warnings: [...own.warnings, ...below.warnings],
   }
   const origins = { ...originsOf(below, user.file), ...originsOf(own, project.file) }
-  return { ...merged, origins: Object.fromEntries(flatten(merged).map(([key]) => [key, origins[key] ?? project.file])) }
+  const uses = entries('uses', below.uses).map(([key]) => [key, user.file] as const)
+  return { ...merged, origins: Object.fromEntries([...flatten(merged).map(([key]) => [key, origins[key] ?? project.file]), ...uses]) }
 }
 
 const profileOf = ({ profiles }: ProjectFile, name: string): Profile => (Object.hasOwn(profiles, name) ? (profiles[name] ?? {}) : {})
 
+const paths = ['storage', 'connectionFile', 'ca', 'certificate', 'key', 'pfx'] as const
+
 function absolute(profile: Profile, folder: string): Profile {
-  return profile.storage === undefined ? profile : { ...profile, storage: resolve(folder, profile.storage) }
+  const found = paths.flatMap((key) => (profile[key] === undefined ? [] : [[key, resolve(folder, profile[key])]]))
+  return { ...profile, ...Object.fromEntries(found) }
 }
 
 function mergeProfiles(own: Profile, below: Profile): Profile {
@@ -59,7 +65,7 @@ function originsOf(content: ProjectFile, file: string): Record<string, string> {
   return Object.fromEntries(flatten(content).map(([key]) => [key, file]))
 }
 
-export type Value = string | number | boolean
+export type Value = string | number | boolean | readonly string[]
 
 /** Every setting with its key, as `nsb config` writes it. */
 export function flatten({ endpoint, profiles, redirects, routing }: ProjectFile): readonly (readonly [string, Value])[] {

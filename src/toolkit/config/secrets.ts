@@ -6,7 +6,7 @@ const hidden = '***'
  */
 export function withoutPassword(connection: string): string {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(connection)) return urlWithoutPassword(connection)
-  const parts = connection.split(';').map((part) => part.split('='))
+  const parts = (connection.match(/(?:"[^"]*"|'[^']*'|[^;])+/g) ?? []).map((part) => part.split('='))
   if (parts.length > 0 && connection.includes('=')) {
     const value = (...names: string[]): string | undefined =>
       parts
@@ -29,6 +29,8 @@ export function withoutPassword(connection: string): string {
 function urlWithoutPassword(text: string): string {
   try {
     const url = new URL(text)
+    // A password with a '/', '?' or '#' of its own has ended the host too early.
+    if (url.pathname.includes('@') || url.hash !== '') return hidden
     const login = url.password !== '' ? `${url.username}:${hidden}@` : url.username !== '' ? `${url.username}@` : ''
     // Parameters may hold a password too.
     return `${url.protocol}//${login}${url.host}${url.pathname === '/' ? '' : url.pathname}${url.search === '' ? '' : `?${hidden}`}`
@@ -41,4 +43,11 @@ function urlWithoutPassword(text: string): string {
 export function hasForeignPassword(connection: string): boolean {
   const shown = withoutPassword(connection)
   return shown === hidden || (shown.includes(`:${hidden}@`) && !/@(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(shown))
+}
+
+/** A command, or any other text, without what looks like a password in it. */
+export function commandWithoutPassword(text: string): string {
+  return text
+    .replaceAll(/(:\/\/[^\s:@/]*):[^\s'"]*@/g, `$1:${hidden}@`)
+    .replaceAll(/\b(password|pwd)(\s*=\s*)(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)
 }

@@ -1,8 +1,9 @@
 import { nearest } from '../../message/nearest.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { Project } from '../project.ts'
+import { profileKeys } from '../project-file.ts'
 import { type Value, flatten } from './levels.ts'
-import { withoutPassword } from './secrets.ts'
+import { commandWithoutPassword, withoutPassword } from './secrets.ts'
 
 /** A setting as it is shown: without passwords, and with the place it comes from. */
 export interface ShownSetting {
@@ -12,7 +13,7 @@ export interface ShownSetting {
   readonly origin: string
 }
 
-type Kind = 'text' | 'count' | 'boolean' | 'duration'
+type Kind = 'text' | 'texts' | 'count' | 'boolean' | 'duration'
 
 const endpointKeys: Readonly<Record<string, Kind>> = {
   name: 'text',
@@ -23,19 +24,6 @@ const endpointKeys: Readonly<Record<string, Kind>> = {
   'recoverability.immediateRetries': 'count',
   'recoverability.delayedRetries': 'count',
   'recoverability.delayIncrease': 'duration',
-}
-
-const profileKeys: Readonly<Record<string, Kind>> = {
-  transport: 'text',
-  storage: 'text',
-  connection: 'text',
-  connectionEnv: 'text',
-  connectionFile: 'text',
-  connectionCommand: 'text',
-  management: 'text',
-  managementEnv: 'text',
-  topology: 'text',
-  protect: 'boolean',
 }
 
 const defaults: Readonly<Record<string, Value>> = {
@@ -53,8 +41,11 @@ export function settingsOf(project: Project): readonly ShownSetting[] {
   return [...found, ...missing.map(([key, value]) => ({ key, value, origin: 'default' }))].toSorted((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-function shown(key: string, value: Value): Value {
-  return /\.(?:connection|management)$/.test(key) && key.startsWith('profiles.') ? withoutPassword(String(value)) : value
+/** A setting as it may be shown, whatever somebody wrote into it. */
+export function shown(key: string, value: Value): Value {
+  if (!key.startsWith('profiles.')) return value
+  if (/\.(?:connection|management)$/.test(key)) return withoutPassword(String(value))
+  return typeof value === 'string' ? commandWithoutPassword(value) : value
 }
 
 /** Where a setting stands in the file, and what it may be. */
@@ -72,8 +63,9 @@ export function settingKey(key: string): SettingKey {
   if ((section === 'routing' || section === 'redirects') && below !== '') return { path: [section, below], kind: 'text' }
   // The name of a profile may have dots in it, its keys have none.
   const [name, last = ''] = [rest.slice(0, -1).join('.'), rest.at(-1)]
-  const profileKind = Object.hasOwn(profileKeys, last) ? profileKeys[last] : undefined
-  if (section === 'profiles' && name !== '' && profileKind !== undefined) return { path: ['profiles', name, last], kind: profileKind }
+  const profileKind = Object.hasOwn(profileKeys, last) ? profileKeys[last as keyof typeof profileKeys] : undefined
+  if (section === 'profiles' && name !== '' && profileKind !== undefined)
+    return { path: ['profiles', name, last], kind: typeof profileKind === 'string' ? profileKind : 'text' }
   const profile = section === 'profiles' && name !== '' ? name : 'default'
   const known = [
     ...Object.keys(endpointKeys).map((each) => `endpoint.${each}`),
@@ -95,6 +87,7 @@ export function settingKey(key: string): SettingKey {
 export function settingValue(key: string, kind: Kind, text: string): Value {
   if (kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
   if (kind === 'count' && /^\d{1,9}$/.test(text)) return Number(text)
+  if (kind === 'texts') return text.split(',').map((each) => each.trim())
   if (kind === 'text' || kind === 'duration') return text
   throw new NsbError({
     code: 'NSB_CONFIG_INVALID',

@@ -1,0 +1,114 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { TransportSettings } from '../../transport/open.ts'
+import { withoutPassword } from '../config/secrets.ts'
+import type { BrokerChoice } from '../project.ts'
+import { readSecret } from './secret-source.ts'
+
+type RabbitSettings = NonNullable<TransportSettings['rabbitmq']>
+
+/** What is read to connect with a broker. */
+export interface BrokerSettings {
+  readonly settings: RabbitSettings
+  /** `amqp://user:***@host/vhost` */
+  readonly shown: string
+  /** Where the connection text comes from; for people. */
+  readonly origin: string
+}
+
+export interface ReadBrokerOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** Bounds the command that prints the connection; default: 30,000. */
+  readonly timeoutMs?: number | undefined
+  readonly warn: (warning: string) => void
+}
+
+const timeoutMs = 30_000
+
+/**
+ * Reads what a profile names: connection text, address of the management API, certificates.
+ *
+ * @throws {NsbError} NSB_NO_CONNECTION, NSB_BAD_CONNECTION
+ */
+export async function readBroker(choice: BrokerChoice, options: ReadBrokerOptions): Promise<BrokerSettings> {
+  const { profile } = choice
+  if (choice.connection === undefined)
+    throw new NsbError({
+      code: 'NSB_NO_CONNECTION',
+      message: `RabbitMQ is chosen (${choice.chosenBy}), and nothing says which broker.`,
+      suggestions: [
+        'export NSB_CONNECTION=amqp://user:password@host:5672/vhost',
+        'Or name it in a profile of nsb.json: "connectionEnv", "connectionFile" or "connectionCommand"',
+      ],
+    })
+  const secret = { env: options.env, timeoutMs: options.timeoutMs ?? timeoutMs }
+  const connection = await readSecret(choice.connection, { ...secret, what: 'connection' })
+  const address = choice.management && (await readSecret(choice.management, { ...secret, what: 'address of the management API' }))
+  const tls = await readTls(choice, options)
+  if (tls && !/^amqps:|usetls\s*=\s*true/i.test(connection))
+    options.warn(`The certificates of the profile are not used: the connection is without TLS. Write amqps://, or useTls=true.`)
+  const { hosts, queueType, topology } = profile
+  return {
+    settings: {
+      connection,
+      ...(hosts && { hosts }),
+      ...(tls && { tls }),
+      ...(topology !== undefined && { topology: topology as 'conventional' | 'direct' }),
+      ...(queueType !== undefined && { queueType: queueType as 'quorum' | 'classic' }),
+      ...(address !== undefined && { management: managementOf(address) }),
+    },
+    shown: withoutPassword(connection),
+    origin: choice.connection.origin,
+  }
+}
+
+/** `http://user:password@host:15672`, the login being optional. */
+function managementOf(address: string): NonNullable<RabbitSettings['management']> {
+  const url = /^https?:\/\//i.test(address) && URL.canParse(address) ? new URL(address) : undefined
+  if (url === undefined || url.pathname.includes('@'))
+    throw new NsbError({
+      code: 'NSB_BAD_CONNECTION',
+      message: `The address of the management API cannot be used: ${withoutPassword(address)}.`,
+      suggestions: ['Write http://host:15672, or https://host:15671, with %-codes for reserved characters'],
+    })
+  const user = decodeURIComponent(url.username)
+  const password = decodeURIComponent(url.password)
+  ;[url.username, url.password] = ['', '']
+  return { url: url.href, ...(user !== '' && { user }), ...(password !== '' && { password }) }
+}
+
+async function readTls({ folder, profile }: BrokerChoice, { env }: ReadBrokerOptions): Promise<RabbitSettings['tls'] | undefined> {
+  const files = await Promise.all(
+    (['ca', 'certificate', 'key', 'pfx'] as const).map(async (key) => {
+      const path = profile[key]
+      return path === undefined ? [] : [[key, await readPem(key, resolve(folder, path))]]
+    }),
+  )
+  const { externalAuth, passphraseEnv, verify } = profile
+  const passphrase = passphraseEnv === undefined ? undefined : env[passphraseEnv]
+  if (passphraseEnv !== undefined && passphrase === undefined)
+    throw new NsbError({
+      code: 'NSB_NO_CONNECTION',
+      message: `There is no pass phrase for the certificate: the variable ${passphraseEnv} is not set ("passphraseEnv").`,
+      suggestions: [`export ${passphraseEnv}=…`],
+    })
+  const tls = {
+    ...Object.fromEntries(files.flat()),
+    ...(passphrase !== undefined && { passphrase }),
+    ...(externalAuth !== undefined && { externalAuth }),
+    ...(verify !== undefined && { verify }),
+  }
+  return Object.keys(tls).length === 0 ? undefined : tls
+}
+
+async function readPem(key: string, file: string): Promise<Buffer> {
+  return readFile(file).catch((error: unknown) => {
+    throw new NsbError({
+      code: 'NSB_BAD_CONNECTION',
+      message: `The file of "${key}" cannot be read: ${errorText(error)}`,
+      suggestions: ['Correct the path in the profile; it is relative to nsb.json'],
+      cause: error,
+    })
+  })
+}

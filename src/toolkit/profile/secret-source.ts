@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+
+/** Where a text comes from that may hold a password. */
+export type SecretSource =
+  | { readonly kind: 'text'; readonly text: string; readonly origin: string }
+  | { readonly kind: 'environment'; readonly variable: string; readonly origin: string }
+  | { readonly kind: 'file'; readonly file: string; readonly origin: string }
+  | { readonly kind: 'command'; readonly command: string; readonly folder: string; readonly origin: string }
+
+export interface ReadSecretOptions {
+  /** What the text is, for errors: `connection`. */
+  readonly what: string
+  readonly env: NodeJS.ProcessEnv
+  /** Bounds a command. */
+  readonly timeoutMs: number
+}
+
+const longestLine = 64 * 1024
+
+/**
+ * The text itself: the first line of a file, or of what a command prints. No error repeats any of it.
+ *
+ * @throws {NsbError} NSB_NO_CONNECTION
+ */
+export async function readSecret(source: SecretSource, { env, timeoutMs, what }: ReadSecretOptions): Promise<string> {
+  const none = (why: string, next: string, cause?: unknown): NsbError =>
+    new NsbError({
+      code: 'NSB_NO_CONNECTION',
+      message: `There is no ${what}: ${why} (${source.origin}).`,
+      suggestions: [next],
+      details: { origin: source.origin },
+      cause,
+    })
+  switch (source.kind) {
+    case 'text':
+      return source.text
+    case 'environment': {
+      const text = env[source.variable]
+      if (!text) throw none(`the variable ${source.variable} is not set`, `export ${source.variable}=…`)
+      return text
+    }
+    case 'file': {
+      const text = await readFile(source.file, 'utf8').catch((error: unknown) => {
+        throw none(`'${source.file}' cannot be read: ${errorText(error)}`, 'Write it into the first line of that file', error)
+      })
+      const line = firstLine(text)
+      if (line === '') throw none(`the first line of '${source.file}' is empty`, 'Write it into the first line of that file')
+      return line
+    }
+    case 'command': {
+      const { ended, output } = await run(source.command, source.folder, timeoutMs)
+      const next = `Try the command in ${source.folder}`
+      if (ended !== undefined) throw none(`its command ${ended}`, next)
+      const line = firstLine(output)
+      if (line === '') throw none('the first line its command prints is empty', next)
+      return line
+    }
+  }
+}
+
+const firstLine = (text: string): string => (text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '').trim()
+
+/** @returns `ended`: how it failed; undefined when it did not. What it writes to stderr is seen, what it prints is not. */
+function run(command: string, folder: string, timeoutMs: number): Promise<{ readonly output: string; readonly ended: string | undefined }> {
+  // A group of its own: the shell may have started others, which must not outlive it.
+  const child = spawn(command, { shell: true, cwd: folder, stdio: ['ignore', 'pipe', 'inherit'], detached: process.platform !== 'win32' })
+  let [output, ended]: [string, string | undefined] = ['', undefined]
+  const kill = (why: string): void => {
+    ended = why
+    try {
+      if (process.platform === 'win32' || child.pid === undefined) child.kill()
+      else process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+    child.stdout.destroy()
+  }
+  const timer = setTimeout(() => kill(`took longer than ${timeoutMs} ms and was ended`), timeoutMs)
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    if (output.length > longestLine) kill('prints more than a connection')
+  })
+  return new Promise((resolve) => {
+    const end = (how: string | undefined): void => {
+      clearTimeout(timer)
+      resolve({ output, ended: ended ?? how })
+    }
+    child.once('error', (error) => end(`cannot be run: ${errorText(error)}`))
+    child.once('close', (code, signal) => end(code === 0 ? undefined : `ended with ${code ?? signal}`))
+  })
+}
