@@ -5,7 +5,7 @@ import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import type { Destination, OutgoingMessage } from '../transport.ts'
-import { channelError, lostError, replyCode, replyText } from './broker-error.ts'
+import { channelError, endedChannelError, replyCode, replyText } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, delayRoute, delaySeconds, deliveryExchange } from './delay.ts'
@@ -98,8 +98,7 @@ export class Publisher {
 
   async close(): Promise<void> {
     this.#sweeping?.()
-    const channel = await this.#opening?.catch(() => undefined)
-    await channel?.close().catch(() => undefined)
+    if (this.#channel) await this.#options.connection.closeChannel(this.#channel)
   }
 
   #publicationOf(message: OutgoingMessage, now: number, batch: Batch): Publication {
@@ -212,23 +211,23 @@ export class Publisher {
   }
 
   #publishOn(channel: ConfirmChannel, publication: Publication): void {
+    // It may have timed out while the channel was opened.
+    if (publication.settled) return
     try {
       publishOn(channel, publication, (error) => this.#confirmed(channel, publication, error))
     } catch (error) {
-      if (!(error instanceof RangeError)) return this.#settle(publication, this.#publishError(error))
+      if (isEnded(error)) {
+        // The channel has ended, and the event that says so has not come yet. Nothing was written.
+        this.#forget(channel)
+        return this.#publishOnNext(publication)
+      }
+      if (!(error instanceof RangeError)) return this.#settle(publication, error)
       const smaller = withShortStackTrace(publication.properties)
       if (!smaller) return this.#settle(publication, tooLarge(publication.properties, error))
       this.#options.warn(`The stack trace of a message to '${targetOf(publication)}' was cut: RabbitMQ headers are limited to 64 KiB.`)
       publication.properties = smaller
       this.#publishOn(channel, publication)
     }
-  }
-
-  #publishError(error: unknown): unknown {
-    // amqplib throws this when the channel has ended and the event that says so has not come yet.
-    return error instanceof Error && error.name === 'IllegalOperationError'
-      ? lostError(this.#options.connection.name, this.#options.settings, error)
-      : error
   }
 
   #confirmed(channel: ConfirmChannel, publication: Publication, error: unknown): void {
@@ -252,15 +251,7 @@ export class Publisher {
   }
 
   #channelEnded(reason: unknown): unknown {
-    if (replyCode(reason) === undefined) return lostError(this.#options.connection.name, this.#options.settings, reason)
-    const named = channelError(reason, 'publish')
-    return named === reason
-      ? new NsbError({
-          code: 'NSB_CHANNEL_CLOSED',
-          message: `The broker ended the channel: ${replyText(errorText(reason))}.`,
-          cause: reason,
-        })
-      : named
+    return replyCode(reason) === undefined ? this.#options.connection.lostError(reason) : endedChannelError(reason, 'publish')
   }
 
   #exchangeMissing(publication: Publication): void {
@@ -315,20 +306,24 @@ export class Publisher {
   }
 
   async #openChannel(): Promise<ConfirmChannel> {
-    const channel = await (await this.#options.connection.open()).createConfirmChannel()
+    const channel = await this.#options.connection.createConfirmChannel()
     channel.on('return', (message) => this.#returned(message))
-    // The reason comes before amqplib fails what is publication, which may then be published on the next channel.
+    // The reason comes before amqplib fails what is under way, which may then be published on the next channel.
     const end = (reason?: unknown): void => {
       if (reason !== undefined) ended.set(channel, reason)
-      if (this.#channel !== channel) return
-      this.#channel = undefined
-      this.#opening = undefined
+      this.#forget(channel)
     }
     channel.on('error', end)
     channel.on('close', () => end())
     this.#channel = channel
     this.#known.clear()
     return channel
+  }
+
+  #forget(channel: ConfirmChannel): void {
+    if (this.#channel !== channel) return
+    this.#channel = undefined
+    this.#opening = undefined
   }
 
   /** The broker sends it back right before it confirms it; equal messages are equally unroutable. */
@@ -362,6 +357,8 @@ export class Publisher {
 
 /** Why a channel ended. */
 const ended = new WeakMap<Channel, unknown>()
+
+const isEnded = (error: unknown): boolean => error instanceof Error && error.name === 'IllegalOperationError'
 
 const delayOf = (address: string): string => `delay ${address}`
 
