@@ -1,4 +1,4 @@
-import type { Intent } from '../message/headers.ts'
+import { type Intent, mutableHeaders } from '../message/headers.ts'
 import { newCombId } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Destination, OutgoingMessage } from '../transport/transport.ts'
@@ -40,7 +40,7 @@ export function begin(
     origin,
     id: options.messageId ?? newCombId(now),
     now,
-    headers: { ...options.headers, ...engine.staticHeaders },
+    headers: mutableHeaders(options.headers, engine.staticHeaders),
     body: noBody,
     to: undefined,
     deliverAt: undefined,

@@ -1,4 +1,4 @@
-import { Header } from '../../message/headers.ts'
+import { Header, mutableHeaders } from '../../message/headers.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
 import { stampSender } from '../sender-stamp.ts'
 import type { IncomingStep } from './incoming.ts'
@@ -9,7 +9,7 @@ export const audit: IncomingStep = async (incoming, next) => {
   const { batch, engine, headers, message, startedAt } = incoming
   if (engine.auditQueue === undefined) return
   const now = engine.clock.now()
-  const copy: Record<string, string> = { ...headers }
+  const copy = mutableHeaders(headers)
   copy[Header.ProcessingStarted] = formatTimestamp(startedAt)
   copy[Header.ProcessingEnded] = formatTimestamp(now)
   copy[Header.HostId] = engine.host.id
