@@ -107,14 +107,16 @@ function parseUri(text: string): ParsedConnection {
     throw bad([
       /\s/.test(text) ? 'it contains a blank; write %20' : 'it is not an address of the form amqp://user:password@host:port/vhost',
     ])
-  const [, scheme = '', userInfo, hostText = '', portText, path = '', query] = match
+  const [, scheme = '', userInfo, hostText = '', portText, path = '', query, fragment] = match
   const problems: string[] = []
   const tls = scheme.toLowerCase() === 'amqps'
   if (/\s/.test(text)) problems.push('it contains a blank; write %20')
   const [user = '', password, ...more] = userInfo?.split(':') ?? []
   if (more.length > 0) problems.push(`the user info has more than one ':'; write %3A for one in a name or password`)
   const segments = path.split('/').slice(1)
-  if (segments.length > 1) problems.push(`the path has more than one segment; a virtual host with '/' is written %2F`)
+  if (/@/.test(`${path}${query ?? ''}${fragment ?? ''}`))
+    problems.push(`an '@' follows a '/', '?' or '#'; in a password these are written %2F, %3F and %23, in a virtual host '@' is %40`)
+  else if (segments.length > 1) problems.push(`the path has more than one segment; a virtual host with '/' is written %2F`)
   const port = portText === undefined || portText === '' ? defaultPort(tls) : portNumber(portText, problems)
   const decoded = {
     user: decode(user, 'user', problems),
@@ -148,7 +150,8 @@ function decode(text: string, what: string, problems: string[]): string {
 function portNumber(text: string, problems: string[]): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port
-  problems.push(`the port '${text}' is no number from 1 to 65535`)
+  // It is not repeated: in `amqp://user:pass/word@host` it is a part of the password.
+  problems.push(`the port is no number from 1 to 65535; write '/', '?', '#' and '@' in a password as %2F, %3F, %23 and %40`)
   return 0
 }
 
@@ -177,7 +180,10 @@ function parsePairs(text: string): ParsedConnection {
   const portText = pairs.get('port') ?? hostPort
   const port = portText === undefined ? defaultPort(tls) : portNumber(portText, problems)
   if (problems.length > 0) throw bad(problems)
-  const unknown = [...pairs.keys()].filter((key) => !known.includes(key))
+  const keys = [...pairs.keys()]
+  const unknown = keys.filter((key) => !known.includes(key))
+  // Behind a password with a ';' of its own stands the rest of it, which is not repeated.
+  const isSecret = (key: string): boolean => pairs.has('password') && keys.indexOf(key) > keys.indexOf('password')
   return {
     settings: new ConnectionSettings({
       hosts: [{ host, port }],
@@ -186,7 +192,11 @@ function parsePairs(text: string): ParsedConnection {
       password: pairs.get('password') ?? 'guest',
       tls: tls ? {} : undefined,
     }),
-    warnings: unknown.map((key) => `The connection string has an unknown option '${key}', which is ignored. Known: ${known.join(', ')}.`),
+    warnings: unknown.map((key) =>
+      isSecret(key)
+        ? `The connection string has an unknown option behind the password, which is ignored; a password with ';' stands in quotes.`
+        : `The connection string has an unknown option '${key}', which is ignored. Known: ${known.join(', ')}.`,
+    ),
   }
 }
 

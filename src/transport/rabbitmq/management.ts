@@ -63,7 +63,7 @@ export class Management {
     return new NsbError({
       code: 'NSB_MANAGEMENT_UNREACHABLE',
       message: `The management API at ${withoutLogin(this.#url)} cannot be used: ${why}.`,
-      suggestions: ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "managementUrl"'],
+      suggestions: ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "management"'],
     })
   }
 
