@@ -48,6 +48,29 @@ describe('nsb run', () => {
     expect(stdout).toMatch(/replay after the fix: nsb errors replay [0-9a-f]{4}/)
   })
 
+  it.each([
+    ['a text', `'just text'`, 'string: just text'],
+    ['null', 'null', 'object: null'],
+    ['nothing', 'undefined', 'undefined: undefined'],
+    ['a frozen error', `Object.freeze(new Error('cold'))`, 'Error: cold'],
+    [
+      'an object whose every property throws',
+      `new Proxy(new Error('x'), { get() { throw 1 }, getPrototypeOf() { throw 1 }, ownKeys() { throw 1 } })`,
+      'something that has no text',
+    ],
+  ])('shows what a handler threw, and moves its message to the error queue: %s', async (_name, thrown, shown) => {
+    const folder = shop(`throw ${thrown}`)
+    await send(folder, '1')
+
+    const { code, stderr, stdout } = await nsb(['run', '--no-retries', '--max', '1', '--max-time', '30s'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(stdout).toContain('failed, moved to error')
+    expect(stdout).toContain(shown)
+    expect(stderr).not.toContain('observer')
+    expect(failed(folder)).toHaveLength(1)
+  })
+
   it('waits for its own delayed retries before it is idle', async () => {
     const folder = shop(`if (context.headers['NServiceBus.Retries'] === undefined) throw new Error('not yet')`)
     await send(folder, '1')

@@ -7,6 +7,7 @@ import { Header } from '../../message/headers.ts'
 import type { RunningEndpoint } from '../../runtime/endpoint.ts'
 import type { EndpointEvent, OutgoingSummary } from '../../runtime/engine.ts'
 import { dotnetTypeOf } from '../../runtime/dotnet-stack.ts'
+import { causeOf } from '../../runtime/thrown.ts'
 import { codeFrame, userFrame } from '../../toolkit/load-handlers/frames.ts'
 import type { Colours } from '../colour.ts'
 import { printable, printableLine } from '../printable.ts'
@@ -72,10 +73,8 @@ export function eventLines(event: EndpointEvent, endpointName: string, root: str
 const indent = ' '.repeat(11)
 
 function failureLines(error: unknown, root: string, colour: Colours): string[] {
-  const cause =
-    error instanceof Error && error.cause !== undefined
-      ? [`${indent}caused by ${dotnetTypeOf(error.cause).replace(/^Node\./, '')}: ${errorText(error.cause)}`]
-      : []
+  const inner = causeOf(error)
+  const cause = inner === undefined ? [] : [`${indent}caused by ${dotnetTypeOf(inner).replace(/^Node\./, '')}: ${errorText(inner)}`]
   const place = userFrame(error, root)
   const frame = place && codeFrame(place.file, place.line, place.column)
   return [

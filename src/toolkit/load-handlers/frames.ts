@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { causeOf, isInstance, textProperty } from '../../runtime/thrown.ts'
 
 /** A place in a source file; line and column count from 1. */
 export interface Place {
@@ -47,8 +48,8 @@ export function codeFrame(file: string, line: number, column: number): string | 
  * Sources of loaded handlers appear because source maps are on.
  */
 export function userFrame(error: unknown, root: string): Place | undefined {
-  for (let current: unknown = error, depth = 0; current instanceof Error && depth < 8; current = current.cause, depth++) {
-    const found = placesOf(current.stack ?? '').find(({ file }) => isInside(file, root))
+  for (let current: unknown = error, depth = 0; isInstance(current, Error) && depth < 8; current = causeOf(current), depth++) {
+    const found = placesOf(textProperty(current, 'stack') ?? '').find(({ file }) => isInside(file, root))
     if (found) return found
   }
   return undefined
