@@ -16,7 +16,6 @@ export function conventionalTopology(settings: TopologySettings): Topology {
 
   /** Base classes up to System.Object, and every interface bound directly to the type itself. */
   const declareEvent = async (channel: Channel, event: EventType): Promise<void> => {
-    if (event.fullName === systemObject) return
     const declared = new Set<string>()
     const declare = async (name: string): Promise<void> => {
       if (declared.has(name)) return
@@ -59,14 +58,14 @@ export function conventionalTopology(settings: TopologySettings): Topology {
       await channel.bindExchange(address, exchangeOf(subscribed(event)), '')
     },
     async unsubscribe(channel, address, event) {
-      await channel.unbindExchange(address, exchangeOf(event), '')
+      await channel.unbindExchange(address, exchangeOf(subscribed(event)), '')
     },
   }
 }
 
 const systemObject = 'System.Object'
 
-/** Who subscribes to the marker gets every class event. */
+/** Who subscribes to the marker gets every class event: the exchange of the root of all classes has them. */
 function subscribed(event: EventType): EventType {
   return event.fullName === 'NServiceBus.IEvent' ? { fullName: systemObject, kind: 'class', base: undefined, interfaces: [] } : event
 }
