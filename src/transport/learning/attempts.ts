@@ -56,9 +56,8 @@ export class Attempts {
     append(this.#storage, this.#queue, fileName, marks.failed)
   }
 
-  /** The message is consumed. @param attempt the one that succeeded: the first leaves nothing to remove */
-  done(fileName: string, attempt: number): void {
-    if (attempt === 1) return
+  /** The message is consumed. */
+  forget(fileName: string): void {
     this.#own.delete(fileName)
     forgetAttempts(this.#storage, this.#queue, fileName)
   }

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, realpathSync, statSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { errorCode, ownFolder } from './layout.ts'
-import { StorageFolder, listOrEmpty, makeFolders, removeFile } from './storage.ts'
+import { StorageFolder, listOrEmpty, makeFolders, removeFile, removeIfPossible } from './storage.ts'
 
 /** Who a transaction folder belongs to, as far as can be told. */
 export type Ownership =
@@ -92,7 +92,8 @@ export class Owner {
   }
 
   release(): void {
-    removeFile(`${this.#folder}/${this.prefix}`)
+    // On a disk that is read-only now it stays, and counts as a dead process's.
+    removeIfPossible(`${this.#folder}/${this.prefix}`)
   }
 
   /** Answers for one pass of recovery, reading each marker once. */

@@ -1,15 +1,16 @@
 import { statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
-import { MessagesInHand, Outage, type Taken, lostInModeNone } from '../in-hand.ts'
+import { MessagesInHand, type Taken, lostInModeNone } from '../in-hand.ts'
 import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
-import { Attempts, forgetAttempts } from './attempts.ts'
+import { Attempts } from './attempts.ts'
 import { releaseDue } from './delayed.ts'
 import { checkAddress, errorCode } from './layout.ts'
 import { type MessageFile, type Reading, listMessages, sendTime } from './listing.ts'
 import { killerCopy, killerReason, mostKills, poisonCopy } from './poison.ts'
 import { recover } from './recovery.ts'
-import { StorageError, storageErrorOf } from './storage-error.ts'
+import { storageErrorOf } from './storage-error.ts'
+import { StorageOutage } from './storage-outage.ts'
 import { StorageWatch, removedError } from './storage-watch.ts'
 import type { Copy } from './storage.ts'
 import { OwnershipLostError, Transaction, type TransactionRoom } from './transaction.ts'
@@ -23,8 +24,6 @@ const unreadable = { lookAgainMs: 100, tries: 12 }
 const busyFrom = 16
 /** Handlers that only compute would otherwise keep timers and signals waiting. */
 const turnMs = 10
-/** A disk that stays full would otherwise fill the log too. */
-const sameOutageAgainAfterMs = 60_000
 
 /** Takes one file after the other, oldest first, and puts back what was not consumed. */
 export class LearningReceiver implements Receiving {
@@ -35,6 +34,7 @@ export class LearningReceiver implements Receiving {
   readonly #inHand: MessagesInHand
   readonly #attempts: Attempts
   readonly #storageWatch: StorageWatch
+  readonly #outage: StorageOutage
   readonly #watcher: FolderWatcher
   readonly #ended: () => void
   /** The rest of the last listing, oldest last. */
@@ -47,10 +47,6 @@ export class LearningReceiver implements Receiving {
   #turnStarted = 0
   #nextTurn: NodeJS.Immediate | undefined
   #stopped: Promise<void> | undefined
-  /** The storage could not be used; nothing is taken before a try shows that it can. */
-  #outage: 'told' | 'untold' | undefined
-  /** When each kind of outage was told last. */
-  readonly #told = new Map<string, number>()
   readonly #stopsReceiving: () => void
 
   constructor(room: TransactionRoom, options: ReceiveOptions, decide: Decide, clock: Clock, ended: () => void) {
@@ -63,10 +59,13 @@ export class LearningReceiver implements Receiving {
     room.storage.createReceiverFolders(options.queue)
     this.#attempts = new Attempts(room.storage, options.queue)
     this.#storageWatch = new StorageWatch(room.storage, options.queue)
+    this.#outage = new StorageOutage(room.storage, clock, (error) => options.onCriticalError(error))
     this.#recover()
     this.#nameOthers()
     this.#stopsReceiving = room.owner.receives(options.queue)
-    this.#inHand = new MessagesInHand({ ...options, onCriticalError: (error) => this.#report(error) }, decide, clock, () => this.#takeAll())
+    this.#inHand = new MessagesInHand({ ...options, onCriticalError: (error) => this.#outage.report(error) }, decide, clock, () =>
+      this.#takeAll(),
+    )
     this.#watcher = new FolderWatcher(this.#folder, () => this.#wake())
     this.#doChores()
     this.#wake()
@@ -117,7 +116,7 @@ export class LearningReceiver implements Receiving {
   #takeAll(): void {
     if (this.#stopped) return
     try {
-      if (this.#outage && !this.#inHand.full) this.#endOutage()
+      if (this.#outage.lasts && !this.#inHand.full) this.#endOutage()
       while (!this.#inHand.full) {
         if (performance.now() - this.#turnStarted > turnMs) return this.#wake()
         const file = this.#files.pop() ?? this.#list()
@@ -125,7 +124,7 @@ export class LearningReceiver implements Receiving {
         this.#take(file)
       }
     } catch (error) {
-      this.#report(error)
+      this.#outage.report(error)
       this.#inHand.pause()
     }
   }
@@ -134,19 +133,17 @@ export class LearningReceiver implements Receiving {
   #endOutage(): void {
     const { storage, warn } = this.#room
     this.#restoreIfReplaced()
-    storage.probe()
-    const wasTold = this.#outage === 'told'
-    this.#outage = undefined
+    const isNews = this.#outage.tryAgain()
     // What could neither be finished nor put back meanwhile.
     this.#recover()
-    if (wasTold) warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
+    if (isNews) warn(`The storage folder '${storage.path}' can be used again; queue '${this.#options.queue}' is received from.`)
   }
 
   #restoreIfReplaced(): boolean {
     if (!this.#storageWatch.wasReplaced()) return false
     this.#restore()
     this.#storageWatch.accept()
-    this.#tell(removedError(this.#room.storage.path, this.#options.queue))
+    this.#outage.tell(removedError(this.#room.storage.path, this.#options.queue))
     return true
   }
 
@@ -161,25 +158,7 @@ export class LearningReceiver implements Receiving {
 
   #recover(): number {
     const { owner, storage } = this.#room
-    return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#tell(error))
-  }
-
-  #report(error: unknown): void {
-    const told = storageErrorOf(error, this.#room.storage.path)
-    const isTold = this.#tell(told)
-    if (told instanceof StorageError) this.#outage = isTold ? 'told' : (this.#outage ?? 'untold')
-  }
-
-  /** Each kind of outage once a minute at most. @returns whether it was told */
-  #tell(error: unknown): boolean {
-    const told = storageErrorOf(error, this.#room.storage.path)
-    const now = this.#clock.now()
-    if (told instanceof StorageError) {
-      if (now - (this.#told.get(told.code) ?? Number.NEGATIVE_INFINITY) < sameOutageAgainAfterMs) return false
-      this.#told.set(told.code, now)
-    }
-    this.#options.onCriticalError(told)
-    return true
+    return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#outage.tell(error))
   }
 
   #list(): MessageFile | undefined {
@@ -206,7 +185,7 @@ export class LearningReceiver implements Receiving {
     const now = this.#clock.now()
     this.#attempt(() => {
       // Asked for in the same way once the outage ends.
-      if (this.#outage) return
+      if (this.#outage.lasts) return
       this.#restoreIfReplaced()
       this.#attempts.refresh()
       let found = releaseDue(this.#room.storage, this.#options.queue, now)
@@ -264,7 +243,7 @@ export class LearningReceiver implements Receiving {
     try {
       this.#remove(transaction, message)
     } catch (error) {
-      throw this.#outageOf(error)
+      throw this.#blame(error)
     }
   }
 
@@ -283,26 +262,18 @@ export class LearningReceiver implements Receiving {
       else this.#room.sending.write(copies)
       this.#remove(transaction, message)
     } catch (error) {
-      throw this.#outageOf(error)
+      throw this.#blame(error)
     }
   }
 
-  /** Whether the storage is to blame, or this message: its batch may be too much, or one of its destinations refuse. */
-  #outageOf(error: unknown): unknown {
-    const refused = storageErrorOf(error, this.#room.storage.path)
+  #blame(error: unknown): unknown {
     // In mode `none` there is no message to put back.
-    if (!(refused instanceof StorageError) || this.#options.transactionMode === 'none') return refused
-    try {
-      this.#room.storage.probe()
-      return refused
-    } catch {
-      return new Outage(refused)
-    }
+    return this.#options.transactionMode === 'none' ? storageErrorOf(error, this.#room.storage.path) : this.#outage.blame(error)
   }
 
   #remove(transaction: Transaction, message: IncomingMessage): void {
-    if (this.#options.transactionMode !== 'none') this.#commit(transaction)
-    this.#attempts.done(transaction.fileName, message.attempt)
+    if (this.#options.transactionMode !== 'none') this.#commit(transaction, { hasFailed: message.attempt > 1 })
+    else if (message.attempt > 1) this.#attempts.forget(transaction.fileName)
   }
 
   #stage(transaction: Transaction, copies: readonly Copy[]): void {
@@ -315,14 +286,16 @@ export class LearningReceiver implements Receiving {
   }
 
   /** Throws when nothing has happened yet; what fails later is reported, and finished by recovery. */
-  #commit(transaction: Transaction, options: { readonly keepBody?: boolean } = {}): void {
+  #commit(transaction: Transaction, options: { readonly keepBody?: boolean; readonly hasFailed: boolean }): void {
     try {
       transaction.commit()
     } catch (error) {
-      if (error instanceof OwnershipLostError) return this.#report(error)
+      if (error instanceof OwnershipLostError) return this.#outage.report(error)
       transaction.unstage()
       throw error
     }
+    // Before the last trace of the message is gone, so that recovery does it after a crash.
+    if (options.hasFailed) this.#attempts.forget(transaction.fileName)
     this.#attempt(() => transaction.complete(options))
   }
 
@@ -358,8 +331,7 @@ export class LearningReceiver implements Receiving {
   #toErrorQueue(transaction: Transaction, copy: Copy, reason: string, keepBody: boolean): void {
     try {
       transaction.stage([copy])
-      this.#commit(transaction, { keepBody })
-      forgetAttempts(this.#room.storage, this.#options.queue, transaction.fileName)
+      this.#commit(transaction, { keepBody, hasFailed: true })
       this.#options.onPoison({ nativeId: transaction.nativeId, queue: this.#options.queue, reason })
     } catch (error) {
       transaction.putBack()
@@ -372,7 +344,7 @@ export class LearningReceiver implements Receiving {
     try {
       act()
     } catch (error) {
-      this.#report(error)
+      this.#outage.report(error)
     }
   }
 }
