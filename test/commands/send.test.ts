@@ -412,5 +412,6 @@ describe('nsb publish', () => {
 
     expect(code).toBe(2)
     expect(stderr).toContain('Best practice violation')
+    expect(stderr).toMatch(/Try: nsb (?:send|publish) Shop\./)
   })
 })

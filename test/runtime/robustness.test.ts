@@ -91,11 +91,14 @@ describe('two loaded copies of the library', () => {
   })
 })
 
-it('a clock that jumps back does no harm: messages are handled, audited and answered', async () => {
+it.each([
+  ['back', -3_600_000],
+  ['ahead', 3_600_000],
+])('a clock that jumps %s does no harm: messages are handled, audited and answered', async (_direction, jump) => {
   let now = Date.UTC(2026, 0, 2)
   const timers = new Set<() => void>()
   const clock: Clock = {
-    now: () => (now -= 3_600_000),
+    now: () => (now += jump),
     after: (_, then) => {
       timers.add(then)
       return () => timers.delete(then)

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { propertyOf } from '../../runtime/thrown.ts'
 import { BuildCache } from './build-cache.ts'
 import { type Built, type BuiltModule, build } from './build.ts'
 import { codeFrame, userFrame } from './frames.ts'
@@ -104,10 +105,13 @@ function loadError(error: unknown, file: string, root: string, folder: string): 
     : ''
   const missing = /Cannot find package '([^']+)'/.exec(errorText(error))?.[1]
   const text = errorText(error).replaceAll(join(folder, '/'), '').split('\n', 1)[0] as string
+  // What refused a declaration knows best what to do about it; it may come from another copy of the library.
+  const own = propertyOf(error, 'suggestions')
+  const advice = Array.isArray(own) && own.length > 0 ? own.map(String) : ['Move what can fail into handle()']
   return new NsbError({
     code: 'NSB_HANDLER_DOES_NOT_LOAD',
     message: `'${name}' throws while it is loaded: ${missing === undefined ? text : `it imports '${missing}', which is not installed`}${at}`,
-    suggestions: missing === undefined ? ['Move what can fail into handle()'] : [`npm install ${missing}`],
+    suggestions: missing === undefined ? advice : [`npm install ${missing}`],
     cause: error,
     details: { file: name, ...(place ? { place: { ...place, file: relative(root, place.file) } } : {}) },
   })

@@ -1,4 +1,4 @@
-import { type MessageType, instantiate } from '../../message/declaration.ts'
+import { type MessageType, instantiate, messageSymbol } from '../../message/declaration.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { SendOptions } from '../../runtime/context.ts'
@@ -37,6 +37,14 @@ export function envelopes(
       return { ...message, headers: { ...message.headers, [Header.ContentType]: body.contentType }, body: body.bytes }
     } catch (error) {
       if (error instanceof NsbError && error.code === 'NSB_NO_ROUTE') throw noRoute(error, project)
+      // The runtime's advice is about code.
+      if (error instanceof NsbError && error.code === 'NSB_BEST_PRACTICE')
+        throw new NsbError({
+          code: error.code,
+          message: error.message,
+          suggestions: [`nsb ${intent === 'Send' ? 'publish' : 'send'} ${type[messageSymbol].fullName}`],
+          cause: error,
+        })
       throw error
     }
   }

@@ -179,6 +179,23 @@ describe('a file that throws while it is loaded', () => {
     assert.match((error as Error).message, /> 2 \| if \(!x\) throw new Error/)
   })
 
+  it('says what to do about messages that implement each other', async () => {
+    const declaring = (own: string, other: string): string => `import { event } from 'nsbus'
+import { ${other} } from './${other}.ts'
+const schema = { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value }) } } as const
+export class ${own} extends event('Shop.${own}', schema, { implements: [${other}] }) {}
+`
+    await using project = await projectWith({ 'A.ts': declaring('A', 'B'), 'B.ts': declaring('B', 'A') })
+
+    const error = await loadModules({ root: project.root, files: ['A.ts', 'B.ts'] }).catch((thrown: unknown) => thrown)
+
+    expect(error).toMatchObject({
+      code: 'NSB_HANDLER_DOES_NOT_LOAD',
+      message: expect.stringContaining(`lists something in 'implements' that is no message type: undefined`),
+      suggestions: expect.arrayContaining([expect.stringContaining('declare the parent in a file of its own')]),
+    })
+  })
+
   it('names the package that is not installed', async () => {
     await using project = await projectWith({ 'a.ts': `import 'surely-not-installed'` })
 
