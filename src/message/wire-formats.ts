@@ -29,22 +29,37 @@ export function formatTimestamp(ms: number): string {
  * @returns ms since 1970 with the microseconds as fraction; undefined when it is not in that format
  */
 export function parseTimestamp(text: string): number | undefined {
-  const match = /^(\d{4}).(\d\d).(\d\d).(\d\d).(\d\d).(\d\d).(\d{3})(\d{3}).{2}$/.exec(text)
-  if (!match) return undefined
-  const [year, month, day, hour, minute, second, milli, micro] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ]
-  const ms = Date.UTC(year, month - 1, day, hour, minute, second, milli)
-  const check = new Date(ms)
-  if (check.getUTCMonth() !== month - 1 || check.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) return undefined
-  return ms + micro / 1000
+  if (text.length !== 28) return undefined
+  const year = digitsAt(text, 0, 4)
+  const month = digitsAt(text, 5, 2)
+  const day = digitsAt(text, 8, 2)
+  const hour = digitsAt(text, 11, 2)
+  const minute = digitsAt(text, 14, 2)
+  const second = digitsAt(text, 17, 2)
+  const ms = digitsAt(text, 20, 3)
+  const micros = digitsAt(text, 23, 3)
+  // What is no number is within no range.
+  const inRange = year >= 1 && month >= 1 && month <= 12 && day >= 1 && hour <= 23 && minute <= 59 && second <= 59 && ms >= 0 && micros >= 0
+  if (!inRange || day > daysOf(year, month)) return undefined
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, ms)
+  // Two-digit years would be read as 1900 and later.
+  return (year > 99 ? time : new Date(time).setUTCFullYear(year)) + micros / 1000
+}
+
+/** A header of every message is read with it, hence no regular expression. @returns NaN when one of them is no digit */
+function digitsAt(text: string, start: number, count: number): number {
+  let value = 0
+  for (let index = start; index < start + count; index++) {
+    const digit = text.charCodeAt(index) - 48
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function daysOf(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
 
 /** Reads a header timestamp or ISO 8601, for display; undefined when neither. */

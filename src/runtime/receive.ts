@@ -47,10 +47,18 @@ export function receiver(engine: Engine, limit: RateLimit | undefined): Receiver
   }
 }
 
+/** A step with nothing to do after the next one is no async function: each of those costs a promise. What it throws rejects all the same. */
 function runSteps(steps: readonly IncomingStep[], incoming: Incoming, index: number): Promise<void> {
   const step = steps[index]
-  return step ? step(incoming, () => runSteps(steps, incoming, index + 1)) : Promise.resolve()
+  if (!step) return done
+  try {
+    return step(incoming, () => runSteps(steps, incoming, index + 1))
+  } catch (error) {
+    return Promise.reject(error as Error)
+  }
 }
+
+const done = Promise.resolve()
 
 function limited(decide: Decide, limit: RateLimit): Decide {
   return async (message, signal) => {

@@ -1,13 +1,17 @@
 import { Header, mutableHeaders } from '../../message/headers.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
 import { stampSender } from '../sender-stamp.ts'
-import type { IncomingStep } from './incoming.ts'
+import type { Incoming, IncomingStep } from './incoming.ts'
 
 /** A copy of what was processed joins the batch, where an audit queue is configured. */
-export const audit: IncomingStep = async (incoming, next) => {
+export const audit: IncomingStep = (incoming, next) => {
+  const { auditQueue } = incoming.engine
+  return auditQueue === undefined ? next() : auditAfter(incoming, next, auditQueue)
+}
+
+async function auditAfter(incoming: Incoming, next: () => Promise<void>, auditQueue: string): Promise<void> {
   await next()
   const { batch, engine, headers, message, startedAt } = incoming
-  if (engine.auditQueue === undefined) return
   const now = engine.clock.now()
   const copy = mutableHeaders(headers)
   copy[Header.ProcessingStarted] = formatTimestamp(startedAt)
@@ -18,7 +22,7 @@ export const audit: IncomingStep = async (incoming, next) => {
   copy[Header.ProcessingEndpoint] = engine.name
   if (isServiceControlRetry(headers)) copy[Header.RetryAcknowledgementSent] = 'true'
   stampSender(copy, now)
-  batch.push({ id: message.id, headers: copy, body: message.body, to: { address: engine.auditQueue } })
+  batch.push({ id: message.id, headers: copy, body: message.body, to: { address: auditQueue } })
 }
 
 /** Sent back by ServiceControl, or by `nsb errors replay --wait`: both headers must be there. */

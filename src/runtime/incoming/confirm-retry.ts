@@ -2,7 +2,7 @@ import { Header } from '../../message/headers.ts'
 import { newCombId } from '../../message/ids.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
 import { stampSender } from '../sender-stamp.ts'
-import type { IncomingStep } from './incoming.ts'
+import type { Incoming, IncomingStep } from './incoming.ts'
 
 const noBody = new Uint8Array(0)
 
@@ -11,11 +11,14 @@ const noBody = new Uint8Array(0)
  *
  * @source NServiceBus RetryAcknowledgementBehavior
  */
-export const confirmRetry: IncomingStep = async ({ batch, engine, headers }, next) => {
+export const confirmRetry: IncomingStep = (incoming, next) => {
+  const uniqueId = incoming.headers[Header.RetryUniqueMessageId]
+  const queue = incoming.headers[Header.RetryAcknowledgementQueue]
+  return uniqueId === undefined || queue === undefined ? next() : confirmAfter(incoming, next, uniqueId, queue)
+}
+
+async function confirmAfter({ batch, engine }: Incoming, next: () => Promise<void>, uniqueId: string, queue: string): Promise<void> {
   await next()
-  const uniqueId = headers[Header.RetryUniqueMessageId]
-  const queue = headers[Header.RetryAcknowledgementQueue]
-  if (uniqueId === undefined || queue === undefined) return
   const now = engine.clock.now()
   const acknowledgement: Record<string, string> = {
     [Header.RetrySuccessful]: formatTimestamp(now),

@@ -6,7 +6,7 @@ import { MessageDeserializationError } from '../errors.ts'
 import { type IncomingStep, type LogicalMessage, isControl } from './incoming.ts'
 
 /** Decodes the body once, and makes one instance for each root type; the schema decides before any handler runs. */
-export const deserialize: IncomingStep = async (incoming, next) => {
+export const deserialize: IncomingStep = (incoming, next) => {
   const { body, engine, headers, mapping, message } = incoming
   if (!isControl(incoming) && mapping) {
     try {
@@ -31,7 +31,7 @@ export const deserialize: IncomingStep = async (incoming, next) => {
       throw new MessageDeserializationError(message.id, error)
     }
   }
-  await next()
+  return next()
 }
 
 function instanceOf(type: MessageType, tree: unknown): object {

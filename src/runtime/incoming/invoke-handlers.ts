@@ -8,11 +8,20 @@ import type { Incoming, IncomingStep, LogicalMessage } from './incoming.ts'
 
 /** Every handler registered for the type and its base types, in order, awaited one by one; each on an instance of its own. */
 export const invokeHandlers: IncomingStep = async (incoming, next) => {
-  for (const logical of incoming.logical) await dispatchLogical(incoming, logical)
+  for (const logical of incoming.logical) {
+    for (const handler of handlersOf(incoming, logical)) {
+      incoming.signal.throwIfAborted()
+      const context = new HandlerContext(incoming)
+      await invoke(incoming, logical, handler, context)
+      if (context.aborted) break
+    }
+    logical.handled = true
+  }
   await next()
 }
 
-async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Promise<void> {
+/** @throws {NoHandlerError} there is none, and nothing else has handled the message */
+function handlersOf(incoming: Incoming, logical: LogicalMessage): readonly RegisteredHandler[] {
   const { engine } = incoming
   const matching = engine.handlers.matching(
     logical.definition,
@@ -23,20 +32,13 @@ async function dispatchLogical(incoming: Incoming, logical: LogicalMessage): Pro
       engine.logger.info(
         `Dropped the reply '${incoming.message.id}' of type '${logical.definition.fullName}': nobody waits for it any more.`,
       )
-      logical.handled = true
-      return
+      return []
     }
     throw new NoHandlerError(logical.definition.fullName, engine.name, [
       ...new Set(engine.handlers.all.map((handler) => `'${handler.handles.fullName}'`)),
     ])
   }
-  for (const handler of matching) {
-    incoming.signal.throwIfAborted()
-    const context = new HandlerContext(incoming)
-    await invoke(incoming, logical, handler, context)
-    if (context.aborted) break
-  }
-  logical.handled = true
+  return matching
 }
 
 async function invoke(incoming: Incoming, logical: LogicalMessage, handler: RegisteredHandler, context: HandlerContext): Promise<void> {

@@ -8,7 +8,7 @@ import { typeNameInBody } from '../infer-type.ts'
 import { type Incoming, type IncomingStep, isControl } from './incoming.ts'
 
 /** Finds the message types that the type header means; without one, the type that a JSON body names. */
-export const mapTypes: IncomingStep = async (incoming, next) => {
+export const mapTypes: IncomingStep = (incoming, next) => {
   if (!isControl(incoming)) {
     try {
       incoming.mapping = mappingOf(incoming)
@@ -16,7 +16,7 @@ export const mapTypes: IncomingStep = async (incoming, next) => {
       throw new MessageDeserializationError(incoming.message.id, error)
     }
   }
-  await next()
+  return next()
 }
 
 function mappingOf(incoming: Incoming): Mapping {
