@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
@@ -11,6 +11,9 @@ export default class ErrorsList extends ErrorsCommand {
   static override summary = 'list failed messages, newest first'
   static override description =
     `Looks at the error queue and leaves every message where it is. Only failures are listed; --kind shows what else lies there.
+
+On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, without bodies and in a file of your own, for
+groups, show and list --cached, which then touch nothing.
 
 The learning transport lists by the time of the files: without criteria only the newest entries are read, 1,000 at least, and the
 older ones count as failures.
@@ -34,6 +37,12 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
     limit: Flags.integer({ default: 50, min: 0, helpValue: '<n>', helpGroup: 'OUTPUT', summary: 'messages to show' }),
     count: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only how many' }),
     'fail-if-any': Flags.boolean({ helpGroup: 'OUTPUT', summary: 'exit 8 when something matched' }),
+    cached: Flags.boolean({
+      helpGroup: 'CONNECTION',
+      summary: 'as the queue was when it was read in the last 10 minutes; reads it where it was not',
+      exclusive: ['refresh'],
+    }),
+    refresh: refreshFlag,
     'max-hold': maxHoldFlag,
   }
 
@@ -48,7 +57,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
     let [total, newerArrivals, poison, unread] = [0, 0, 0, 0]
     for (const queue of queues) {
       const listed = await listFailed(transport, {
-        ...this.browseOptions(queue, criteria, flags['max-hold']),
+        ...this.browseOptions(queue, criteria, flags['max-hold'], flags.cached),
         limit: flags.limit,
         exact: flags.count,
       })
@@ -62,6 +71,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
     const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
     const fields = (row: ListedRow): object => ({
       ...failedFields(row.failed),
+      ...(row.duplicate ? { duplicate: true } : {}),
       ...(queues.length > 1 ? { errorQueue: row.errorQueue } : {}),
     })
     const summary = { profile: await this.profileName(), ...this.queueFields(queues), total, newerArrivals }

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
+import { dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
+import type { Confirmation } from '../../src/cli/ask.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
@@ -8,7 +9,8 @@ import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../src/toolkit/errors/plan.ts'
-import { type ReplayReport, replay } from '../../src/toolkit/errors/replay.ts'
+import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
+import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
@@ -68,55 +70,73 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       newest: flags.newest,
     }
     const transport = await this.openTransport()
-    const plan = await planReplay(transport, options)
-    const selected = plan.messages.length
-    if (selected === 0)
-      throw new NsbError({
-        code: 'NSB_NOTHING_MATCHED',
-        message: `No failed message in '${queue}' matches.`,
-        suggestions: ['nsb errors list'],
-      })
-    this.#showPlan(plan, flags.newest)
     const about = { profile: await this.profileName(), queue }
+    if (flags['dry-run']) return this.#dryRun(about, await planReplay(transport, options), flags.newest)
 
-    if (flags['dry-run']) {
-      this.note('dry run: nothing was changed')
-      const document = replayDocument({ ...about, plan })
-      this.finish(replayExitCode(document))
-      return document
-    }
-
-    await this.confirm(
-      `Replay ${selected} message${selected > 1 ? 's' : ''} to ${plan.targets.map(({ target }) => printableLine(target ?? '(nowhere)')).join(', ')}?`,
-      {
-        typed: selected > mostWithoutTyping || flags.to !== undefined ? String(selected) : undefined,
-      },
-    )
+    const { protect } = await this.connection()
+    const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
+    this.atEnd(() => prepared.release())
+    const { facts, plan } = prepared
+    const most = plan?.messages.length ?? facts?.depth ?? 0
+    if (most === 0) throw nothingMatched(queue)
+    if (plan !== undefined) this.#showPlan(plan, flags.newest)
+    await this.#confirmed(questionOf(most, plan, options), {
+      typed: most > mostWithoutTyping || flags.to !== undefined ? String(most) : undefined,
+    })
+    await this.forgetSnapshot(queue)
     const progress = this.#progress()
-    const report = await replay(transport, plan, options, {
+    const report = await prepared.run({
       operation: newOperationId(Date.now()),
       window: flags.window,
       onError: flags['on-error'] === 'stop' ? 'stop' : 'continue',
       waitMs: flags.wait,
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
+      everyItem: this.jsonEnabled() || flags.wait !== undefined,
       clock: Date.now,
       progress: (step) => progress?.show(step),
     })
     progress?.end()
-    const document = replayDocument({ ...about, plan, report, waited: flags.wait !== undefined })
+    if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
+    const document = replayDocument(about, report, flags.wait !== undefined)
+    if (plan === undefined) this.#noteDuplicates(report.duplicates)
     this.#showReport(report, document)
     this.finish(replayExitCode(document))
     return document
+  }
+
+  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean): unknown {
+    if (plan.messages.length === 0) throw nothingMatched(about.queue)
+    this.#showPlan(plan, newest)
+    this.note('dry run: nothing was changed')
+    if (plan.facts?.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
+    const document = dryRunDocument(about, plan)
+    this.finish(replayExitCode(document))
+    return document
+  }
+
+  /** The question, unless the command is ended before it is answered: what is held then has to go back. */
+  async #confirmed(question: string, confirmation: Confirmation): Promise<void> {
+    const { signal } = this
+    const ended = new Promise<never>((_, reject) => {
+      const end = (): void => reject(signal.reason as Error)
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    })
+    await Promise.race([this.confirm(question, confirmation), ended])
   }
 
   #showPlan(plan: ReplayPlan, newest: boolean): void {
     const { matching, messages, duplicates, targets } = plan
     this.note(`${matching} match${matching === 1 ? 'es' : ''}, ${messages.length} selected, ${newest ? 'newest' : 'oldest'} first`)
     for (const target of targets) this.note(`  ${targetLine(target)}`)
-    if (duplicates > 0) this.warning(`${duplicates} duplicate${duplicates > 1 ? 's' : ''} of other entries will stay in the error queue`)
+    this.#noteDuplicates(duplicates)
     const wishes = messages.filter((message) => message.redirectedByMessage).length
     if (wishes > 0) this.warning(`${wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
+  }
+
+  #noteDuplicates(duplicates: number): void {
+    if (duplicates > 0) this.warning(`${duplicates} duplicate${duplicates > 1 ? 's' : ''} of other entries will stay in the error queue`)
   }
 
   #progress(): Progress | undefined {
@@ -148,4 +168,19 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.out(counts.join(', '))
     if (document.failed > 0 || (document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
   }
+}
+
+function nothingMatched(queue: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NOTHING_MATCHED',
+    message: `No failed message in '${queue}' matches.`,
+    suggestions: ['nsb errors list'],
+  })
+}
+
+function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {
+  const messages = `${most} message${most > 1 ? 's' : ''}`
+  if (plan !== undefined)
+    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(target ?? '(nowhere)')).join(', ')}?`
+  return `Replay the ${messages} of '${printableLine(queue)}' to ${to === undefined ? 'where each of them failed' : printableLine(to)}?`
 }

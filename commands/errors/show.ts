@@ -1,17 +1,18 @@
 import { Args, Flags } from '@oclif/core'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { showText } from '../../src/cli/errors/show-text.ts'
+import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { rememberedText, showText } from '../../src/cli/errors/show-text.ts'
 import { showInPager } from '../../src/cli/pager.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { isTextBody } from '../../src/message/failure.ts'
 import { Header } from '../../src/message/headers.ts'
-import { type Shown, showFailed } from '../../src/toolkit/errors/browse.ts'
+import { type Shown, rememberFailed, showFailed } from '../../src/toolkit/errors/browse.ts'
 import { failedFields, isoTime } from '../../src/toolkit/errors/documents.ts'
 
 export default class ErrorsShow extends ErrorsCommand {
   static override summary = 'one failed message: exception, origin, headers, body'
   static override description =
     `Finds a message by its unique id (4 characters are enough if they mean one) or its whole message id, and leaves it where it is.
+Where looking costs a delivery, and the queue was read in the last 10 minutes, it shows what was seen then: no headers, and no body.
 
 Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message; 5 the transport cannot be reached.`
   static override examples = [
@@ -28,6 +29,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     body: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, as text', exclusive: ['raw'] }),
     raw: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, byte for byte' }),
     stack: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'the whole stack trace' }),
+    refresh: refreshFlag,
     'max-hold': maxHoldFlag,
   }
 
@@ -35,7 +37,16 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     const { args, flags } = await this.parse(ErrorsShow)
     const [queue] = await this.errorQueues()
     const transport = await this.openTransport()
-    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
+    const options = this.browseOptions(queue, { ids: [args.id] }, flags['max-hold'])
+    const needsAll = flags.refresh || flags.headers || flags.body || flags.raw || flags.stack || this.jsonEnabled()
+    const remembered = needsAll || transport.can.lookWithoutTrace ? undefined : await rememberFailed(options, args.id)
+    if (remembered !== undefined) {
+      this.noteFacts(queue, remembered, flags['max-hold'])
+      this.out(rememberedText(remembered, this.colour.out))
+      this.next(`nsb errors show ${shortId(remembered.failed.uniqueId)} --refresh`)
+      return undefined
+    }
+    const shown = await showFailed(transport, options, args.id)
     this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)

@@ -47,6 +47,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_TLS_FAILED: Exit.cannotReach,
   NSB_VIRTUAL_HOST: Exit.cannotReach,
   NSB_UNROUTABLE: Exit.notFound,
+  NSB_HOLD_TOO_SMALL: Exit.refused,
   NSB_LOOKS_EXHAUSTED: Exit.refused,
   NSB_INTERRUPTED: Exit.interrupted,
   NSB_TERMINATED: Exit.terminated,

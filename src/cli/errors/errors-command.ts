@@ -1,7 +1,10 @@
 import { Flags } from '@oclif/core'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
+import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
+import { stateFolder } from '../../toolkit/state-folder.ts'
 import { BaseCommand } from '../base-command.ts'
+import { relativeTime } from '../relative-time.ts'
 import { type SelectionChoice, criteriaFrom } from '../selection-flags.ts'
 
 /** Messages an errors command holds at most, since a broker keeps what is held in memory. */
@@ -13,6 +16,14 @@ export const maxHoldFlag = Flags.integer({
   summary: 'messages held at most',
 })
 
+export const refreshFlag = Flags.boolean({
+  helpGroup: 'CONNECTION',
+  summary: 'read the queue, even if it was read in the last 10 minutes',
+})
+
+/** A quorum queue gives a consumer no more than that without being asked for it, and reading so many takes a while. */
+const manyOnQuorum = 2000
+
 /** What the errors commands share: the criteria, the overruled safety rules, what is said about the queue. */
 export abstract class ErrorsCommand extends BaseCommand {
   protected criteria(flags: SelectionChoice, ids: readonly string[] = []): Promise<Criteria> {
@@ -21,20 +32,41 @@ export abstract class ErrorsCommand extends BaseCommand {
 
   /** `--force` overrules every rule an errors command may run into. */
   protected get overrule(): readonly string[] {
-    return this.globals.force === true ? ['NSB_QUEUE_HAS_CONSUMER', 'NSB_QUEUE_LOCKED', 'NSB_LOOKS_EXHAUSTED'] : []
+    return this.globals.force === true ? ['NSB_QUEUE_HAS_CONSUMER', 'NSB_QUEUE_LOCKED', 'NSB_LOOKS_EXHAUSTED', 'NSB_HOLD_TOO_SMALL'] : []
   }
 
-  protected browseOptions(queue: string, criteria: Criteria, maxHold: number): BrowseOptions {
-    return { queue, criteria, maxHold, now: Date.now(), overrule: this.overrule, signal: this.signal }
+  /** @param cached what was seen in the last 10 minutes will do */
+  protected browseOptions(queue: string, criteria: Criteria, maxHold: number, cached = false): BrowseOptions {
+    return {
+      queue,
+      criteria,
+      maxHold,
+      now: Date.now(),
+      overrule: this.overrule,
+      signal: this.signal,
+      snapshot: this.#snapshot(queue),
+      cached,
+      opened: ({ depth, kind }) => {
+        if (kind === 'quorum' && depth > manyOnQuorum) this.note(`reading all ${depth} messages of '${queue}'`)
+      },
+    }
+  }
+
+  /** What was seen of a queue does not hold after it was changed. */
+  protected forgetSnapshot(queue: string): Promise<void> {
+    return this.#snapshot(queue).forget()
+  }
+
+  #snapshot(queue: string): SnapshotFile {
+    return new SnapshotFile(stateFolder(process.env), this.where, queue)
   }
 
   /** Says what the reader of a list must know about the queue. */
-  protected noteFacts(queue: string, { facts, unread }: Pick<Browsed, 'facts' | 'unread'>, maxHold: number): void {
+  protected noteFacts(queue: string, { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>, maxHold: number): void {
+    if (takenAt !== undefined) return this.note(`as '${queue}' was ${relativeTime(takenAt, Date.now())}; --refresh reads it again`)
     if (facts === undefined) return this.detail(`there is no queue '${queue}': nothing failed yet`)
     if (facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
-    if (typeof facts.consumers === 'number' && facts.consumers > 0 && facts.kind !== 'folder')
-      this.warning(`'${queue}' has ${facts.consumers} consumer${facts.consumers > 1 ? 's' : ''}, so the list may be incomplete`)
   }
 
   protected async profileName(): Promise<string> {

@@ -27,7 +27,8 @@ export function listColumns(now: number, severalQueues: boolean): readonly Colum
     {
       name: 'replayed',
       value: ({ failed }) => failed.replayed,
-      short: ({ failed }) => (failed.replayed === 0 ? '–' : `${failed.replayed}×`),
+      short: ({ duplicate, failed }) =>
+        [failed.replayed === 0 ? '' : `${failed.replayed}×`, duplicate ? 'dup' : ''].filter(Boolean).join(' ') || '–',
     },
     { name: 'message', value: ({ failed }) => failed.messageId, wide: true },
     { name: 'kind', value: ({ failed }) => failed.kind, wide: true },

@@ -23,27 +23,27 @@ export interface ReplayDocument {
   readonly items: readonly object[]
 }
 
-/** The document of a replay; without a report that of a dry run. */
-export function replayDocument(of: {
-  profile: string
-  queue: string
-  plan: ReplayPlan
-  report?: ReplayReport
-  waited?: boolean
-}): ReplayDocument {
-  const { profile, queue, plan, report } = of
+interface About {
+  readonly profile: string
+  readonly queue: string
+}
+
+export function dryRunDocument({ profile, queue }: About, plan: ReplayPlan): ReplayDocument {
+  return { schema: 'nsb.errors.replay/1', profile, queue, ...dryRun(plan) }
+}
+
+/** @param waited for the outcomes */
+export function replayDocument({ profile, queue }: About, report: ReplayReport, waited: boolean): ReplayDocument {
   const head = { schema: 'nsb.errors.replay/1', profile, queue } as const
-  if (report === undefined) return { ...head, ...dryRun(plan) }
   const count = (result: ReplayedMessage['result']): number => report.items.filter((item) => item.result === result).length
-  const failed = count('failed')
   return {
     ...head,
     operation: report.operation,
     ...(report.stopped ? { stopped: true } : {}),
-    selected: plan.messages.length,
-    published: report.items.length - failed,
-    ...(of.waited === true ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),
-    failed,
+    selected: report.selected,
+    published: report.published,
+    ...(waited ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),
+    failed: report.failed,
     leftInQueue: report.leftInQueue,
     newerArrivals: report.newerArrivals,
     items: report.items,
@@ -69,7 +69,7 @@ function problemFields(problem: unknown): object {
 /** Not sent before failed again before no answer yet. */
 export function replayExitCode(document: ReplayDocument): number {
   // What was selected and never tried was stopped or interrupted.
-  if (document.failed > 0 || document.items.length < document.selected) return Exit.partly
+  if (document.failed > 0 || (document.dryRun !== true && document.published + document.failed < document.selected)) return Exit.partly
   if ((document.failedAgain ?? 0) > 0) return Exit.negative
   return (document.noAnswer ?? 0) > 0 ? Exit.timedOut : Exit.done
 }

@@ -1,7 +1,7 @@
 import { displayTypeOf, isTextBody } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { exceptionText } from '../../toolkit/errors/answers.ts'
-import type { Shown } from '../../toolkit/errors/browse.ts'
+import type { Remembered, Shown } from '../../toolkit/errors/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import type { Colours } from '../colour.ts'
 import { indentJson } from '../indent-json.ts'
@@ -16,8 +16,26 @@ export function showText(
   choice: { readonly stack: boolean; readonly headers: boolean },
   colours: Colours,
 ): string {
-  const line = (label: string, text: string | undefined): string[] =>
-    text === undefined || text === '' ? [] : [`${colours.dim(label.padEnd(labelWidth))}${printableLine(text)}`]
+  return [
+    ...failureLines({ failed, message }, choice.stack, colours),
+    ...bodyLines(message.headers, message.body, lineWith(colours)),
+    ...(choice.headers ? ['', ...headerLines(message.headers, colours)] : []),
+  ].join('\n')
+}
+
+/** The same without what no snapshot keeps. */
+export function rememberedText(remembered: Remembered, colours: Colours): string {
+  return [...failureLines(remembered, false, colours), ...lineWith(colours)('body', 'not kept; --refresh reads the queue')].join('\n')
+}
+
+type Line = (label: string, text: string | undefined) => string[]
+
+function lineWith(colours: Colours): Line {
+  return (label, text) => (text === undefined || text === '' ? [] : [`${colours.dim(label.padEnd(labelWidth))}${printableLine(text)}`])
+}
+
+function failureLines({ failed, message }: Pick<Remembered, 'failed' | 'message'>, wholeStack: boolean, colours: Colours): string[] {
+  const line = lineWith(colours)
   const type = failed.type === undefined ? '(no type)' : displayTypeOf(failed.type)
   const failedAt =
     isoTime(failed.failedAt)
@@ -32,15 +50,13 @@ export function showText(
     ...line('failed', `${failedAt}${place}${failed.queue === undefined ? '' : `, queue ${failed.queue}`}`),
     ...line('handler', failed.handler),
     ...line('exception', exceptionText(failed.exceptionType, failed.exceptionMessage)).map((text) => colours.failure(text)),
-    ...stackLines(message.headers[Header.ExceptionStackTrace], choice.stack).map((text) => `${' '.repeat(labelWidth)}${text}`),
+    ...stackLines(message.headers[Header.ExceptionStackTrace], wholeStack).map((text) => `${' '.repeat(labelWidth)}${text}`),
     ...line('message id', failed.messageId),
     ...line('sent', sentText(failed.sender, isoTime(failed.sentAt))),
     ...line('caused by', failed.relatedTo),
     ...line('conversation', failed.conversationId),
     ...(failed.replayed === 0 ? [] : line('replayed', `${failed.replayed}×`)),
-    ...bodyLines(message.headers, message.body, line),
-    ...(choice.headers ? ['', ...headerLines(message.headers, colours)] : []),
-  ].join('\n')
+  ]
 }
 
 function sentText(sender: string | undefined, sentAt: string | undefined): string | undefined {
@@ -70,7 +86,7 @@ export function stackLines(stack: string | undefined, all: boolean): string[] {
   ]
 }
 
-function bodyLines(headers: Readonly<Record<string, string>>, body: Uint8Array, line: (label: string, text: string) => string[]): string[] {
+function bodyLines(headers: Readonly<Record<string, string>>, body: Uint8Array, line: Line): string[] {
   const contentType = headers[Header.ContentType] ?? 'no content type'
   const heading = line('body', `${contentType}, ${body.length} B`)
   if (body.length === 0) return heading

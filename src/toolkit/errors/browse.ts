@@ -1,9 +1,11 @@
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
-import { NsbError } from '../../message/nsb-error.ts'
-import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
+import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupOf } from './group.ts'
+import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
+import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
+import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
 
 export interface BrowseOptions {
   readonly queue: string
@@ -14,6 +16,12 @@ export interface BrowseOptions {
   readonly overrule: readonly string[]
   readonly maxHold: number
   readonly signal: AbortSignal
+  /** Kept of each look that costs something; undefined: none is kept. */
+  readonly snapshot?: SnapshotFile | undefined
+  /** The last snapshot will do where it is young enough and knows what is asked for. */
+  readonly cached?: boolean
+  /** The queue is about to be read. */
+  opened?(facts: QueueFacts): void
 }
 
 /** What was there beside what was asked for. */
@@ -24,13 +32,17 @@ export interface Browsed {
   readonly newerArrivals: number
   /** Older entries that need not be read, so that it is not known what they are. */
   readonly unread: number
+  /** When the snapshot was taken that this comes from, in ms since 1970; undefined: from the queue. */
+  readonly takenAt?: number
 }
 
 /** Messages of a page whose bodies are in memory at once. */
 const page = 100
+/** Where each page costs some round trips. */
+const brokerPage = 1000
 
 interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'>> {
-  seen(this: void, failed: FailedMessage, message: HeldMessage): void
+  seen(this: void, failed: FailedMessage, message: SnapshotEntry, held: HeldMessage | undefined): void
   /** Asked after each page; default: never. */
   enough?(this: void): boolean
 }
@@ -38,10 +50,13 @@ interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'
 /** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
 async function browse(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {
   const { maxHold, overrule, queue, signal } = options
+  const lookCosts = !operations.can.lookWithoutTrace
+  const fromSnapshot = lookCosts && options.cached === true ? await browseSnapshot(options, seen) : undefined
+  if (fromSnapshot !== undefined) return fromSnapshot
   const holding = await holdIfThere(operations, queue, {
     purpose: 'look',
     overrule,
-    page,
+    page: lookCosts ? brokerPage : page,
     max: maxHold,
     signal,
     beforeRemove: () => undefined,
@@ -49,36 +64,50 @@ async function browse(operations: Operations, options: BrowseOptions, { enough, 
   })
   if (holding === undefined) return { facts: undefined, poison: 0, newerArrivals: 0, unread: 0 }
   let [read, poison, newerArrivals, unread] = [0, 0, 0, 0]
+  let snapshot: ReturnType<SnapshotFile['write']> | undefined
   try {
+    checkHold(holding.facts, options)
+    options.opened?.(holding.facts)
+    if (lookCosts) snapshot = options.snapshot?.write(holding.facts, options.now)
     for await (const messages of holding.pages()) {
       for (const message of messages) {
         const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
         if (failed.kind === 'poison') poison++
-        seen(failed, message)
+        seen(failed, message, message)
+        snapshot?.add(message)
       }
       read += messages.length
       if (enough?.() !== true) continue
       unread = holding.facts.depth - read
       break
     }
+    if (unread === 0 && !signal.aborted) snapshot?.keep()
   } finally {
+    snapshot?.drop()
     newerArrivals = (await holding.giveBack()).newerArrivals
   }
   signal.throwIfAborted()
   return { facts: holding.facts, poison, newerArrivals, unread }
 }
 
-async function holdIfThere(operations: Operations, queue: string, options: HoldOptions): Promise<Holding | undefined> {
-  try {
-    return await operations.hold(queue, options)
-  } catch (error) {
-    if (error instanceof NsbError && error.code === 'NSB_QUEUE_NOT_FOUND') return undefined
-    throw error
+/** undefined: there is none that could answer. */
+async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: Look['seen']): Promise<Browsed | undefined> {
+  // It does not know every header.
+  const found = criteria.header === undefined ? await snapshot?.read(now) : undefined
+  if (found === undefined) return undefined
+  let poison = 0
+  for await (const entry of found.entries) {
+    const failed = readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
+    if (failed.kind === 'poison') poison++
+    seen(failed, entry, undefined)
   }
+  return { facts: found.facts, poison, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
 }
 
 export interface ListedFailure {
   readonly failed: FailedMessage
+  /** The same failure came before in the queue: a crash has left it there twice. */
+  readonly duplicate: boolean
   /** What lists are sorted by, in ms since 1970: when it came into a queue that can be read from its end, else when it failed. */
   readonly at: number | undefined
 }
@@ -114,6 +143,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
   // Without criteria an entry that is not read counts as what nearly all are: a failure.
   const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
   const named: FailedMessage[] = []
+  const failures = new SeenFailures()
   let items: ListedFailure[] = []
   let [total, read] = [0, 0]
   const browsed = await browse(operations, options, {
@@ -125,7 +155,8 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       else if (ids.length > 0) return
       if (!matches(failed, message.headers)) return
       total++
-      items.push({ failed, at: newestFirst ? message.enqueuedAt : failed.failedAt })
+      const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
+      items.push({ failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt })
       if (ids.length === 0 && items.length >= 2 * limit + 1000) items = items.toSorted(byTimeDescending).slice(0, limit)
     },
     enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
@@ -191,6 +222,22 @@ export interface Shown extends Browsed {
   readonly message: HeldMessage
 }
 
+/** A message as the snapshot knows it: without its body, and with the headers of its failure. */
+export interface Remembered extends Browsed {
+  readonly failed: FailedMessage
+  readonly message: SnapshotEntry
+}
+
+/** The same from the snapshot alone; undefined: there is none, or it does not have just this one. */
+export async function rememberFailed(options: BrowseOptions, id: string): Promise<Remembered | undefined> {
+  const found: { readonly failed: FailedMessage; readonly message: SnapshotEntry }[] = []
+  const browsed = await browseSnapshot(options, (failed, message) => {
+    if (couldMean(id, failed)) found.push({ failed, message })
+  })
+  const [only] = found
+  return browsed === undefined || only === undefined || found.length > 1 ? undefined : { ...browsed, ...only }
+}
+
 /**
  * Finds one message by its id.
  *
@@ -198,12 +245,18 @@ export interface Shown extends Browsed {
  */
 export async function showFailed(operations: Operations, options: BrowseOptions, id: string): Promise<Shown> {
   const found: { readonly failed: FailedMessage; readonly message: HeldMessage }[] = []
-  const browsed = await browse(operations, options, {
-    seen(failed, message) {
-      // Of an ambiguous prefix the first bodies are enough to know that it is one.
-      if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
+  // A snapshot has no bodies.
+  const browsed = await browse(
+    operations,
+    { ...options, cached: false },
+    {
+      seen(failed, _, message) {
+        if (message === undefined) return
+        // Of an ambiguous prefix the first bodies are enough to know that it is one.
+        if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
+      },
     },
-  })
+  )
   const [uniqueId] = resolveIds(
     [id],
     found.map((each) => each.failed),

@@ -2,8 +2,10 @@ import type { FailedMessage } from '../../message/failure.ts'
 import { readFailure } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
-import type { HeldMessage, Operations, QueueFacts } from '../../transport/transport.ts'
+import type { HeldMessage, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
+import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
+import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
 
 export interface ReplayOptions {
@@ -27,7 +29,6 @@ export interface ReplayOptions {
 
 /** One message that was selected, and where it goes. */
 export interface PlannedMessage {
-  readonly nativeId: string
   readonly uniqueId: string
   readonly failedAt: number | undefined
   /** undefined: nothing says where it belongs. */
@@ -57,56 +58,85 @@ export interface PlannedTarget {
   readonly problem: unknown
 }
 
-const page = 1000
+/** Messages of a page whose bodies are in memory at once. */
+export const replayPage = 1000
 
 /**
- * Looks which messages are meant and where they go; changes nothing.
+ * Refuses what selects nothing, and a `to` that does not exist.
  *
- * @throws {NsbError} NSB_NO_SELECTION, NSB_AMBIGUOUS_ID, NSB_MESSAGE_NOT_FOUND, and for `to` what {@link whyNoQueue} gives
+ * @throws {NsbError} NSB_NO_SELECTION, and for `to` what {@link whyNoQueue} gives
  */
-export async function planReplay(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
-  const { criteria, queue, signal } = options
-  if (!options.all && !hasCriteria(criteria))
+export async function checkSelection(operations: Operations, { all, criteria, to }: ReplayOptions): Promise<void> {
+  if (!all && !hasCriteria(criteria))
     throw new NsbError({
       code: 'NSB_NO_SELECTION',
       message: 'Which messages? Nothing was selected.',
       suggestions: ['nsb errors replay <id>', 'nsb errors replay --group <id>', 'everything: nsb errors replay --all'],
     })
-  if (options.to !== undefined && (await operations.inspect(options.to)) === undefined) throw await whyNoQueue(operations, options.to)
-  if ((await operations.inspect(queue)) === undefined) {
-    resolveIds(criteria.ids ?? [], [])
+  if (to !== undefined && (await operations.inspect(to)) === undefined) throw await whyNoQueue(operations, to)
+}
+
+/**
+ * Looks which messages are meant and where they go; changes nothing.
+ *
+ * @throws {NsbError} those of {@link checkSelection} and {@link planHeld}, NSB_HOLD_TOO_SMALL
+ */
+export async function planReplay(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
+  await checkSelection(operations, options)
+  const { maxHold, overrule, queue, signal } = options
+  const holding = await holdIfThere(operations, queue, {
+    purpose: 'look',
+    overrule,
+    page: replayPage,
+    max: maxHold,
+    signal,
+    beforeRemove: () => undefined,
+  })
+  if (holding === undefined) {
+    resolveIds(options.criteria.ids ?? [], [])
     return { facts: undefined, matching: 0, duplicates: 0, messages: [], targets: [] }
   }
+  try {
+    checkHold(holding.facts, options)
+    return await planHeld(operations, holding, options)
+  } finally {
+    await holding.giveBack()
+  }
+}
 
+/**
+ * The plan for the messages of a holding.
+ *
+ * @param selected told of each message that may be meant, before ids, duplicates and the limit are considered
+ * @throws {NsbError} NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND
+ */
+export async function planHeld(
+  operations: Operations,
+  holding: Holding,
+  options: ReplayOptions,
+  selected: (planned: PlannedMessage, message: HeldMessage) => void = () => undefined,
+): Promise<ReplayPlan> {
+  const { criteria, signal } = options
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
   const named: FailedMessage[] = []
   let messages: PlannedMessage[] = []
-  const holding = await operations.hold(queue, {
-    purpose: 'look',
-    overrule: options.overrule,
-    page,
-    max: options.maxHold,
-    signal,
-    beforeRemove: () => undefined,
-  })
-  try {
-    for await (const held of holding.pages())
-      for (const message of held) {
-        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
-        if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) continue
-        named.push(...(ids.length > 0 ? [failed] : []))
-        // An acknowledgement says that something went well; there is nothing to do again.
-        if (failed.kind !== 'ack' && matches(failed, message.headers)) messages.push(planned(message, failed, options))
-      }
-  } finally {
-    await holding.giveBack()
-  }
+  for await (const held of holding.pages())
+    for (const message of held) {
+      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+      if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) continue
+      if (ids.length > 0) named.push(failed)
+      if (!isReplayable(failed) || !matches(failed, message.headers)) continue
+      const plan = planned(message, failed, options)
+      messages.push(plan)
+      selected(plan, message)
+    }
   signal.throwIfAborted()
 
   const meant = resolveIds(ids, named)
   if (ids.length > 0) messages = messages.filter((message) => meant.has(message.uniqueId))
-  const distinct = withoutDuplicates(messages)
+  const seen = new SeenFailures()
+  const distinct = messages.filter(({ failedAt, uniqueId }) => !seen.isDuplicate(uniqueId, failedAt))
   const chosen = chosenOf(distinct, options)
   return {
     facts: holding.facts,
@@ -115,6 +145,11 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
     messages: chosen,
     targets: await targetsOf(operations, chosen),
   }
+}
+
+/** An acknowledgement says that something went well; there is nothing to do again. */
+export function isReplayable(failed: FailedMessage): boolean {
+  return failed.kind !== 'ack'
 }
 
 /** Where a message goes: `--to`, redirect, the message's own wish, where it failed. */
@@ -128,28 +163,17 @@ export function targetOf(
   return options.to ?? redirect ?? (retryTo === undefined || retryTo === '' ? failed.queue : retryTo)
 }
 
-function planned(message: HeldMessage, failed: FailedMessage, options: ReplayOptions): PlannedMessage {
+/** What is done with a message that was selected. */
+export function planned(message: HeldMessage, failed: FailedMessage, options: ReplayOptions): PlannedMessage {
   const retryTo = message.headers[Header.RetryTo]
   const target = targetOf(failed, retryTo, options)
   const withoutWish = targetOf(failed, undefined, options)
   return {
-    nativeId: message.nativeId,
     uniqueId: failed.uniqueId,
     failedAt: failed.failedAt,
     target,
     redirectedByMessage: target !== withoutWish,
   }
-}
-
-// What failed again has a later time; the same id at the same time is the same failure, there twice after a crash.
-function withoutDuplicates(messages: readonly PlannedMessage[]): readonly PlannedMessage[] {
-  const seen = new Set<string>()
-  return messages.filter(({ uniqueId, failedAt }) => {
-    const key = `${uniqueId} ${failedAt}`
-    if (failedAt !== undefined && seen.has(key)) return false
-    seen.add(key)
-    return true
-  })
 }
 
 // The queue's own order is that of failing; only which are taken depends on --newest.

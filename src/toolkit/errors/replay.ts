@@ -1,9 +1,10 @@
 import { readFailure } from '../../message/failure.ts'
-import { NsbError, errorText } from '../../message/nsb-error.ts'
-import type { HeldMessage, Holding, Operations, OutgoingMessage, Transport } from '../../transport/transport.ts'
+import type { HeldMessage, Holding, Transport } from '../../transport/transport.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
-import { ownReplays, replayHeaders } from './copy.ts'
-import { type PlannedMessage, type ReplayOptions, type ReplayPlan, noTarget } from './plan.ts'
+import { type PlannedMessage, type ReplayOptions, type ReplayPlan, isReplayable, planned, replayPage } from './plan.ts'
+import { SeenFailures } from './seen-failures.ts'
+import { selector } from './select.ts'
+import { SendingBack } from './sending-back.ts'
 
 /** What became of one selected message. */
 export type ReplayResult = 'published' | 'succeeded' | 'failedAgain' | 'noAnswer' | 'failed'
@@ -20,7 +21,16 @@ export interface ReplayedMessage {
 
 export interface ReplayReport {
   readonly operation: string
+  /** Of what was selected, so many were begun with. */
+  readonly selected: number
+  readonly tried: number
+  readonly published: number
+  /** They are still in the error queue. */
+  readonly failed: number
+  /** In the order of sending; without {@link ReplayRun.everyItem} only failed ones, 1,000 at most. */
   readonly items: readonly ReplayedMessage[]
+  /** Further copies of a failure that is in the queue already; they stayed. */
+  readonly duplicates: number
   readonly leftInQueue: number
   readonly newerArrivals: number
   /** Too many failures in a row, or `--on-error stop`: the rest was left alone. */
@@ -32,10 +42,13 @@ export interface ReplayRun {
   /** Published and not yet removed at once: bounds what a crash doubles. */
   readonly window: number
   readonly onError: 'continue' | 'stop'
-  /** Wait so long for the outcome of each message; undefined: do not wait. */
+  /** Wait so long for the outcome of each message; undefined: do not wait. Needs every item. */
   readonly waitMs: number | undefined
+  /** Keep ServiceControl's acknowledgement address where its queue exists. */
   readonly keepAcknowledgeTo: boolean
   readonly sameNativeId: boolean
+  /** The report names every message; needs memory for each of them. */
+  readonly everyItem: boolean
   readonly clock: () => number
   /** Told after each message and each answer; both count up to the number of messages. */
   readonly progress: (step: {
@@ -49,130 +62,146 @@ export interface ReplayRun {
 /** Where endpoints acknowledge what succeeded; outlives the command, because a dead address makes a success fail. */
 export const acknowledgementQueue = 'nsb.acks'
 
-/** So many failures in a row are no accident. */
-const mostConsecutiveFailures = 10
-const page = 1000
+/** Sends planned messages back that are held already, in the order of the plan. */
+export function replayKept(
+  transport: Transport,
+  holding: Holding,
+  plan: ReplayPlan,
+  kept: ReadonlyMap<PlannedMessage, HeldMessage>,
+  options: ReplayOptions,
+  run: ReplayRun,
+): Promise<ReplayReport> {
+  return sendBack(transport, holding, plan.messages.length, options, run, async (sending) => {
+    for (const message of plan.messages) if (!(await sending.add(kept.get(message) as HeldMessage, message))) break
+    return { selected: plan.messages.length, duplicates: plan.duplicates }
+  })
+}
 
 /**
  * Sends the planned messages back: oldest first, each copy safe before its original is removed. A crash may send a window of
  * them twice and never loses one.
  */
 export async function replay(transport: Transport, plan: ReplayPlan, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
-  const items = new Map<string, ReplayedMessage>()
-  const planned = new Map(plan.messages.map((message) => [message.nativeId, message]))
-  const answers = run.waitMs === undefined ? undefined : await listenForAnswers(transport, options.queue, acknowledgementQueue)
+  const wanted = new Wanted(plan.messages)
+  return sendBack(transport, await holdToReplay(transport, options), plan.messages.length, options, run, async (sending, holding) => {
+    pages: for await (const messages of inWantedOrder(holding, wanted, options.newest))
+      for (const message of messages) {
+        const plannedMessage = wanted.take(message)
+        if (plannedMessage !== undefined && !(await sending.add(message, plannedMessage))) break pages
+      }
+    if (!sending.stopped && !options.signal.aborted) for (const message of wanted.left()) sending.addGone(message)
+    return { selected: plan.messages.length, duplicates: plan.duplicates }
+  })
+}
+
+/**
+ * Sends back what matches as it comes, oldest first, without having looked at the queue before: of a message that matches only the window
+ * is in memory and in the hold; one that does not match is held to the end.
+ *
+ * @param holding nothing was read of it yet
+ * @param options without ids, and not the newest first
+ */
+export function replayAsTheyCome(transport: Transport, holding: Holding, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
+  const matches = selector(options.criteria, options.now)
+  const most = options.limit ?? Number.POSITIVE_INFINITY
+  const seen = new SeenFailures()
+  let [selected, duplicates] = [0, 0]
+  return sendBack(transport, holding, Math.min(most, holding.facts.depth), options, run, async (sending) => {
+    for await (const messages of holding.pages()) {
+      for (const message of messages) {
+        if (selected >= most || sending.stopped) break
+        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+        if (!isReplayable(failed) || !matches(failed, message.headers)) continue
+        if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
+        else if (await sending.add(message, planned(message, failed, options))) selected++
+      }
+      if (selected >= most || sending.stopped) break
+    }
+    return { selected, duplicates }
+  })
+}
+
+/** @throws {NsbError} NSB_QUEUE_HAS_CONSUMER, NSB_QUEUE_LOCKED, NSB_LOOKS_EXHAUSTED, NSB_QUEUE_NOT_FOUND */
+export function holdToReplay(transport: Transport, { maxHold, overrule, queue, signal }: ReplayOptions): Promise<Holding> {
+  return transport.hold(queue, { purpose: 'change', overrule, page: replayPage, max: maxHold, signal, beforeRemove: () => undefined })
+}
+
+async function sendBack(
+  transport: Transport,
+  holding: Holding,
+  of: number,
+  { queue, signal }: ReplayOptions,
+  run: ReplayRun,
+  send: (sending: SendingBack, holding: Holding) => Promise<{ readonly selected: number; readonly duplicates: number }>,
+): Promise<ReplayReport> {
+  let answers: Answers | undefined
+  let given: Awaited<ReturnType<Holding['giveBack']>> | undefined
   try {
-    const ended = await sendBack(transport, planned, options, run, items, answers)
-    const ordered = plan.messages.flatMap((message) => items.get(message.nativeId) ?? [])
-    if (answers !== undefined && run.waitMs !== undefined) await awaitAnswers(answers, ordered, run.waitMs, options.signal, run)
-    const leftInQueue = (await transport.inspect(options.queue))?.depth ?? 0
-    return { operation: run.operation, items: ordered, leftInQueue, ...ended }
+    if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue)
+    const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
+    const sending = new SendingBack({ operations: transport, holding, run, signal, answers, acknowledgeTo, of })
+    let sent: Awaited<ReturnType<typeof send>>
+    try {
+      sent = await send(sending, holding)
+    } finally {
+      await sending.finish()
+    }
+    given = await holding.giveBack()
+    if (answers !== undefined && run.waitMs !== undefined) await awaitAnswers(answers, sending.items, run.waitMs, signal, run)
+    const { failed, items, stopped, tried } = sending
+    const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
+    const counts = { tried, published: tried - failed, failed }
+    return { operation: run.operation, ...sent, ...counts, items, leftInQueue, newerArrivals: given.newerArrivals, stopped }
   } finally {
+    if (given === undefined) await holding.giveBack()
     await answers?.close()
   }
 }
 
-async function sendBack(
-  operations: Operations,
-  planned: ReadonlyMap<string, PlannedMessage>,
-  options: ReplayOptions,
-  run: ReplayRun,
-  items: Map<string, ReplayedMessage>,
-  answers: Answers | undefined,
-): Promise<{ newerArrivals: number; stopped: boolean }> {
-  const { queue, overrule, maxHold, signal } = options
-  const holding = await operations.hold(queue, { purpose: 'change', overrule, page, max: maxHold, signal, beforeRemove: () => undefined })
-  const flow = { done: 0, failed: 0, consecutiveFailures: 0, stopped: false }
-  let newerArrivals = 0
-  try {
-    const underWay = new Set<Promise<void>>()
-    const one = async (message: HeldMessage, plan: PlannedMessage): Promise<void> => {
-      const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
-      items.set(message.nativeId, item)
-      try {
-        await sendOne(holding, message, plan, run, answers)
-        flow.consecutiveFailures = 0
-      } catch (error) {
-        item.result = 'failed'
-        item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
-        flow.stopped ||= run.onError === 'stop' || ++flow.consecutiveFailures > mostConsecutiveFailures
-      }
-      flow.failed += item.result === 'failed' ? 1 : 0
-      run.progress({ doing: 'replaying', done: ++flow.done, of: planned.size, failed: flow.failed })
+/** Planned messages that have not been met in the queue yet. A queue may hold several copies of one failure; one is taken. */
+class Wanted {
+  readonly #byKey = new Map<string, PlannedMessage[]>()
+
+  constructor(messages: readonly PlannedMessage[]) {
+    for (const message of messages) {
+      const same = this.#byKey.get(keyOf(message))
+      if (same === undefined) this.#byKey.set(keyOf(message), [message])
+      else same.push(message)
     }
-    const takePage = async (messages: readonly HeldMessage[]): Promise<void> => {
-      for (const message of messages) {
-        const plan = planned.get(message.nativeId)
-        if (plan === undefined) continue
-        while (underWay.size >= run.window) await Promise.race(underWay)
-        if (flow.stopped || signal.aborted) break
-        const sending: Promise<void> = one(message, plan).finally(() => underWay.delete(sending))
-        underWay.add(sending)
-      }
-    }
-    for await (const messages of inWantedOrder(holding, planned, options.newest)) {
-      await takePage(messages)
-      if (flow.stopped) break
-    }
-    await Promise.all(underWay)
-  } finally {
-    newerArrivals = (await holding.giveBack()).newerArrivals
   }
-  if (!flow.stopped && !signal.aborted) for (const [nativeId, plan] of planned) if (!items.has(nativeId)) items.set(nativeId, gone(plan))
-  return { newerArrivals, stopped: flow.stopped }
+
+  has(message: HeldMessage): boolean {
+    return this.#byKey.has(keyOf(readFailure(message.headers, message.nativeId, message.unreadable !== undefined)))
+  }
+
+  /** undefined: it is not wanted, or not a second time. */
+  take(message: HeldMessage): PlannedMessage | undefined {
+    const key = keyOf(readFailure(message.headers, message.nativeId, message.unreadable !== undefined))
+    const same = this.#byKey.get(key)
+    const taken = same?.shift()
+    if (same?.length === 0) this.#byKey.delete(key)
+    return taken
+  }
+
+  left(): readonly PlannedMessage[] {
+    return [...this.#byKey.values()].flat()
+  }
+}
+
+// What failed again has a later time: it is another failure, which nobody has confirmed.
+function keyOf({ failedAt, uniqueId }: Pick<PlannedMessage, 'failedAt' | 'uniqueId'>): string {
+  return `${uniqueId} ${failedAt ?? '?'}`
 }
 
 /** Newest first needs them all before the first one goes. */
-async function* inWantedOrder(
-  holding: Holding,
-  planned: ReadonlyMap<string, PlannedMessage>,
-  newest: boolean,
-): AsyncIterable<readonly HeldMessage[]> {
+async function* inWantedOrder(holding: Holding, wanted: Wanted, newest: boolean): AsyncIterable<readonly HeldMessage[]> {
   if (!newest) {
     yield* holding.pages()
     return
   }
-  const wanted: HeldMessage[] = []
-  for await (const messages of holding.pages()) wanted.push(...messages.filter((message) => planned.has(message.nativeId)))
-  yield wanted.toReversed()
-}
-
-async function sendOne(
-  holding: Holding,
-  message: HeldMessage,
-  plan: PlannedMessage,
-  run: ReplayRun,
-  answers: Answers | undefined,
-): Promise<void> {
-  if (plan.target === undefined) throw noTarget()
-  const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
-  const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
-  const headers = replayHeaders(message.headers, failed, {
-    operation: run.operation,
-    now: run.clock(),
-    acknowledgeTo,
-    keepAcknowledgeTo: run.keepAcknowledgeTo,
-  })
-  answers?.expect(plan.uniqueId, failed.failedAt)
-  const copy: OutgoingMessage = {
-    id: failed.messageId,
-    headers,
-    body: message.body,
-    to: { exactQueue: plan.target },
-    ...nativeIdFor(holding, message, plan, run),
-  }
-  await holding.consume(message, [copy])
-}
-
-// A running endpoint remembers native ids: the same one again may be swallowed. Folders choose one of their own.
-function nativeIdFor(holding: Holding, message: HeldMessage, plan: PlannedMessage, run: ReplayRun): { nativeId?: string } {
-  if (run.sameNativeId) return { nativeId: message.nativeId }
-  return holding.facts.kind === 'folder' ? {} : { nativeId: `${plan.uniqueId}.${ownReplays(message.headers) + 1}` }
-}
-
-function gone(plan: PlannedMessage): ReplayedMessage {
-  const error = { code: 'NSB_MESSAGE_TAKEN', message: 'The message was taken by somebody else meanwhile; nothing was done.' }
-  return { uniqueId: plan.uniqueId, target: plan.target, result: 'failed', error }
+  const found: HeldMessage[] = []
+  for await (const messages of holding.pages()) found.push(...messages.filter((message) => wanted.has(message)))
+  yield found.toReversed()
 }
 
 async function awaitAnswers(

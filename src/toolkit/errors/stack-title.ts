@@ -21,10 +21,16 @@ export function exceptionTitle(headers: Headers): string | undefined {
   const message = headers[Header.ExceptionMessage] ?? ''
   const stack = headers[Header.ExceptionStackTrace]
   if (stack === undefined && message === '' && type === '' && headers[Header.ExceptionSource] === undefined) return undefined
-  // The header holds the whole exception text; the message may look like a frame, and removing it may mangle one. Ids depend on it.
-  const text = message === '' ? (stack ?? '') : (stack ?? '').replaceAll(message, '')
-  const frame = (stack ?? '').trim() === '' ? undefined : firstFrame(text)
+  const frame = innermostFrame(headers)
   return frame === undefined ? `${type}: No stacktrace` : `${type}: ${frame.type}.${frame.method}${frame.parameters}`
+}
+
+/** The frame that decides about the group of a failure. */
+export function innermostFrame(headers: Headers): Frame | undefined {
+  const message = headers[Header.ExceptionMessage] ?? ''
+  const stack = headers[Header.ExceptionStackTrace] ?? ''
+  // The header holds the whole exception text; the message may look like a frame, and removing it may mangle one. Ids depend on it.
+  return stack.trim() === '' ? undefined : firstFrame(message === '' ? stack : stack.replaceAll(message, ''))
 }
 
 /** The first line that is a frame; lines past 2,000 characters are none. */

@@ -28,6 +28,7 @@ const runFor = (more: Partial<ReplayRun> = {}): ReplayRun => ({
   waitMs: undefined,
   keepAcknowledgeTo: false,
   sameNativeId: false,
+  everyItem: true,
   clock: Date.now,
   progress: () => undefined,
   ...more,

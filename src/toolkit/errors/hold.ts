@@ -1,0 +1,35 @@
+import { NsbError } from '../../message/nsb-error.ts'
+import type { HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
+
+/** undefined: there is no such queue. */
+export async function holdIfThere(operations: Operations, queue: string, options: HoldOptions): Promise<Holding | undefined> {
+  try {
+    return await operations.hold(queue, options)
+  } catch (error) {
+    if (error instanceof NsbError && error.code === 'NSB_QUEUE_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/**
+ * Refuses to read a part of a broker's queue: its order would change, and what was said of it would be half true. Nothing was read yet.
+ *
+ * @throws {NsbError} NSB_HOLD_TOO_SMALL
+ */
+export function checkHold(
+  { depth, kind, queue }: QueueFacts,
+  { maxHold, overrule }: { readonly maxHold: number; readonly overrule: readonly string[] },
+): void {
+  const isBroker = kind === 'classic' || kind === 'quorum'
+  if (!isBroker || depth <= maxHold || overrule.includes('NSB_HOLD_TOO_SMALL')) return
+  throw new NsbError({
+    code: 'NSB_HOLD_TOO_SMALL',
+    message: `Queue '${queue}' has ${depth} messages, and at most ${maxHold} are held at once. Nothing was read: to read all of them the broker has to hold them in memory.`,
+    suggestions: [
+      `Hold them all: --max-hold ${depth}`,
+      'Replay them without holding them: nsb errors replay --all',
+      'Or read the oldest, and let the rest change its place: --force',
+    ],
+    details: { queue, depth, maxHold },
+  })
+}

@@ -1,0 +1,140 @@
+import { type FailedMessage, readFailure } from '../../message/failure.ts'
+import { Header } from '../../message/headers.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import type { HeldMessage, Holding, Operations, OutgoingMessage } from '../../transport/transport.ts'
+import type { Answers } from './answers.ts'
+import { ownReplays, replayHeaders } from './copy.ts'
+import { type PlannedMessage, noTarget } from './plan.ts'
+import type { ReplayRun, ReplayedMessage } from './replay.ts'
+
+/** So many failures in a row are no accident. */
+const mostConsecutiveFailures = 10
+/** Where not every message is wanted in the report, so many failed ones are named. */
+const mostNamed = 1000
+
+export interface SendingBackOptions {
+  readonly operations: Operations
+  readonly holding: Holding
+  readonly run: ReplayRun
+  readonly signal: AbortSignal
+  readonly answers: Answers | undefined
+  /** Where the answers go. */
+  readonly acknowledgeTo: string | undefined
+  /** How many there are, for the progress. */
+  readonly of: number
+}
+
+/** Sends held messages back, a window of them at a time: each copy is safe before its original is removed. */
+export class SendingBack {
+  /** In the order of sending; without `run.everyItem` only those that failed. */
+  readonly items: ReplayedMessage[] = []
+  tried = 0
+  failed = 0
+  readonly #options: SendingBackOptions
+  #done = 0
+  #underWay = 0
+  #inARow = 0
+  #stopped = false
+  #wake = (): void => {}
+  readonly #queueExists = new Map<string, Promise<boolean>>()
+
+  constructor(options: SendingBackOptions) {
+    this.#options = options
+  }
+
+  /** Too many failures in a row, or the first one with `--on-error stop`. */
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
+  /** Begins with one more when there is room for it. @returns false: it was not begun, and no other should be */
+  async add(message: HeldMessage, plan: PlannedMessage): Promise<boolean> {
+    await this.#until(() => this.#underWay < this.#options.run.window)
+    if (this.#stopped || this.#options.signal.aborted) return false
+    this.tried++
+    this.#underWay++
+    void this.#send(message, plan)
+    return true
+  }
+
+  /** Resolves when none is under way any more. */
+  async finish(): Promise<void> {
+    await this.#until(() => this.#underWay === 0)
+  }
+
+  /** Somebody else has taken it since it was planned. */
+  addGone({ target, uniqueId }: PlannedMessage): void {
+    this.tried++
+    this.failed++
+    const error = { code: 'NSB_MESSAGE_TAKEN', message: 'The message was taken by somebody else meanwhile; nothing was done.' }
+    this.#note({ uniqueId, target, result: 'failed', error })
+  }
+
+  // Only the one that adds or finishes waits.
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds())
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+  }
+
+  async #send(message: HeldMessage, plan: PlannedMessage): Promise<void> {
+    const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
+    if (this.#options.run.everyItem) this.items.push(item)
+    try {
+      await this.#sendOne(message, plan)
+      this.#inARow = 0
+    } catch (error) {
+      item.result = 'failed'
+      item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
+      if (!this.#options.run.everyItem) this.#note(item)
+      this.failed++
+      this.#stopped ||= this.#options.run.onError === 'stop' || ++this.#inARow > mostConsecutiveFailures
+    }
+    this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
+    this.#underWay--
+    this.#wake()
+  }
+
+  #note(item: ReplayedMessage): void {
+    if (this.#options.run.everyItem || this.items.length < mostNamed) this.items.push(item)
+  }
+
+  async #sendOne(message: HeldMessage, plan: PlannedMessage): Promise<void> {
+    if (plan.target === undefined) throw noTarget()
+    const { acknowledgeTo, answers, holding, run } = this.#options
+    const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+    const headers = replayHeaders(message.headers, failed, {
+      operation: run.operation,
+      now: run.clock(),
+      acknowledgeTo,
+      keepAcknowledgeTo: run.keepAcknowledgeTo && (await this.#isAcknowledged(message)),
+    })
+    answers?.expect(plan.uniqueId, failed.failedAt)
+    const copy: OutgoingMessage = {
+      id: failed.messageId,
+      headers,
+      body: message.body,
+      to: { exactQueue: plan.target },
+      native: message.native,
+      ...this.#nativeIdOf(message, failed),
+    }
+    await holding.consume(message, [copy])
+  }
+
+  // A running endpoint remembers native ids: the same one again may be swallowed. Folders choose one of their own.
+  #nativeIdOf(message: HeldMessage, failed: FailedMessage): { readonly nativeId?: string } {
+    const { holding, run } = this.#options
+    if (run.sameNativeId && message.nativeId !== '') return { nativeId: message.nativeId }
+    return holding.facts.kind === 'folder' ? {} : { nativeId: `${failed.uniqueId}.${ownReplays(message.headers) + 1}` }
+  }
+
+  /** An address that nobody owns makes a success fail. */
+  #isAcknowledged({ headers }: HeldMessage): Promise<boolean> {
+    const queue = headers[Header.RetryAcknowledgementQueue]
+    if (queue === undefined) return Promise.resolve(false)
+    const known = this.#queueExists.get(queue) ?? this.#options.operations.inspect(queue).then((facts) => facts !== undefined)
+    this.#queueExists.set(queue, known)
+    return known
+  }
+}
