@@ -89,7 +89,7 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
       warning: (text) => this.warning(text),
       project: () => this.project(),
       errorQueue: async () => (this.globals['error-queue'] === undefined ? undefined : (await this.errorQueues())[0]),
-      openTransport: async (endpoint) => ({ transport: await this.openTransport(endpoint), where: this.where }),
+      openTransport: async (endpoint) => ({ transport: await this.openTransport({ endpoint }), where: this.where }),
       confirm: (question, options) => this.confirm(question, options),
       atEnd: (close) => this.atEnd(close),
       finish: (code) => this.finish(code),

@@ -2,14 +2,15 @@ import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { openConnection } from '../toolkit/open-connection.ts'
-import { type Connection, type ConnectionChoice, type Project, chooseConnection, findProject } from '../toolkit/project.ts'
+import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
+import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
 import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
-import { errorDocument, errorLines, reportedError } from './report-error.ts'
+import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
 
 /** Values of the global flags, as parsed. */
@@ -49,6 +50,14 @@ const sources: Readonly<Record<Sourced, string>> = {
 const fallbackVariable = 'RabbitMQTransport_ConnectionString'
 const timeoutMs = 30_000
 
+/** What a command wants of the transport that it opens. */
+export interface TransportChoice {
+  /** Whose connections a broker shows, for what runs without an end: no message has to be confirmed within `--timeout` then. */
+  readonly endpoint?: string
+  /** Of the queues that are made, instead of that of the profile. */
+  readonly queueType?: 'quorum' | 'classic' | undefined
+}
+
 /** How a list shows its rows beside a table. */
 export interface ListedAs<Row> {
   readonly id: (row: Row) => string
@@ -76,6 +85,8 @@ export abstract class BaseCommand extends Command {
   readonly #closing: (() => Promise<void>)[] = []
   readonly #interruption = new Interruption()
   #project: Promise<Project> | undefined
+  /** The profile, when a broker was to be opened. */
+  #broker: string | undefined
 
   protected override async init(): Promise<void> {
     await super.init()
@@ -222,8 +233,12 @@ export abstract class BaseCommand extends Command {
     return this.#project
   }
 
-  /** Which transport the flags, the environment and nsb.json choose. */
-  protected async connection(): Promise<Connection> {
+  /**
+   * Which transport the flags, the environment and nsb.json choose.
+   *
+   * @param profile named as an argument, instead of `--profile`
+   */
+  protected async connection(profile?: Setting<string>): Promise<Connection> {
     const given = (['profile', 'transport', 'connection', 'storage'] as const).flatMap((name) => {
       const value = this.globals[name]
       return value === undefined || value === '' ? [] : [[name, { value, origin: this.originOf(name) }]]
@@ -231,6 +246,7 @@ export abstract class BaseCommand extends Command {
     const fallback = process.env[fallbackVariable]
     const choice: ConnectionChoice = {
       ...Object.fromEntries(given),
+      ...(profile && { profile }),
       ...(fallback && { fallback: { value: fallback, origin: fallbackVariable } }),
     }
     return chooseConnection(await this.project(), choice, process.cwd())
@@ -241,18 +257,20 @@ export abstract class BaseCommand extends Command {
     return this.#given.has(flag) ? `--${flag}` : sources[flag]
   }
 
-  /**
-   * Opens the transport that was chosen; it is closed when the command ends.
-   *
-   * @param endpoint whose connections a broker shows, for what runs without an end: no message has to be confirmed within `--timeout` then
-   */
-  protected async openTransport(endpoint?: string): Promise<Transport> {
-    const bound = this.globals.timeout ?? timeoutMs
+  /** What `--timeout` says, in ms. */
+  protected get bound(): number {
+    return this.globals.timeout ?? timeoutMs
+  }
+
+  /** Opens the transport that was chosen; it is closed when the command ends. */
+  protected async openTransport({ endpoint, queueType }: TransportChoice = {}): Promise<Transport> {
+    const connection = await this.connection()
+    this.#broker = connection.broker && connection.profile.value
     const { transport, where } = await openConnection(
-      await this.connection(),
+      connection,
       await this.project(),
       { detail: (text) => this.detail(text), warning: (text) => this.warning(text) },
-      { endpoint, timeoutMs: bound, confirmTimeoutMs: endpoint === undefined ? bound : undefined },
+      { endpoint, queueType, timeoutMs: this.bound, confirmTimeoutMs: endpoint === undefined ? this.bound : undefined },
     )
     this.where = where
     this.atEnd(() => transport.close())
@@ -281,12 +299,17 @@ export abstract class BaseCommand extends Command {
 
   protected override catch(error: Error): Promise<void> {
     if (this.#interruption.isBrokenPipe) return Promise.resolve()
-    const reported = reportedError(error)
+    const reported = this.#withProfileHint(reportedError(error))
     process.exitCode = reported.exitCode
     if (this.jsonEnabled()) this.logJson(errorDocument(reported))
     else if (this.globals.output === 'ndjson') process.stdout.write(`${JSON.stringify(errorDocument(reported))}\n`)
     process.stderr.write(`${errorLines(reported, this.colour.err, this.verbosity > 1)}\n`)
     return Promise.resolve()
+  }
+
+  #withProfileHint(reported: ReportedError): ReportedError {
+    if (this.#broker === undefined || reported.exitCode !== Exit.cannotReach) return reported
+    return { ...reported, suggestions: [...reported.suggestions, `nsb profile test ${this.#broker}`] }
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

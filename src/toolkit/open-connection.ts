@@ -15,6 +15,8 @@ export interface Told {
 export interface OpenOptions {
   /** Whom the connections belong to, as a broker shows it. */
   readonly endpoint?: string | undefined
+  /** Of the queues that are made, instead of that of the profile. */
+  readonly queueType?: 'quorum' | 'classic' | undefined
   /** Bounds connecting, in ms. */
   readonly timeoutMs?: number | undefined
   /** Bounds the wait for the confirm of each message, in ms; undefined: the connection decides. */
@@ -56,7 +58,7 @@ export async function openConnection(connection: Connection, project: Project, t
   }
 }
 
-async function openBroker(choice: BrokerChoice, told: Told, { endpoint, ...times }: OpenOptions): Promise<Opened> {
+async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueType, ...times }: OpenOptions): Promise<Opened> {
   const { readBroker } = await import('./profile/broker-settings.ts')
   const warn = (text: string): void => told.warning(text)
   const { origin, settings, shown } = await readBroker(choice, { env: process.env, timeoutMs: times.timeoutMs, warn })
@@ -65,6 +67,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, ...times
     kind: 'rabbitmq',
     rabbitmq: {
       ...settings,
+      ...(queueType !== undefined && { queueType }),
       ...(times.timeoutMs !== undefined && { timeoutMs: times.timeoutMs }),
       ...(times.confirmTimeoutMs !== undefined && { confirmTimeoutMs: times.confirmTimeoutMs }),
     },

@@ -180,8 +180,7 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
       if (kind === 'boolean' && typeof found !== 'boolean') throw wrong(at, 'true or false', found)
       if (kind === 'texts' && !isTexts(found)) throw wrong(at, 'a list of texts', found)
       if (kind === 'text' && typeof found !== 'string') throw wrong(at, 'text', found)
-      if (typeof kind !== 'string' && !kind.includes(found as string))
-        throw wrong(at, kind.map((each) => `"${each}"`).join(' or '), found)
+      if (typeof kind !== 'string' && !kind.includes(found as string)) throw wrong(at, kind.map((each) => `"${each}"`).join(' or '), found)
       return [[key, found]]
     })
     return Object.fromEntries(checked)

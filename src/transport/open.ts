@@ -1,6 +1,7 @@
 import { NsbError } from '../message/nsb-error.ts'
 import type { Clock } from './clock.ts'
 import type { RabbitSettings } from './rabbitmq/open.ts'
+import type { BrokerReport, ProbeOptions } from './rabbitmq/probe.ts'
 import type { Transport } from './transport.ts'
 
 export interface TransportSettings {
@@ -98,4 +99,11 @@ export async function openTransport(settings: string | TransportSettings): Promi
   })
 }
 
+/** Tries a broker without opening a transport. @throws {NsbError} why it cannot be connected with */
+export async function probeBroker(settings: RabbitSettings, options: ProbeOptions): Promise<BrokerReport> {
+  const probe = await import('./rabbitmq/probe.ts')
+  return probe.probeBroker(settings, options)
+}
+
+export type { BrokerReport }
 export { discoverStorage } from './learning/discover.ts'

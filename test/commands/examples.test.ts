@@ -41,6 +41,7 @@ function preparedFolder(id: string): string {
   }
   const folder = shop()
   write(folder, files)
+  if (id.startsWith('queues:')) mkdirSync(join(folder, '.learningtransport/error/.bodies'), { recursive: true })
   // Folders named in examples are endpoints of their own.
   write(folder, {
     'shop/nsb.json': '{"endpoint":{"name":"Inner"}}',

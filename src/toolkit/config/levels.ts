@@ -24,7 +24,8 @@ const alternatives: readonly (readonly (keyof Profile)[])[] = [
 /** The project's file over the user's. */
 export function mergeLevels(project: Level, user: Level | undefined): Merged {
   const own = project.content
-  if (user === undefined) return { ...own, uses: {}, origins: originsOf(own, project.file) }
+  const misplaced = Object.keys(own.uses).length > 0 ? [`${project.file}: 'uses' counts in the user's own file only.`] : []
+  if (user === undefined) return { ...own, uses: {}, warnings: [...own.warnings, ...misplaced], origins: originsOf(own, project.file) }
   const below = user.content
   const names = [...new Set([...Object.keys(below.profiles), ...Object.keys(own.profiles)])]
   const merged: ProjectFile = {
@@ -40,7 +41,7 @@ export function mergeLevels(project: Level, user: Level | undefined): Merged {
     ),
     // Who uses what is nobody else's business, so a project cannot say it.
     uses: below.uses,
-    warnings: [...own.warnings, ...below.warnings],
+    warnings: [...own.warnings, ...misplaced, ...below.warnings],
   }
   const origins = { ...originsOf(below, user.file), ...originsOf(own, project.file) }
   const uses = entries('uses', below.uses).map(([key]) => [key, user.file] as const)

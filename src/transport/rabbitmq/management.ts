@@ -30,6 +30,11 @@ export class Management {
     this.#timeoutMs = timeoutMs
   }
 
+  /** Where it is, without a login. */
+  get address(): string {
+    return withoutLogin(this.#url)
+  }
+
   /** `path` below `/api`, `{vhost}` standing for the virtual host. @returns undefined for 404 @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE */
   async get(path: string): Promise<unknown> {
     if (this.#unreachable) throw this.#unreachable
@@ -62,7 +67,7 @@ export class Management {
   #unreachableError(why: string): NsbError {
     return new NsbError({
       code: 'NSB_MANAGEMENT_UNREACHABLE',
-      message: `The management API at ${withoutLogin(this.#url)} cannot be used: ${why}.`,
+      message: `The management API at ${this.address} cannot be used: ${why}.`,
       suggestions: ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "management"'],
     })
   }

@@ -1,5 +1,5 @@
 import type { Transport } from '../transport.ts'
-import { type TlsSettings, parseConnection, parseHosts } from './connection-settings.ts'
+import { type ConnectionSettings, type TlsSettings, parseConnection, parseHosts } from './connection-settings.ts'
 import type { ManagementSettings } from './management.ts'
 import { type RabbitOptions, rabbitTransport } from './transport.ts'
 
@@ -25,19 +25,17 @@ export interface RabbitSettings {
   readonly confirmTimeoutMs?: number
 }
 
-/** From the words of a configuration. @throws {NsbError} NSB_BAD_CONNECTION */
-export function openRabbitTransport(
-  { connection, hosts, tls, ...rest }: RabbitSettings,
-  others: Pick<RabbitOptions, 'endpoint' | 'clock' | 'warn'>,
-): Transport {
+/** The broker that a configuration names. @throws {NsbError} NSB_BAD_CONNECTION */
+export function connectionOf({ connection, hosts, tls }: RabbitSettings, warn: (warning: string) => void): ConnectionSettings {
   const { settings, warnings } = parseConnection(connection)
-  const warn = others.warn ?? ((warning: string): void => process.emitWarning(warning, 'NsbWarning'))
   for (const warning of warnings) warn(warning)
   const secure = settings.tls !== undefined
-  return rabbitTransport({
-    ...rest,
-    ...others,
-    warn,
-    settings: settings.with({ hosts: parseHosts(hosts ?? [], secure), ...(secure && tls ? { tls } : {}) }),
-  })
+  return settings.with({ hosts: parseHosts(hosts ?? [], secure), ...(secure && tls ? { tls } : {}) })
+}
+
+/** From the words of a configuration. @throws {NsbError} NSB_BAD_CONNECTION */
+export function openRabbitTransport(settings: RabbitSettings, others: Pick<RabbitOptions, 'endpoint' | 'clock' | 'warn'>): Transport {
+  const { connection: _connection, hosts: _hosts, tls: _tls, ...rest } = settings
+  const warn = others.warn ?? ((warning: string): void => process.emitWarning(warning, 'NsbWarning'))
+  return rabbitTransport({ ...rest, ...others, warn, settings: connectionOf(settings, warn) })
 }
