@@ -112,10 +112,13 @@ export interface ListedFailure {
   readonly at: number | undefined
 }
 
-/** Newest first; those without a readable time last. */
+/** Newest first, in one tick of the file clock by the time of failure; those without a readable time last. */
 export function byTimeDescending(a: ListedFailure, b: ListedFailure): number {
-  return (b.at ?? Number.NEGATIVE_INFINITY) - (a.at ?? Number.NEGATIVE_INFINITY) || 0
+  return descending(a.at, b.at) || descending(a.failed.failedAt, b.failed.failedAt)
 }
+
+const descending = (a: number | undefined, b: number | undefined): number =>
+  (b ?? Number.NEGATIVE_INFINITY) - (a ?? Number.NEGATIVE_INFINITY) || 0
 
 export interface ListOptions extends BrowseOptions {
   /** So many are wanted. */
