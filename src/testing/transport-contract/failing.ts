@@ -25,6 +25,25 @@ export const failing: ContractGroup = {
       },
     },
     {
+      name: 'what nobody tried to handle counts no attempt',
+      needs: 'uncountedLooks',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        let times = 0
+        const seen = await receive(world, transport, queue, async () =>
+          ++times < 3 ? ({ kind: 'putBack', attempted: false } as const) : consume(),
+        )
+
+        await transport.dispatch([message('again', queue)])
+        await until('it is delivered three times', () => seen.deliveries.length === 3)
+
+        same(
+          seen.deliveries.map((incoming) => incoming.attempt),
+          [1, 1, 1],
+        )
+      },
+    },
+    {
       name: 'a rejected decision is reported, and the message is delivered again',
       modes: ['receiveOnly', 'sendsAtomicWithReceive'],
       async run(world) {

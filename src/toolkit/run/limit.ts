@@ -10,6 +10,8 @@ export class Limit {
   #left: number
   #closed = false
   #waiting: (() => void)[] = []
+  /** Native ids of those that were let through and whose verdict has not been carried out. */
+  readonly #open = new Set<string>()
 
   /** @param messages how many */
   constructor(messages: number) {
@@ -32,7 +34,22 @@ export class Limit {
   on(transport: Transport): Transport {
     this.#closed = false
     const receive: Transport['receive'] = (options, decide) =>
-      transport.receive(options, async (message, signal) => ((await this.#enter(signal)) ? decide(message, signal) : putBack))
+      transport.receive(
+        {
+          ...options,
+          onSettled: (message) => {
+            this.#open.delete(message.nativeId)
+            options.onSettled(message)
+          },
+        },
+        async (message, signal) => {
+          // Its verdict could not be carried out, as on a full disk: it comes again in the place it has.
+          const again = this.#open.has(message.nativeId)
+          if (!again && !(await this.#enter(signal))) return putBack
+          this.#open.add(message.nativeId)
+          return decide(message, signal)
+        },
+      )
     return new Proxy(transport, {
       get(target, key) {
         if (key === 'receive') return receive

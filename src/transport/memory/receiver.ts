@@ -77,6 +77,13 @@ export class MemoryReceiver implements Receiving {
     const dispatch = (outgoing: readonly OutgoingMessage[]): void => this.#network.dispatch(outgoing, this.#clock.now())
     // `none` acknowledged by taking; in the other modes memory dispatches and acknowledges in one step.
     if (this.#options.transactionMode === 'none') return { message, consume: dispatch, putBack: () => lostInModeNone(message) }
-    return { message, consume: dispatch, putBack: () => this.#queue.putBack(stored) }
+    return {
+      message,
+      consume: dispatch,
+      putBack: (attempted) => {
+        if (!attempted) stored.deliveries--
+        this.#queue.putBack(stored)
+      },
+    }
   }
 }

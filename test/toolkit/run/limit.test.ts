@@ -1,37 +1,33 @@
 import { describe, expect, it } from 'vitest'
+import { consume, fill, message, openWithQueue, receive, until } from '../../../src/testing/transport-contract/support.ts'
+import { memoryTransport } from '../../../src/transport/memory/transport.ts'
 import { Limit } from '../../../src/toolkit/run/limit.ts'
-import type { Decide, IncomingMessage, Transport } from '../../../src/transport/transport.ts'
 
-/** The limited decision of a receiver, which answers `consume`. */
-async function limited(limit: Limit): Promise<(signal?: AbortSignal) => Promise<string>> {
-  let decide: Decide | undefined
-  const transport = { receive: (_options: unknown, given: Decide) => Promise.resolve(void (decide = given)) } as unknown as Transport
-  await limit.on(transport).receive({} as never, () => Promise.resolve({ kind: 'consume', outgoing: [] }))
-  return async (signal = new AbortController().signal) => (await decide?.({} as IncomingMessage, signal))?.kind ?? ''
-}
+const world = () => ({
+  mode: 'receiveOnly' as const,
+  unique: (name: string) => name,
+  elapse: undefined,
+  end: async () => undefined,
+  open: async () => memoryTransport(),
+})
 
-describe('Limit', () => {
-  it('lets so many messages through, and another one for each that comes again', async () => {
-    const limit = new Limit(1)
-    const decide = await limited(limit)
+describe('the limit of nsb run --max', () => {
+  it('lets a message through again whose verdict could not be carried out, and counts it once', async () => {
+    const { transport, queue } = await openWithQueue(world())
+    await fill(transport, queue, 3)
+    const settled: string[] = []
+    const missing = message('copy', '', { to: { exactQueue: 'nowhere' } })
+    let attempts = 0
 
-    const first = await decide()
-    const second = decide()
-    limit.returned()
+    const seen = await receive(world(), new Limit(1).on(transport), queue, async () => (++attempts === 1 ? consume(missing) : consume()), {
+      onDispatchFailed: () => Promise.reject(new Error('the disk is full')),
+      onSettled: ({ id }) => settled.push(id),
+      onCriticalError: () => undefined,
+    })
+    await until('one message is settled', () => settled.length > 0)
+    await seen.stop({ graceMs: 0 })
 
-    expect([first, await second]).toEqual(['consume', 'consume'])
-  })
-
-  it('puts back what waits when it is closed, or when the receiver gives up', async () => {
-    const limit = new Limit(1)
-    const decide = await limited(limit)
-    const abort = new AbortController()
-    await decide()
-
-    const [waiting, aborted] = [decide(), decide(abort.signal)]
-    abort.abort()
-    limit.close()
-
-    expect(await Promise.all([waiting, aborted, decide()])).toEqual(['putBack', 'putBack', 'putBack'])
+    expect(settled).toContain('message 001')
+    expect((await transport.inspect(queue))?.depth).toBe(2)
   })
 })
