@@ -115,8 +115,9 @@ export class BrokerConnection {
    * Waits for answers of the broker. When nothing at all comes for so long, not even between the answers, the connection is given up,
    * which ends whatever waits on it.
    */
-  async answer<T>(request: Promise<T>, withinMs = this.#options.timeoutMs): Promise<T> {
+  async answer<T>(request: Promise<T>, atMostMs = Number.POSITIVE_INFINITY): Promise<T> {
     const model = this.#model
+    const withinMs = Math.min(atMostMs, this.#options.timeoutMs)
     const silent = heartbeatBytes * (1 + withinMs / (heartbeatSeconds * 500))
     let read = bytesRead(model)
     const timer = setInterval(() => {

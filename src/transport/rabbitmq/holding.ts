@@ -105,6 +105,10 @@ export class RabbitHolding implements Holding {
       this.#lost = reason ?? options.connection.lostError('the channel was closed')
       this.#endTake?.()
     })
+    // Right after its channels; it knows why.
+    options.connection.onLost((error) => {
+      this.#lost = error
+    })
   }
 
   static async open(options: RabbitHoldingOptions): Promise<RabbitHolding> {

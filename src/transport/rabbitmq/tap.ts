@@ -67,7 +67,8 @@ export class BrokerTap {
     channel.on('error', (error) => {
       reason = error
     })
-    channel.on('close', () => end(reason ?? connection.lostError('the channel was closed')))
+    // The connection says why it was lost only after its channels have ended.
+    channel.on('close', () => process.nextTick(() => end(reason ?? connection.lostError('the channel was closed'))))
     const watch = async (): Promise<void> => {
       // Its endpoint may not have been started yet; this is how it would declare it.
       await channel.assertExchange(exchange, 'fanout', { durable })
@@ -84,7 +85,8 @@ export class BrokerTap {
     try {
       await connection.answer(watch())
     } catch (error) {
-      if (!ended) await connection.closeChannel(channel)
+      ended = true
+      await connection.closeChannel(channel)
       const named = channelError(reason ?? error, `watch queue '${queue}'`)
       throw reason === undefined && !(named instanceof NsbError) ? connection.lostError(error) : named
     }
