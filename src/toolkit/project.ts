@@ -173,13 +173,24 @@ function brokerOf(
   ofProfile: (key: string) => string,
   chosenBy: string,
 ): BrokerChoice {
+  const { connection, connectionCommand, connectionEnv, connectionFile, management, managementEnv } = profile
+  const address = (): SecretSource | undefined => {
+    if (management !== undefined) return { kind: 'text', text: management, origin: ofProfile('management') }
+    return managementEnv === undefined ? undefined : { kind: 'environment', variable: managementEnv, origin: ofProfile('managementEnv') }
+  }
   const asText = ({ origin, value }: Setting<string>): SecretSource => ({ kind: 'text', text: value, origin })
   if (given !== undefined) {
-    // Further nodes and the management API belong to the broker of the profile, not to this one.
-    const { hosts: _hosts, management: _management, managementEnv: _managementEnv, ...rest } = profile
-    return { connection: asText(given), management: undefined, profile: rest, folder, chosenBy }
+    // Further nodes and the management API belong to the broker that the profile names, not to this one.
+    const namesAnother = connectionKeys.some((key) => profile[key] !== undefined)
+    const { hosts: _hosts, ...others } = profile
+    return {
+      connection: asText(given),
+      management: namesAnother ? undefined : address(),
+      profile: namesAnother ? others : profile,
+      folder,
+      chosenBy,
+    }
   }
-  const { connection, connectionCommand, connectionEnv, connectionFile, management, managementEnv } = profile
   const from = (): SecretSource | undefined => {
     if (connection !== undefined) return { kind: 'text', text: connection, origin: ofProfile('connection') }
     if (connectionEnv !== undefined) return { kind: 'environment', variable: connectionEnv, origin: ofProfile('connectionEnv') }
@@ -188,13 +199,7 @@ function brokerOf(
       return { kind: 'command', command: connectionCommand, folder, origin: ofProfile('connectionCommand') }
     return fallback && asText(fallback)
   }
-  const address: SecretSource | undefined =
-    management !== undefined
-      ? { kind: 'text', text: management, origin: ofProfile('management') }
-      : managementEnv !== undefined
-        ? { kind: 'environment', variable: managementEnv, origin: ofProfile('managementEnv') }
-        : undefined
-  return { connection: from(), management: address, profile, folder, chosenBy }
+  return { connection: from(), management: address(), profile, folder, chosenBy }
 }
 
 function unknownProfile(project: Project, name: Setting<string>): NsbError {

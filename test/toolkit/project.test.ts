@@ -193,7 +193,7 @@ describe('the connection', () => {
     const cluster = {
       ...project,
       ...parse(
-        '{"profiles": {"prod": {"transport": "rabbitmq", "hosts": ["b"], "management": "http://b", "topology": "direct", "protect": true}}}',
+        '{"profiles": {"prod": {"transport": "rabbitmq", "connectionEnv": "AMQP", "hosts": ["b"], "management": "http://b", "topology": "direct", "protect": true}}}',
       ),
     }
 

@@ -36,10 +36,12 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
     return { code: 'NSB_CONNECTION_TIMED_OUT', why: 'it does not answer', next: 'Look for a firewall, or raise --timeout' }
   if (/ACCESS_REFUSED/.test(text) && !/vhost/.test(text))
     return { code: 'NSB_LOGIN_REFUSED', why: `login was refused for user '${settings.user}'`, next: 'Correct the user and password' }
-  if (/vhost|NOT_ALLOWED|INTERNAL_ERROR - access to vhost/.test(text))
+  // amqplib does not say what the broker answers to the last step of the handshake, which names the virtual host.
+  const unnamed = /Expected ConnectionOpenOk; got <ConnectionClose/.test(text)
+  if (unnamed || /vhost|NOT_ALLOWED|INTERNAL_ERROR - access to vhost/.test(text))
     return {
       code: 'NSB_VIRTUAL_HOST',
-      why: `the virtual host '${settings.virtualHost}' does not exist, or user '${settings.user}' may not use it (${replyText(text)})`,
+      why: `the virtual host '${settings.virtualHost}' does not exist, or user '${settings.user}' may not use it${unnamed ? '' : ` (${replyText(text)})`}`,
       next: `rabbitmqctl list_vhosts; rabbitmqctl list_user_permissions ${settings.user}`,
     }
   if (settings.tls && certificateErrors.test(`${system} ${text}`))
