@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { inspect } from 'node:util'
 import { NsbError } from '../../message/nsb-error.ts'
 
@@ -102,41 +103,46 @@ export function parseConnection(text: string): ParsedConnection {
 const defaultPort = (tls: boolean): number => (tls ? 5671 : 5672)
 
 function parseUri(text: string): ParsedConnection {
-  const match = /^(amqps?)[a-z0-9+.-]*:\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/i.exec(text)
+  const match = /^(amqp[a-z0-9+.-]*):\/\/(?:([^@/?#]*)@)?(\[[^\]]*\]|[^:/?#]*)(?::([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/i.exec(text)
   if (!match)
     throw bad([
       /\s/.test(text) ? 'it contains a blank; write %20' : 'it is not an address of the form amqp://user:password@host:port/vhost',
     ])
-  const [, scheme = '', userInfo, hostText = '', portText, path = '', query, fragment] = match
+  const [, scheme = '', userInfo, hostText = '', portText, path = '', query] = match
   const problems: string[] = []
   const tls = scheme.toLowerCase() === 'amqps'
   if (/\s/.test(text)) problems.push('it contains a blank; write %20')
+  // The rest of a password would be taken for the host, the port or the virtual host, and be repeated as such.
+  const misplaced = text.replace(/^[^@/]*:\/\/[^@/?#]*@/, '').includes('@')
+  if (misplaced) problems.push(`an '@' follows an '@', '/', '?' or '#'; in a password these are written %40, %2F, %3F and %23`)
   const [user = '', password, ...more] = userInfo?.split(':') ?? []
   if (more.length > 0) problems.push(`the user info has more than one ':'; write %3A for one in a name or password`)
   const segments = path.split('/').slice(1)
-  if (/@/.test(`${path}${query ?? ''}${fragment ?? ''}`))
-    problems.push(`an '@' follows a '/', '?' or '#'; in a password these are written %2F, %3F and %23, in a virtual host '@' is %40`)
-  else if (segments.length > 1) problems.push(`the path has more than one segment; a virtual host with '/' is written %2F`)
+  if (segments.length > 1) problems.push(`the path has more than one segment; a virtual host with '/' is written %2F`)
   const port = portText === undefined || portText === '' ? defaultPort(tls) : portNumber(portText, problems)
   const decoded = {
     user: decode(user, 'user', problems),
-    password: decode(password ?? '', 'password', problems),
+    password: decode(password ?? guest, 'password', problems),
     virtualHost: decode(segments[0] ?? '', 'virtual host', problems),
   }
   const host = hostText.replace(/^\[|\]$/g, '')
   if (host === '') problems.push('it names no host')
+  checkHost(host, problems)
   if (problems.length > 0) throw bad(problems)
   return {
     settings: new ConnectionSettings({
       hosts: [{ host, port }],
       virtualHost: decoded.virtualHost || '/',
-      user: userInfo === undefined ? 'guest' : decoded.user,
-      password: userInfo === undefined ? 'guest' : decoded.password,
+      user: userInfo ? decoded.user : guest,
+      password: decoded.password,
       tls: tls ? {} : undefined,
     }),
     warnings: query !== undefined && query.length > 1 ? ['The query of the connection string is ignored.'] : [],
   }
 }
+
+/** Whom nobody named. */
+const guest = 'guest'
 
 function decode(text: string, what: string, problems: string[]): string {
   try {
@@ -153,6 +159,11 @@ function portNumber(text: string, problems: string[]): number {
   // It is not repeated: in `amqp://user:pass/word@host` it is a part of the password.
   problems.push(`the port is no number from 1 to 65535; write '/', '?', '#' and '@' in a password as %2F, %3F, %23 and %40`)
   return 0
+}
+
+/** What is no part of a name may belong to a password, so it is not repeated. */
+function checkHost(host: string, problems: string[]): void {
+  if (/[\p{Cc}\s/@?#\\"'=;]/u.test(host)) problems.push('the host has a character that no host name has')
 }
 
 const known = ['host', 'port', 'virtualhost', 'username', 'password', 'usetls']
@@ -177,6 +188,7 @@ function parsePairs(text: string): ParsedConnection {
   for (const [key, why] of Object.entries(refused)) if (pairs.has(key)) problems.push(`the option '${key}' is not supported: ${why}`)
   const tls = booleanOf(pairs.get('usetls'), problems)
   const [host, hostPort] = splitHost(hostText)
+  checkHost(host, problems)
   const portText = pairs.get('port') ?? hostPort
   const port = portText === undefined ? defaultPort(tls) : portNumber(portText, problems)
   if (problems.length > 0) throw bad(problems)
@@ -188,8 +200,8 @@ function parsePairs(text: string): ParsedConnection {
     settings: new ConnectionSettings({
       hosts: [{ host, port }],
       virtualHost: pairs.get('virtualhost') || '/',
-      user: pairs.get('username') ?? 'guest',
-      password: pairs.get('password') ?? 'guest',
+      user: pairs.get('username') ?? guest,
+      password: pairs.get('password') ?? guest,
       tls: tls ? {} : undefined,
     }),
     warnings: unknown.map((key) =>
@@ -223,8 +235,9 @@ function booleanOf(text: string | undefined, problems: string[]): boolean {
   return false
 }
 
-/** `name`, `name:port`, or an IPv6 address in brackets. */
+/** `name`, `name:port`, or an IPv6 address, which needs brackets where a port follows. */
 export function splitHost(text: string): readonly [string, string?] {
+  if (isIPv6(text.trim())) return [text.trim()]
   const match = /^\[([^\]]*)\](?::(.*))?$|^([^:]*)(?::(.*))?$/.exec(text.trim())
   if (!match) return [text.trim()]
   const port = match[2] ?? match[4]
@@ -236,7 +249,8 @@ export function parseHosts(texts: readonly string[], tls: boolean): readonly Bro
   const problems: string[] = []
   const hosts = texts.map((text) => {
     const [host, port] = splitHost(text)
-    if (host === '') problems.push(`the host '${text}' is empty`)
+    if (host === '') problems.push('a host is empty')
+    checkHost(host, problems)
     return { host, port: port === undefined ? defaultPort(tls) : portNumber(port, problems) }
   })
   if (problems.length > 0) throw bad(problems)
