@@ -7,6 +7,7 @@ import { losslessJson } from '../src/cli/lossless-json.ts'
 import { printable, printableLine } from '../src/cli/printable.ts'
 import { destinationText } from '../src/cli/wire-form.ts'
 import type { SendOptions } from '../src/runtime/context.ts'
+import { isBrokerQueue } from '../src/toolkit/broker-queue.ts'
 import type { Reply, ReplyOutcome } from '../src/toolkit/send/await-reply.ts'
 import { parseExpectation, unmet } from '../src/toolkit/send/expectation.ts'
 import type { OutgoingMessage, Transport } from '../src/transport/transport.ts'
@@ -126,8 +127,10 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
   async #warnAboutDestination(transport: Transport, message: OutgoingMessage): Promise<void> {
     if (!('address' in message.to)) return
     const facts = await transport.inspect(message.to.address)
-    if (facts === undefined || facts.consumers === 0)
-      this.warning(`No endpoint has ever received from '${printableLine(message.to.address)}'; the message waits there until one does.`)
+    // A broker refuses what has no queue.
+    if (facts === undefined ? !transport.can.lookWithoutTrace : facts.consumers !== 0) return
+    const nobody = facts !== undefined && isBrokerQueue(facts) ? 'No endpoint receives now' : 'No endpoint has ever received'
+    this.warning(`${nobody} from '${printableLine(message.to.address)}'; the message waits there until one does.`)
   }
 
   /** @param compared what stands where something else is expected; undefined where it is as expected */

@@ -2,6 +2,7 @@ import { readFailure } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { Transport } from '../../transport/transport.ts'
+import { isBrokerQueue } from '../broker-queue.ts'
 
 /** How a replayed message ended. */
 export type Answer = { readonly kind: 'succeeded' } | { readonly kind: 'failedAgain'; readonly exception: string | undefined }
@@ -20,19 +21,26 @@ export interface Answers {
   close(): Promise<void>
 }
 
+const dayMs = 24 * 3_600_000
+
+/** @throws {NsbError} NSB_CANNOT_WAIT */
+export function checkCanListen(transport: Transport): void {
+  if (transport.can.tap) return
+  throw new NsbError({
+    code: 'NSB_CANNOT_WAIT',
+    message: 'The outcome cannot be watched here: the transport shows no messages without taking them.',
+    suggestions: ['Run it without --wait'],
+  })
+}
+
 /**
  * Listens how replayed messages end, by ServiceControl's own protocol: an endpoint acknowledges what succeeded, and what fails
  * again comes back to the error queue under the same unique id.
  */
 export async function listenForAnswers(transport: Transport, errorQueue: string, acknowledgementQueue: string): Promise<Answers> {
-  if (!transport.can.tap)
-    throw new NsbError({
-      code: 'NSB_CANNOT_WAIT',
-      message: 'The outcome cannot be watched here: the transport shows no messages without taking them.',
-      suggestions: ['Run it without --wait'],
-    })
-  // Both exist before the first copy is published; a dead address would make a success fail.
-  await transport.createQueues([acknowledgementQueue])
+  checkCanListen(transport)
+  // It exists before the first copy is published, and stays; a dead address would make a success fail.
+  await transport.createBoundedQueue(acknowledgementQueue, { messagesExpireAfterMs: dayMs, mostMessages: 100_000 })
   const expected = new Map<string, number | undefined>()
   const answers = new Map<string, Answer>()
   let wake: (uniqueId: string) => void = () => {}
@@ -83,6 +91,9 @@ export async function listenForAnswers(transport: Transport, errorQueue: string,
 }
 
 async function consumeOurs(transport: Transport, queue: string, ours: ReadonlyMap<string, unknown>): Promise<void> {
+  const facts = await transport.inspect(queue)
+  // A broker keeps the queue small by itself, and there reading it would cost the acknowledgements of others a delivery.
+  if (facts === undefined || isBrokerQueue(facts)) return
   const options = {
     purpose: 'change',
     overrule: [],

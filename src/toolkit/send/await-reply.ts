@@ -4,6 +4,9 @@ import { Header, parseIntent } from '../../message/headers.ts'
 import type { Headers, IncomingMessage, OutgoingMessage, Transport } from '../../transport/transport.ts'
 import { readJson } from '../../serialization/json-read.ts'
 
+/** In an error queue with more messages the request is not looked for. */
+const mostLookedAt = 100_000
+
 /** The answer to a request, or why there is none. */
 export type ReplyOutcome =
   | { readonly status: 'replied'; readonly latencyMs: number; readonly reply: Reply }
@@ -75,11 +78,9 @@ export async function sendAndAwait(
     if (options.signal.aborted) onAbort()
     const outcome = await ended.promise
     await receiving.stop()
-    if (outcome.status === 'replied') await queue.remove()
-    return {
-      message,
-      outcome: outcome.status === 'timedOut' ? { ...outcome, whereabouts: await whereabouts(transport, message) } : outcome,
-    }
+    // A second reply would fail in its sender where the queue is gone.
+    if (outcome.status === 'replied' && !queue.goesByItself) await queue.remove()
+    return { message, outcome: outcome.status === 'timedOut' ? await lookFor(transport, message, options, outcome) : outcome }
   } finally {
     clearTimeout(timer)
     options.signal.removeEventListener('abort', onAbort)
@@ -116,10 +117,55 @@ function failureOf(failed: IncomingMessage): { uniqueId: string; exceptionType: 
   return { uniqueId, exceptionType, exceptionMessage }
 }
 
+type TimedOut = Extract<ReplyOutcome, { status: 'timedOut' }>
+
+/** One look, now that it is needed: whether the request has failed where nothing showed it, and else where it is. */
+async function lookFor(
+  transport: Transport,
+  message: OutgoingMessage,
+  { errorQueue, signal }: { readonly errorQueue: string; readonly signal: AbortSignal },
+  outcome: TimedOut,
+): Promise<ReplyOutcome> {
+  const failed = transport.can.tap ? undefined : await findFailed(transport, errorQueue, message.id, signal)
+  if (failed !== undefined) return { status: 'failed', latencyMs: outcome.latencyMs, failure: failureOf(failed) }
+  return { ...outcome, whereabouts: await whereabouts(transport, message) }
+}
+
+/** undefined: it is not there, or the queue cannot be read now. */
+async function findFailed(transport: Transport, queue: string, id: string, signal: AbortSignal): Promise<IncomingMessage | undefined> {
+  const facts = await transport.inspect(queue)
+  if (facts === undefined || facts.depth === 0 || facts.depth > mostLookedAt) return undefined
+  let found: IncomingMessage | undefined
+  try {
+    const holding = await transport.hold(queue, {
+      purpose: 'look',
+      overrule: [],
+      page: 1000,
+      max: mostLookedAt,
+      signal,
+      beforeRemove: () => undefined,
+    })
+    try {
+      // All of it is held, so that all of it is given back in order.
+      for await (const page of holding.pages()) found ??= page.find((held) => held.id === id)
+    } finally {
+      await holding.giveBack()
+    }
+  } catch {
+    // Another nsb reads it, or its messages have no look left: then it stays unknown.
+  }
+  return found
+}
+
 // A look costs nothing only where looking leaves no trace; elsewhere the depth has to do.
 async function whereabouts(transport: Transport, message: OutgoingMessage): Promise<'waiting' | 'taken' | 'unknown'> {
   const queue = 'address' in message.to ? message.to.address : undefined
-  if (queue === undefined || !transport.can.lookWithoutTrace) return 'unknown'
+  if (queue === undefined) return 'unknown'
+  if (!transport.can.lookWithoutTrace) {
+    const facts = await transport.inspect(queue)
+    if (facts?.depth === 0) return 'taken'
+    return facts?.consumers === 0 ? 'waiting' : 'unknown'
+  }
   const holding = await transport.hold(queue, {
     purpose: 'look',
     overrule: [],

@@ -9,7 +9,7 @@ const mostAtOnce = 500
 
 /** Makes the queue for replies that nobody awaits, and removes what has been in it for a day where looking costs nothing. */
 export async function openUnreadReplies(transport: Transport, now: number): Promise<void> {
-  await transport.createQueues([unreadReplies])
+  await transport.createBoundedQueue(unreadReplies, { messagesExpireAfterMs: dayMs, mostMessages: 10_000 })
   if (!transport.can.lookWithoutTrace || ((await transport.inspect(unreadReplies))?.depth ?? 0) === 0) return
   const holding = await transport.hold(unreadReplies, {
     purpose: 'change',

@@ -1,0 +1,101 @@
+import amqplib, { type Options } from 'amqplib'
+import { failureHeaders } from '../cli/nsb.ts'
+import type { VirtualHost } from './virtual-host.ts'
+
+export interface ErrorQueueOptions {
+  readonly kind: 'classic' | 'quorum'
+  /** Of the queue itself; undefined: none. */
+  readonly deliveryLimit?: number
+}
+
+/** A message as it lies in a queue of a broker. */
+export interface Lying {
+  readonly body: string
+  readonly headers: Readonly<Record<string, unknown>>
+  readonly properties: Readonly<Record<string, unknown>>
+  readonly redelivered: boolean
+}
+
+/** An error queue of a broker as no transport of ours made it, and what is in it. */
+export class ErrorQueue {
+  readonly #host: VirtualHost
+  readonly name: string
+
+  private constructor(host: VirtualHost, name: string) {
+    this.#host = host
+    this.name = name
+  }
+
+  static async make(host: VirtualHost, name: string, { deliveryLimit, kind }: ErrorQueueOptions): Promise<ErrorQueue> {
+    const queue = new ErrorQueue(host, name)
+    const limit = deliveryLimit === undefined ? {} : { 'x-delivery-limit': deliveryLimit }
+    await queue.#on(async (channel) => {
+      await channel.assertQueue(name, { durable: true, arguments: kind === 'quorum' ? { 'x-queue-type': 'quorum', ...limit } : {} })
+      await channel.assertExchange(name, 'fanout', { durable: true })
+      await channel.bindQueue(name, name, '')
+    })
+    return queue
+  }
+
+  /** Failures `m1`, `m2` … of the endpoint `Sales`, their ids as bodies. */
+  async fill(count: number, headers: (id: string) => Readonly<Record<string, string>> = () => ({})): Promise<void> {
+    const ids = Array.from({ length: count }, (_, index) => `m${index + 1}`)
+    await this.put(ids.map((id) => ({ body: id, headers: failureHeaders(id, headers(id)), properties: { messageId: id } })))
+  }
+
+  async put(
+    messages: readonly {
+      readonly body: string
+      readonly headers: Readonly<Record<string, unknown>>
+      readonly properties?: Options.Publish
+    }[],
+  ): Promise<void> {
+    await this.#on(async (channel) => {
+      for (const { body, headers, properties } of messages)
+        channel.publish('', this.name, Buffer.from(body), { persistent: true, ...properties, headers })
+      await channel.waitForConfirms()
+    })
+  }
+
+  /** Takes all that is ready, in order. */
+  async drain(): Promise<readonly Lying[]> {
+    const taken: Lying[] = []
+    await this.#on(async (channel) => {
+      for (;;) {
+        const message = await channel.get(this.name, { noAck: true })
+        if (message === false) return
+        const { headers, ...properties } = message.properties
+        const { redelivered } = message.fields
+        taken.push({ body: message.content.toString(), headers: headers ?? {}, properties: { ...properties }, redelivered })
+      }
+    })
+    return taken
+  }
+
+  /** Messages that are ready. */
+  async depth(): Promise<number> {
+    let depth = 0
+    await this.#on(async (channel) => {
+      depth = (await channel.checkQueue(this.name)).messageCount
+    })
+    return depth
+  }
+
+  /** Consumes from it and acknowledges nothing. @returns ends that */
+  async consume(): Promise<() => Promise<void>> {
+    const connection = await amqplib.connect(this.#host.url)
+    const channel = await connection.createChannel()
+    await channel.prefetch(1)
+    await channel.consume(this.name, () => undefined)
+    return () => connection.close()
+  }
+
+  async #on(use: (channel: amqplib.ConfirmChannel) => Promise<void>): Promise<void> {
+    const connection = await amqplib.connect(this.#host.url)
+    try {
+      await use(await connection.createConfirmChannel())
+    } finally {
+      await connection.close()
+    }
+  }
+}
