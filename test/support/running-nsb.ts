@@ -23,9 +23,9 @@ export interface RunningNsb {
 }
 
 /** Starts the built command line as a process of its own; it is killed when the test is over. */
-export function startNsb(words: readonly string[], cwd: string): RunningNsb {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NSB_|CI$|NO_COLOR$|FORCE_COLOR$)/.test(name)))
-  const child = spawn(process.execPath, [run, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+export function startNsb(words: readonly string[], cwd: string, more: Readonly<Record<string, string>> = {}): RunningNsb {
+  const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NSB_|CI$|NO_COLOR$|FORCE_COLOR$)/.test(name)))
+  const child = spawn(process.execPath, [run, ...words], { cwd, env: { ...kept, ...more }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
+import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
+import { ErrorQueue, type ErrorQueueOptions } from '../../support/error-queue.ts'
+import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+
+interface World {
+  readonly host: VirtualHost
+  readonly shop: BrokerShop
+  readonly errors: ErrorQueue
+  readonly sales: ErrorQueue
+}
+
+async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum', deliveryLimit: 20 }): Promise<World> {
+  const host = await makeVirtualHost()
+  onTestFinished(() => host.remove())
+  const errors = await ErrorQueue.make(host, 'error', options)
+  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
+  return { host, errors, sales, shop: brokerShop(host) }
+}
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
+const bodiesIn = async (queue: ErrorQueue): Promise<string[]> => (await queue.drain()).map(({ body }) => body)
+const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { readonly code: string }).code
+
+describe('the errors commands', () => {
+  it('E-39 say the same of the same messages on the learning transport and on RabbitMQ', { timeout: 120_000 }, async () => {
+    const failures: [string, Record<string, string>][] = [
+      ['a', failureHeaders('a', { 'NServiceBus.TimeOfFailure': '2026-11-21 00:00:01:000000 Z', 'NServiceBus.ConversationId': 'c1' })],
+      ['b', failureHeaders('b', { 'NServiceBus.TimeOfFailure': '2026-11-21 00:00:02:000000 Z', 'Nsb.Replay.Count': '2' })],
+      [
+        'c',
+        failureHeaders('c', {
+          'NServiceBus.TimeOfFailure': '2026-11-21 00:00:03:000000 Z',
+          'NServiceBus.EnclosedMessageTypes': 'Shop.Messages.CancelOrder, Shop.Messages',
+          'NServiceBus.ExceptionInfo.ExceptionType': 'System.TimeoutException',
+          'NServiceBus.ExceptionInfo.StackTrace': 'none',
+        }),
+      ],
+    ]
+    const { errors, shop } = await makeWorld({ kind: 'classic' })
+    const folder = temporaryFolder()
+    mkdirSync(join(folder, '.learningtransport', 'Sales', '.bodies'), { recursive: true })
+    for (const [id, headers] of failures) {
+      putMessage(join(folder, '.learningtransport'), 'error', id, headers, `{"OrderId":"${id}"}`)
+      await errors.put([{ body: `{"OrderId":"${id}"}`, headers, properties: { messageId: id, contentType: 'application/json' } }])
+    }
+    const withoutOperation = (text: string): string => text.replaceAll(/[0-9A-Z]{26}/g, 'OPERATION')
+    const commands = [
+      ['errors', 'list', '--json'],
+      ['errors', 'list', '-o', 'wide'],
+      ['errors', 'list', '-o', 'ndjson', '--limit', '2'],
+      ['errors', 'list', '--type', 'CancelOrder', '--count'],
+      ['errors', 'groups', '--json', '--refresh'],
+      ['errors', 'groups', '--by', 'type', '-o', 'wide', '--refresh'],
+      ['errors', 'show', 'a', '--json'],
+      ['errors', 'show', 'b', '--headers', '--stack'],
+      ['errors', 'show', 'nothing', '--json'],
+      ['errors', 'replay', '--json'],
+      ['errors', 'replay', '--all', '--json'],
+      ['errors', 'replay', '--all', '--dry-run', '--json'],
+      ['errors', 'replay', 'a', '--yes', '--json'],
+      ['errors', 'replay', '--exception', 'TimeoutException', '--to', 'Nowhere', '--yes', '--json'],
+      ['errors', 'replay', '--exception', 'TimeoutException', '--yes'],
+      ['errors', 'replay', '--all', '--yes', '--json'],
+      ['errors', 'replay', '--all', '--yes', '--json'],
+      ['errors', 'list', '--json', '--fail-if-any'],
+    ]
+
+    for (const words of commands) {
+      const onFolder = await nsb(words, { cwd: folder })
+      const onBroker = await shop.run(...words)
+
+      const said = ({ code, stdout }: Ended): string => `${words.join(' ')}: ${code}\n${withoutOperation(stdout)}`
+      // Where the queues are is in the texts of errors.
+      const comparable = (text: string): string => text.replaceAll(/"(message|suggestions|storage|near)": .*/g, '')
+      assert.equal(comparable(said(onBroker)), comparable(said(onFolder)), onBroker.stderr)
+    }
+  })
+
+  it('E-13 give everything back when they are interrupted while reading', { timeout: 60_000 }, async () => {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const { errors, shop } = await makeWorld({ kind: 'classic' })
+      await errors.fill(20_000)
+      const list = shop.start('errors', 'list', '--json')
+      await expect.poll(() => errors.depth(), { timeout: 20_000, interval: 1 }).toBeLessThan(20_000)
+
+      list.kill(signal)
+
+      expect(await list.ended).toBe(code)
+      await expect.poll(() => errors.depth()).toBe(20_000)
+      assert.deepEqual(await bodiesIn(errors), numbers(20_000))
+    }
+  })
+
+  it('E-15 warn of a consumer when they read, and refuse to write beside it unless forced', async () => {
+    const { errors, sales, shop } = await makeWorld()
+    await errors.fill(10)
+    const stop = await errors.consume()
+    await expect.poll(() => errors.depth()).toBe(9)
+
+    const listed = await shop.run('errors', 'list', '--json')
+    const refused = await shop.run('errors', 'replay', '--all', '--yes', '--json')
+    const forced = await shop.run('errors', 'replay', '--all', '--yes', '--force', '--json')
+    await stop()
+
+    expect([listed.code, listed.json()['total']]).toEqual([0, 9])
+    expect(listed.stderr).toMatch(/1 consumer/)
+    expect([refused.code, codeOf(refused)]).toEqual([6, 'NSB_QUEUE_HAS_CONSUMER'])
+    expect([forced.code, forced.json()['published']]).toEqual([0, 9])
+    expect(await sales.depth()).toBe(9)
+  })
+
+  it('E-16 refuse a queue that another nsb has in hand, without reading it', async () => {
+    const { errors, host, shop } = await makeWorld()
+    await errors.fill(3)
+    const { rabbitTransport } = await import('../../../src/transport/rabbitmq/transport.ts')
+    const other = rabbitTransport({ settings: host.settings, management: host.management, warn: () => undefined })
+    const holding = await other.hold('error', {
+      purpose: 'look',
+      overrule: [],
+      page: 10,
+      max: 10,
+      signal: new AbortController().signal,
+      beforeRemove: () => undefined,
+    })
+
+    const ended = [await shop.run('errors', 'list', '--json'), await shop.run('errors', 'replay', '--all', '--yes', '--json')]
+    await holding.giveBack()
+    await other.close()
+
+    for (const each of ended) expect([each.code, codeOf(each)]).toEqual([6, 'NSB_QUEUE_LOCKED'])
+    expect((await errors.drain()).every(({ redelivered }) => !redelivered)).toBe(true)
+  })
+
+  it('E-17 answer from what was seen in the last ten minutes, and say how old it is', { timeout: 60_000 }, async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(3)
+    const listed = await shop.run('errors', 'list')
+
+    const shown = await shop.run('errors', 'show', 'm2')
+    const grouped = await shop.run('errors', 'groups')
+    const cached = await shop.run('errors', 'list', '--cached', '--json')
+
+    expect([listed.code, shown.code, grouped.code, cached.code]).toEqual([0, 0, 0, 0])
+    expect(shown.stdout).toMatch(/System\.Exception: no stock/)
+    expect(shown.stdout).toMatch(/at Sales\.PlaceOrderHandler\.Handle/)
+    for (const { stderr } of [shown, grouped, cached]) expect(stderr).toMatch(/as 'error' was .*; --refresh reads it again/)
+    expect(cached.json()['total']).toBe(3)
+    const [file] = readdirSync(join(shop.state, 'snapshots')).map((name) => join(shop.state, 'snapshots', name))
+    expect(statSync(String(file)).mode & 0o777).toBe(0o600)
+    expect(readFileSync(String(file), 'utf8')).not.toMatch(/"body"|guest/)
+
+    const refreshed = await shop.run('errors', 'show', 'm2', '--refresh')
+    expect(refreshed.stdout).toMatch(/m2/)
+    expect((await errors.drain()).map(({ headers }) => headers['x-delivery-count'])).toEqual([2, 2, 2])
+  })
+
+  it('E-17 forget what was seen once the queue was changed', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(3)
+    await shop.run('errors', 'list')
+    await shop.run('errors', 'replay', 'm1', '--yes')
+
+    const grouped = await shop.run('errors', 'groups', '--json')
+
+    expect(grouped.json()['total']).toBe(2)
+  })
+
+  it('E-18 list more than 2,000 messages of a quorum queue, and say so first', async () => {
+    const { errors, shop } = await makeWorld({ kind: 'quorum' })
+    await errors.fill(2100)
+
+    const listed = await shop.run('errors', 'list', '--limit', '3000', '--json')
+
+    expect((listed.json()['items'] as unknown[]).length).toBe(2100)
+    expect(listed.stderr).toContain(`reading all 2100 messages of 'error'`)
+  })
+
+  it('say what they would need when a queue is larger than what is held, and read nothing', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(5)
+
+    const listed = await shop.run('errors', 'list', '--max-hold', '4', '--json')
+
+    expect([listed.code, codeOf(listed)]).toEqual([6, 'NSB_HOLD_TOO_SMALL'])
+    expect(listed.stderr).toContain('--max-hold 5')
+    expect((await errors.drain()).every(({ redelivered }) => !redelivered)).toBe(true)
+  })
+
+  it('E-25 E-32 change nothing in a dry run, and nothing without a yes', async () => {
+    const { errors, sales, shop } = await makeWorld()
+    await errors.fill(5)
+
+    const dry = await shop.run('errors', 'replay', '--all', '--dry-run', '--json')
+    const unasked = [
+      await shop.run('errors', 'replay', '--all', '--json'),
+      await shop.run('errors', 'replay', '--type', 'PlaceOrder', '--json'),
+    ]
+
+    expect([dry.code, dry.json()['selected'], dry.json()['published']]).toEqual([0, 5, 0])
+    for (const each of unasked) expect([each.code, codeOf(each)]).toEqual([6, 'NSB_NEEDS_CONFIRMATION'])
+    expect(await sales.depth()).toBe(0)
+    expect(await bodiesIn(errors)).toEqual(numbers(5))
+  })
+
+  it('E-33 replay 5,000 messages with the usual settings', { timeout: 60_000 }, async () => {
+    const { errors, sales, shop } = await makeWorld()
+    await errors.fill(5000)
+
+    const ended = await shop.run('errors', 'replay', '--all', '--yes')
+
+    expect(ended.code).toBe(0)
+    expect(ended.stdout).toMatch(/^replayed 5000, left in queue 0, operation [0-9A-Z]{26}$/m)
+    expect([await sales.depth(), await errors.depth()]).toEqual([5000, 0])
+  })
+
+  it('E-30 wait for what an endpoint makes of it', { timeout: 60_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const shop = brokerShop(host)
+    await shop.run('queues', 'create', 'Shop')
+    await shop.run('send', 'PlaceOrder', '--data', 'OrderId=bad')
+    const failed = await shop.run('run', '--no-retries', '--max', '1', '--max-time', '30s')
+    expect(failed.code, failed.stderr).toBe(8)
+    const endpoint = shop.start('run', '--no-retries', '--log', 'json')
+    await expect.poll(() => endpoint.stdout.includes('"event":"ready"') || endpoint.stderr, { timeout: 20_000 }).toBe(true)
+
+    const again = await shop.run('errors', 'replay', '--all', '--yes', '--wait', '20s', '--json')
+
+    expect(again.code, again.stderr).toBe(8)
+    expect(again.json()).toMatchObject({ selected: 1, published: 1, failedAgain: 1, items: [{ result: 'failedAgain' }] })
+    expect((again.json()['items'] as { exception: string }[])[0]?.exception).toContain('no stock for bad')
+  })
+})
