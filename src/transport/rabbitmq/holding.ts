@@ -83,6 +83,12 @@ export class RabbitHolding implements Holding {
   #removing = false
   readonly #underWay = new Set<Promise<unknown>>()
   #givenBack: ReturnType<Holding['giveBack']> | undefined
+  /** Messages that are being consumed. */
+  #leaving = 0
+  /** Ends the stream there is; what it has brought and not shown stays held. */
+  #endStream: (() => Promise<void>) | undefined
+  /** Something has come or gone. */
+  #changed = (): void => {}
   /** Ends the taking that is under way. */
   #endTake: (() => void) | undefined
   #warned = false
@@ -102,8 +108,10 @@ export class RabbitHolding implements Holding {
     })
     channel.on('close', () => {
       this.#acknowledgements.end()
+      this.#endStream = undefined
       this.#lost = reason ?? options.connection.lostError('the channel was closed')
       this.#endTake?.()
+      this.#changed()
     })
     // Right after its channels; it knows why.
     options.connection.onLost((error) => {
@@ -118,6 +126,8 @@ export class RabbitHolding implements Holding {
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
+    // What is to be consumed as it comes need not be asked for page by page.
+    if (this.#options.hold.purpose === 'change' && this.facts.depth > max) yield* this.#stream()
     while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
       const size = Math.min(page, largestPage, max - this.#held.size, this.facts.depth - this.#read)
       if (size <= 0) return
@@ -128,6 +138,60 @@ export class RabbitHolding implements Holding {
     }
   }
 
+  /** One consumer for all of it, which the broker keeps filled up to `max`; ends when nothing of that is consumed any more. */
+  async *#stream(): AsyncIterable<readonly HeldMessage[]> {
+    const { max, page, signal } = this.#options.hold
+    const arrived = await this.#track(this.#openStream())
+    try {
+      while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
+        const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((raw) => this.#hold(raw))
+        if (messages.length > 0) {
+          this.#read += messages.length
+          this.#checkBudget(messages)
+          yield messages
+        } else if (this.#lost) throw this.#lost
+        else if (!this.#endStream || (this.#held.size >= max && this.#leaving === 0) || !(await this.#change())) return
+      }
+    } finally {
+      await this.#track(this.#endStream?.() ?? Promise.resolve())
+    }
+  }
+
+  /** @returns what has come and was not shown yet */
+  async #openStream(): Promise<ConsumeMessage[]> {
+    const arrived: ConsumeMessage[] = []
+    this.#takes += 1
+    await this.#ask(this.#channel.prefetch(Math.min(this.#options.hold.max, largestPage)))
+    const { consumerTag } = await this.#ask(
+      this.#channel.consume(this.facts.queue, (message) => {
+        if (message === null) this.#endStream = undefined
+        else arrived.push(message)
+        this.#changed()
+      }),
+    )
+    this.#endStream = async () => {
+      this.#endStream = undefined
+      await this.#ask(this.#channel.cancel(consumerTag))
+      for (const raw of arrived.splice(0)) this.#keep(raw)
+    }
+    return arrived
+  }
+
+  /** @returns false: nothing has come and nothing has gone for a second */
+  #change(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(silenceMs, () => {
+        this.#changed = (): void => {}
+        resolve(this.#leaving > 0)
+      })
+      this.#changed = (): void => {
+        this.#changed = (): void => {}
+        cancel()
+        resolve(true)
+      }
+    })
+  }
+
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
     return this.#track(this.#consume(message, outgoing))
   }
@@ -135,6 +199,7 @@ export class RabbitHolding implements Holding {
   giveBack(): ReturnType<Holding['giveBack']> {
     this.#givenBack ??= this.#giveBack()
     this.#endTake?.()
+    this.#changed()
     return this.#givenBack
   }
 
@@ -222,6 +287,13 @@ export class RabbitHolding implements Holding {
     return message
   }
 
+  /** Held only to be given back. */
+  #keep(raw: ConsumeMessage): void {
+    const tag = raw.fields.deliveryTag
+    if (this.#mustBeRescued(countOf(raw))) this.#hold(raw)
+    else this.#held.set(tag, { tag, take: this.#takes, state: 'held' })
+  }
+
   #mustBeRescued(count: number): boolean {
     const { kind, limit } = this.#options.limits
     if (kind === 'classic' || limit === 'unlimited') return false
@@ -253,6 +325,7 @@ export class RabbitHolding implements Holding {
       })
     this.#throwIfLost()
     held.state = 'leaving'
+    this.#leaving += 1
     try {
       await this.#options.publisher.dispatch(outgoing)
       await new Promise<void>((resolve, reject) => {
@@ -262,6 +335,9 @@ export class RabbitHolding implements Holding {
     } catch (error) {
       held.state = 'held'
       throw error
+    } finally {
+      this.#leaving -= 1
+      this.#changed()
     }
   }
 
@@ -292,6 +368,7 @@ export class RabbitHolding implements Holding {
 
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await Promise.all(this.#underWay)
+    await this.#endStream?.().catch(() => undefined)
     const returned = this.#held.size
     const rescued: HeldMessage[] = []
     let newerArrivals = 0
@@ -387,11 +464,7 @@ export class RabbitHolding implements Holding {
         const messages = await this.#take(Math.min(left, page, largestPage))
         if (messages.length === 0) return
         left -= messages.length
-        for (const raw of messages) {
-          const tag = raw.fields.deliveryTag
-          if (this.#mustBeRescued(countOf(raw))) this.#hold(raw)
-          else this.#held.set(tag, { tag, take: this.#takes, state: 'held' })
-        }
+        for (const raw of messages) this.#keep(raw)
       }
     }
   }
