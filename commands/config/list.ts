@@ -4,7 +4,7 @@ import { listingFlags } from '../../src/cli/global-flags.ts'
 export default class ConfigList extends EffectiveSettings {
   static override summary = 'list every setting, and where it comes from'
   static override description =
-    `First what is in force now (profile, transport, storage, error-queue), then the settings of the files. A flag wins over the environment,
+    `First what is in force now (profile, transport, connection or storage, error-queue), then the settings of the files. A flag wins over the environment,
 that over the project's nsb.json, that over the user's own file, and that over the default. Passwords are never shown.
 
 Exit codes: 0 listed, 2 a file is not valid.`

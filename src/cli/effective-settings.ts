@@ -1,16 +1,20 @@
 import { type ShownSetting, settingsOf } from '../toolkit/config/settings.ts'
+import { describeSource } from '../toolkit/profile/profiles.ts'
 import { BaseCommand } from './base-command.ts'
 
 /** Commands that show settings: those in force now, and those of the files. */
 export abstract class EffectiveSettings extends BaseCommand {
   protected async settings(): Promise<readonly ShownSetting[]> {
     const project = await this.project()
-    const { profile, storage, transport } = await this.connection()
+    const { broker, profile, storage, transport } = await this.connection()
     const [errorQueue] = await this.errorQueues()
     const ofFile = project.origins['endpoint.errorQueue']
     return [
       { key: 'profile', ...profile },
       { key: 'transport', ...transport },
+      ...(broker?.connection === undefined
+        ? []
+        : [{ key: 'connection', value: describeSource(broker.connection, process.env), origin: broker.connection.origin }]),
       ...(storage === undefined ? [] : [{ key: 'storage', ...storage }]),
       {
         key: 'error-queue',

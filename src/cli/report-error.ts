@@ -1,5 +1,6 @@
 import { NsbError, errorText } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
+import { withoutPasswords } from '../toolkit/config/secrets.ts'
 import type { Colours } from './colour.ts'
 import { Exit, exitCodeOf } from './exit-codes.ts'
 import { printable } from './printable.ts'
@@ -28,8 +29,26 @@ const systemCodes: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
 }
 
-/** Turns anything thrown into what is printed, and the exit code. */
+/** Turns anything thrown into what is printed, and the exit code. What was typed may hold a password, also where it does not belong. */
 export function reportedError(error: unknown): ReportedError {
+  const { message, stack, suggestions, ...rest } = namedError(error)
+  return {
+    ...rest,
+    message: withoutPasswords(message),
+    suggestions: suggestions.map(withoutPasswords),
+    details: shownDetails(rest.details) as ReportedError['details'],
+    stack: stack === undefined ? undefined : withoutPasswords(stack),
+  }
+}
+
+function shownDetails(value: unknown): unknown {
+  if (typeof value === 'string') return withoutPasswords(value)
+  if (Array.isArray(value)) return value.map(shownDetails)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shownDetails(each)]))
+}
+
+function namedError(error: unknown): ReportedError {
   const stack = error instanceof Error ? stackWithCauses(error) : undefined
   if (isNsbError(error))
     return {

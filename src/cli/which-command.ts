@@ -42,7 +42,7 @@ export function whichCommand(given: readonly string[], commands: readonly KnownC
 }
 
 function unknownCommand(id: string, ids: readonly string[]): NsbError {
-  const written = id.replaceAll(':', ' ')
+  const written = id.includes('://') ? id : id.replaceAll(':', ' ')
   if (id.startsWith('-'))
     return new NsbError({
       code: 'NSB_UNKNOWN_COMMAND',

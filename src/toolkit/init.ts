@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
+import { setInJson } from './config/edit-json.ts'
 import { packageRoot } from './load-handlers/own-package.ts'
 import { projectFileName } from './project.ts'
 import { kebabCase } from './scaffold/names.ts'
@@ -12,11 +13,18 @@ export interface InitRequest {
   readonly folder: string
   /** Default: the folder's name in PascalCase. */
   readonly endpoint?: string | undefined
+  /** `rabbitmq` adds a profile for the broker of this machine. Default: learning. */
+  readonly transport?: string | undefined
 }
+
+/** The profile that is added for RabbitMQ, and the login every broker has at first, which only works on its own machine. */
+const localProfile = { name: 'local', transport: 'rabbitmq', connection: 'amqp://guest:guest@localhost:5672' } as const
 
 export interface InitResult {
   readonly folder: string
   readonly endpoint: string
+  /** Profiles that were written. */
+  readonly profiles: readonly string[]
   /** `keep`: exists with other content and was left alone. */
   readonly files: readonly { readonly path: string; readonly action: 'create' | 'same' | 'keep' }[]
 }
@@ -38,7 +46,7 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
   const endpoint = request.endpoint ?? suggestedEndpoint(folder)
   checkEndpointName(endpoint, '--name ')
   await checkFolder(folder)
-  const planned = await planFiles(folder, await projectFiles(folder, endpoint), false)
+  const planned = await planFiles(folder, await projectFiles(folder, endpoint, request.transport), false)
   const kept = planned.filter(({ action }) => action !== 'conflict')
   await writeFiles(folder, kept)
   const folders = await Promise.all(emptyFolders.map(async (path) => ({ path: `${path}/`, action: await makeFolder(join(folder, path)) })))
@@ -46,7 +54,9 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
     path,
     action: action === 'conflict' ? ('keep' as const) : (action as 'create' | 'same'),
   }))
-  return { folder, endpoint, files: [...files, ...folders] }
+  const hasProfiles = files.some(({ action, path }) => path === projectFileName && action !== 'keep')
+  const profiles = hasProfiles ? ['default', ...(request.transport === localProfile.transport ? [localProfile.name] : [])] : []
+  return { folder, endpoint, profiles, files: [...files, ...folders] }
 }
 
 /**
@@ -63,7 +73,11 @@ export function checkEndpointName(endpoint: string, flag = ''): void {
 }
 
 /** What a new project has beside its code. */
-export async function projectFiles(folder: string, endpoint: string): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
+export async function projectFiles(
+  folder: string,
+  endpoint: string,
+  transport?: string,
+): Promise<readonly Pick<PlannedFile, 'path' | 'content'>[]> {
   const own = await ownVersions()
   const files = renderFiles(await loadTemplate('project', folder), {
     dot: '.',
@@ -73,7 +87,14 @@ export async function projectFiles(folder: string, endpoint: string): Promise<re
     ...own,
   })
   const order = [projectFileName]
-  return files.map(({ path, text }) => ({ path, content: text })).toSorted((a, b) => order.indexOf(b.path) - order.indexOf(a.path))
+  return files
+    .map(({ path, text }) => ({ path, content: path === projectFileName && transport === localProfile.transport ? withLocal(text) : text }))
+    .toSorted((a, b) => order.indexOf(b.path) - order.indexOf(a.path))
+}
+
+function withLocal(text: string): string {
+  const { connection, name, transport } = localProfile
+  return setInJson(setInJson(text, ['profiles', name, 'transport'], transport), ['profiles', name, 'connection'], connection)
 }
 
 /** The versions we are built and tested with, as ranges. */

@@ -34,6 +34,21 @@ describe('nsb init', () => {
     assert.match(stderr, /Next: cd shop {6}npm install {6}nsb scaffold handler PlaceOrder --replies OrderAccepted/)
   })
 
+  it('adds a profile for the broker of this machine with --transport rabbitmq', async () => {
+    const folder = emptyFolder()
+
+    const { code, stdout, stderr } = await nsb(folder, 'init', 'shop', '--transport', 'rabbitmq', '--yes', '--json')
+    const human = await nsb(folder, 'init', 'other', '--transport', 'rabbitmq', '--yes')
+
+    assert.equal(code, 0, stderr)
+    assert.deepEqual((JSON.parse(stdout) as { profiles: unknown }).profiles, ['default', 'local'])
+    assert.deepEqual((JSON.parse(read(folder, 'shop/nsb.json')) as { profiles: object }).profiles, {
+      default: { transport: 'learning' },
+      local: { transport: 'rabbitmq', connection: 'amqp://guest:guest@localhost:5672' },
+    })
+    assert.match(human.stderr, /Next: .*nsb profile use local/)
+  })
+
   it('changes nothing the second time', async () => {
     const folder = emptyFolder()
     await nsb(folder, 'init', '--name', 'Shop', '--yes')

@@ -46,7 +46,7 @@ export function hasForeignPassword(connection: string): boolean {
 }
 
 /** A command, or any other text, without what looks like a password in it. */
-export function commandWithoutPassword(text: string): string {
+export function withoutPasswords(text: string): string {
   return text
     .replaceAll(/(:\/\/[^\s:@/]*):[^\s'"]*@/g, `$1:${hidden}@`)
     .replaceAll(/\b(password|pwd)(\s*=\s*)(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)

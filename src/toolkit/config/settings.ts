@@ -3,7 +3,7 @@ import { NsbError } from '../../message/nsb-error.ts'
 import type { Project } from '../project.ts'
 import { profileKeys } from '../project-file.ts'
 import { type Value, flatten } from './levels.ts'
-import { commandWithoutPassword, withoutPassword } from './secrets.ts'
+import { withoutPasswords, withoutPassword } from './secrets.ts'
 
 /** A setting as it is shown: without passwords, and with the place it comes from. */
 export interface ShownSetting {
@@ -45,7 +45,7 @@ export function settingsOf(project: Project): readonly ShownSetting[] {
 export function shown(key: string, value: Value): Value {
   if (!key.startsWith('profiles.')) return value
   if (/\.(?:connection|management)$/.test(key)) return withoutPassword(String(value))
-  return typeof value === 'string' ? commandWithoutPassword(value) : value
+  return typeof value === 'string' ? withoutPasswords(value) : value
 }
 
 /** Where a setting stands in the file, and what it may be. */

@@ -1,4 +1,4 @@
-import { commandWithoutPassword, withoutPassword } from '../config/secrets.ts'
+import { withoutPasswords, withoutPassword } from '../config/secrets.ts'
 import { type ShownSetting, settingsOf } from '../config/settings.ts'
 import { type Connection, type Project, type Setting, chooseConnection } from '../project.ts'
 import type { SecretSource } from './secret-source.ts'
@@ -55,7 +55,7 @@ export function describeSource(source: SecretSource, env: NodeJS.ProcessEnv): st
     case 'file':
       return source.file
     case 'command':
-      return `output of ${commandWithoutPassword(source.command)}`
+      return `output of ${withoutPasswords(source.command)}`
   }
 }
 

@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type BrokerReport, discoverStorage, probeBroker } from '../../transport/open.ts'
 import type { Connection, Project } from '../project.ts'
@@ -41,6 +41,11 @@ async function folderProblem(path: string): Promise<string | undefined> {
       () => undefined,
       (error: NodeJS.ErrnoException) => error.code,
     )
+  const isFile = await stat(path).then(
+    (found) => !found.isDirectory(),
+    () => false,
+  )
+  if (isFile) return `'${path}' is not a folder`
   const code = await attempt(path)
   if (code === undefined) return undefined
   if (code !== 'ENOENT') return `'${path}' cannot be read and written (${code})`

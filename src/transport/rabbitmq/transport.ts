@@ -171,6 +171,8 @@ class RabbitTransport implements Transport {
 
   /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
   async queues(): Promise<readonly QueueFacts[]> {
+    // A broker that cannot be reached is named as such, not its management API.
+    await this.#administration.open()
     const listed = await this.#management.get('queues/{vhost}?columns=name,type,messages_ready,consumers')
     const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
       .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix))

@@ -1,0 +1,182 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { nsb, temporaryFolder } from '../cli/nsb.ts'
+import type { Ended } from '../cli/nsb.ts'
+
+function folderWith(profiles: object = {}): string {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, '.git'))
+  mkdirSync(join(folder, '.learningtransport'))
+  writeFileSync(join(folder, 'nsb.json'), JSON.stringify({ profiles }))
+  return folder
+}
+
+const text = ({ stderr, stdout }: Ended): string => stdout + stderr
+
+describe('--connection', () => {
+  it('CLI-7 is refused beside another transport with exit code 2', async () => {
+    const { code, json } = await nsb(['queues', 'list', '--transport', 'learning', '--connection', 'amqp://h', '--json'], {
+      cwd: folderWith(),
+    })
+
+    expect(code).toBe(2)
+    expect(json()).toMatchObject({ error: { code: 'NSB_CONFLICTING_OPTIONS' } })
+  })
+
+  it('warns that it is visible, unless it comes from stdin or the environment', async () => {
+    const cwd = folderWith()
+    const warning = 'visible in the process list; prefer NSB_CONNECTION'
+
+    const flag = await nsb(['config', 'list', '--connection', 'amqp://h'], { cwd })
+    const stdin = await nsb(['config', 'get', 'connection', '--connection', '-'], { cwd, input: 'amqp://h\nrest' })
+    const variable = await nsb(['config', 'get', 'connection'], { cwd, env: { NSB_CONNECTION: 'amqp://h' } })
+
+    expect(flag.stderr).toContain(warning)
+    expect([stdin.stdout, stdin.stderr, variable.stdout, variable.stderr]).toEqual(['amqp://h\n', '', 'amqp://h\n', ''])
+  })
+
+  it('leaves what follows the first line of stdin to the command', async () => {
+    const { code, stdout } = await nsb(['config', 'set', 'endpoint.name', '-', '--connection', '-'], {
+      cwd: folderWith(),
+      input: 'amqp://h\nSales\n',
+    })
+
+    expect([code, stdout]).toEqual([0, ''])
+  })
+
+  it('CLI-5 says that nothing came from stdin', async () => {
+    const { code, stderr } = await nsb(['queues', 'list', '--connection', '-'], { cwd: folderWith() })
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('A connection was expected on stdin')
+  })
+})
+
+describe('RabbitMQ that is chosen without a connection', () => {
+  it.each<readonly [string, object, RegExp]>([
+    ['no word about it', { transport: 'rabbitmq' }, /nothing says which broker/],
+    ['a variable that is not set', { connectionEnv: 'NOT_SET' }, /the variable NOT_SET is not set \(profile 'default' in/],
+    ['a file that is not there', { connectionFile: 'none.txt' }, /none\.txt' cannot be read/],
+    ['a command that fails', { connectionCommand: 'exit 3' }, /its command ended with 3/],
+    ['a command that prints nothing', { connectionCommand: 'true' }, /the first line its command prints is empty/],
+  ])('CLI-3 by %s ends with 2 and says why', async (_name, profile, says) => {
+    const cwd = folderWith({ default: profile })
+
+    const { code, stderr } = await nsb(['queues', 'list'], { cwd })
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('NSB_NO_CONNECTION')
+    expect(stderr).toMatch(says)
+  })
+
+  it.each<readonly [string, object, string]>([
+    ['a topology that does not exist', { topology: 'star' }, `'profiles.default.topology' must be "conventional" or "direct", is "star"`],
+    ['one host instead of a list', { hosts: 'b' }, `'profiles.default.hosts' must be a list of texts`],
+    ['a truth that is text', { verify: 'no' }, `'profiles.default.verify' must be true or false, is "no"`],
+  ])('refuses %s with file, line and column', async (_name, profile, says) => {
+    const { code, stderr } = await nsb(['profile', 'list'], { cwd: folderWith({ default: profile }) })
+
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/nsb\.json:1:\d+: /)
+    expect(stderr).toContain(says)
+  })
+
+  it('refuses certificates that cannot be read, and a pass phrase that is not set', async () => {
+    const env = { NSB_CONNECTION: 'amqps://h' }
+
+    const missing = await nsb(['queues', 'list'], { cwd: folderWith({ default: { ca: 'ca.pem' } }), env })
+    const unset = await nsb(['queues', 'list'], { cwd: folderWith({ default: { passphraseEnv: 'NOT_SET' } }), env })
+
+    expect([missing.code, unset.code]).toEqual([2, 2])
+    expect(missing.stderr).toContain('The file of "ca" cannot be read')
+    expect(unset.stderr).toContain('NOT_SET')
+  })
+})
+
+describe('a password', () => {
+  it.each([
+    ['with a slash', 'amqp://sales:12/s3cret@mq1'],
+    ['with a slash and letters', 'amqp://sales:s3/cret@mq1'],
+    ['with a number sign', 'amqp://sales:12#s3cret@mq1'],
+    ['with a question mark', 'amqp://sales:12?s3cret@mq1'],
+    ['with a colon', 'amqp://sales:12:s3cret@mq1'],
+    ['with a percent sign', 'amqp://sales:s3cret%@mq1'],
+    ['with a blank', 'amqp://sales:s3cret 2@mq1'],
+    ['with a semicolon, without quotes', 'host=;username=sales;password=12;s3cret=1'],
+    ['in a text that is no connection', 's3cret'],
+    ['in a list of hosts', 'host=a,b;password=s3cret'],
+  ])('CLI-6 %s that makes the connection unusable is not repeated', async (_name, connection) => {
+    const cwd = folderWith({ default: { transport: 'rabbitmq' } })
+    const env = { NSB_CONNECTION: connection }
+
+    const ended = await Promise.all([
+      nsb(['queues', 'list', '-vv'], { cwd, env }),
+      nsb(['queues', 'list', '--json'], { cwd, env }),
+      nsb(['profile', 'list', '--json'], { cwd: folderWith({ default: { connection } }) }),
+      nsb(['config', 'list', '-vv'], { cwd, env }),
+    ])
+
+    expect([ended[0]?.code, ended[1]?.code], ended[0]?.stderr).toEqual([2, 2])
+    expect(ended[1]?.json()).toMatchObject({ error: { code: 'NSB_BAD_CONNECTION' } })
+    for (const each of ended) expect(text(each)).not.toMatch(/s3|cret/)
+  })
+
+  it('CLI-6 that was typed where it does not belong is not repeated', async () => {
+    const cwd = folderWith()
+    const url = 'amqp://sales:s3cret@mq1/shop'
+
+    const ended = await Promise.all(
+      [
+        ['queues', 'list', url],
+        ['queues', 'show', url],
+        ['errors', 'show', url],
+        ['profile', 'show', url],
+        ['config', 'get', url],
+        [url],
+        ['--connection', url],
+        ['queues', 'list', `--conection=${url}`],
+        ['queues', 'list', '--columns', url],
+        ['queues', 'list', '--timeout', url],
+      ].flatMap((words) => [nsb([...words, '-vv'], { cwd }), nsb([...words, '--json'], { cwd })]),
+    )
+
+    for (const each of ended) {
+      expect(each.code).not.toBe(0)
+      expect(text(each)).not.toContain('s3cret')
+    }
+  })
+
+  it('CLI-6 in the words of a connection command is not shown', async () => {
+    const cwd = folderWith({
+      default: { connectionCommand: 'echo amqp://u:s3cret@h' },
+      other: { connectionCommand: 'login --password=s3cret2' },
+    })
+
+    const ended = await Promise.all(
+      [
+        ['config', 'list'],
+        ['profile', 'list', '--json'],
+        ['profile', 'show', 'other'],
+        ['profile', 'show', '--json'],
+      ].map((words) => nsb(words, { cwd })),
+    )
+
+    for (const each of ended) expect(text(each)).not.toContain('s3cret')
+  })
+})
+
+it('CLI-20 RabbitMQ is not loaded for a command that uses folders, and amqplib not before something connects', async () => {
+  const cwd = folderWith({ prod: { connection: 'amqp://h' } })
+  const loaded = async (...words: string[]): Promise<string> => (await nsb(words, { cwd, env: { NODE_DEBUG: 'esm,module' } })).stderr
+
+  for (const words of [
+    ['queues', 'list'],
+    ['profile', 'list'],
+    ['profile', 'test'],
+    ['profile', 'show', 'prod'],
+    ['config', 'list', '-p', 'prod'],
+  ])
+    expect(await loaded(...words), words.join(' ')).not.toMatch(/amqplib/)
+  expect(await loaded('profile', 'test', 'prod', '--timeout', '1ms')).toMatch(/amqplib/)
+})
