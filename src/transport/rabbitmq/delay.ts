@@ -6,6 +6,9 @@ export const deliveryExchange = 'nsb.v2.delay-delivery'
 /** About 8.5 years. @source NServiceBus.RabbitMQ: DelayInfrastructure */
 export const maxDelaySeconds = 2 ** levels - 1
 
+/** What the 28 digits and dots leave of a routing key. */
+const longestAddress = 255 - 2 * levels
+
 const levelName = (level: number): string => `nsb.v2.delay-level-${String(level).padStart(2, '0')}`
 
 /** Queues and exchanges of the delay infrastructure, old and new, and what .NET transports leave behind: no application's. */
@@ -29,10 +32,21 @@ export function delaySeconds(deliverAt: number, now: number): number {
   })
 }
 
-/** Where a delayed message for an address is published. @source NServiceBus.RabbitMQ: DelayInfrastructure.CalculateRoutingKey */
+/**
+ * Where a delayed message for an address is published.
+ *
+ * @throws {NsbError} NSB_ROUTING_KEY_TOO_LONG
+ * @source NServiceBus.RabbitMQ: DelayInfrastructure.CalculateRoutingKey
+ */
 export function delayRoute(seconds: number, address: string): { readonly exchange: string; readonly routingKey: string } {
   let key = ''
   for (let level = levels - 1; level >= 0; level--) key += `${(seconds >> level) & 1}.`
+  if (Buffer.byteLength(address) > longestAddress)
+    throw new NsbError({
+      code: 'NSB_ROUTING_KEY_TOO_LONG',
+      message: `A message for '${address.slice(0, 120)}…' cannot be delayed: its routing key is longer than the 255 bytes that AMQP allows.`,
+      suggestions: [`Use an address of at most ${longestAddress} bytes`],
+    })
   return { exchange: levelName(Math.max(0, 31 - Math.clz32(seconds))), routingKey: key + address }
 }
 

@@ -32,9 +32,10 @@ const stripped: ReadonlySet<string> = new Set([
 /** The headers of a native message as NServiceBus sees them. @source NServiceBus.RabbitMQ: MessageConverter.RetrieveHeaders */
 export function headersOf({ headers: native, ...properties }: MessageProperties): Headers {
   const headers: Record<string, string> = {}
-  for (const name in native) {
+  // What a foreign `__proto__` made the table inherit is no header.
+  for (const name of Object.keys(native ?? {})) {
     if (stripped.has(name)) continue
-    const value: unknown = native[name]
+    const value: unknown = native?.[name]
     const text = typeof value === 'string' ? value : textOf(value)
     // A plain assignment to this name would change what the object inherits.
     if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true, writable: true })
@@ -82,7 +83,7 @@ function objectText(value: object): string {
   if (Array.isArray(value)) return value.map(nestedText).join(';')
   if ('!' in value && 'value' in value) {
     if (value['!'] === 'timestamp') return timestampText(Number(value.value))
-    if (value['!'] === 'decimal') return decimalText(value.value)
+    if (value['!'] === 'decimal' && isDecimal(value.value)) return decimalText(value.value)
   }
   return Object.entries(value)
     .map(([key, item]) => `${key}=${nestedText(item)}`)
@@ -94,8 +95,18 @@ function timestampText(seconds: number): string {
   return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? formatTimestamp(ms) : String(seconds)
 }
 
-function decimalText(value: unknown): string {
-  const { digits = 0, places = 0 } = (value ?? {}) as { readonly digits?: number; readonly places?: number }
+interface Decimal {
+  readonly digits: number
+  readonly places: number
+}
+
+/** A foreign table can look like one. */
+export function isDecimal(value: unknown): value is Decimal {
+  if (typeof value !== 'object' || value === null || !('digits' in value) || !('places' in value)) return false
+  return typeof value.digits === 'number' && typeof value.places === 'number' && value.places >= 0 && value.places < 256
+}
+
+function decimalText({ digits, places }: Decimal): string {
   const text = String(digits).padStart(places + 1, '0')
   return places === 0 ? text : `${text.slice(0, -places)}.${text.slice(-places)}`
 }

@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto'
 import { Header } from '../../message/headers.ts'
-import { NsbError } from '../../message/nsb-error.ts'
 import type { Headers, OutgoingMessage } from '../transport.ts'
 import { Native, textOf } from './native-headers.ts'
 
@@ -38,12 +38,11 @@ export type CustomizeMessage = (properties: NativeProperties, message: OutgoingM
 export function propertiesOf(message: OutgoingMessage, delaySeconds: number | undefined): NativeProperties {
   const { headers } = message
   const properties = new NativeProperties(headers)
-  properties.messageId = shortText('message-id', message.nativeId ?? message.id)
-  properties.contentType = shortText('content-type', headers[Header.ContentType] ?? 'application/octet-stream')
-  const correlationId = headers[Header.CorrelationId]
-  if (correlationId !== undefined) properties.correlationId = shortText('correlation-id', correlationId)
-  const replyTo = headers[Header.ReplyToAddress]
-  if (replyTo !== undefined) properties.replyTo = shortText('reply-to', replyTo)
+  const id = message.nativeId ?? message.id
+  properties.messageId = shortText(id) ?? createHash('sha256').update(id).digest('hex')
+  properties.contentType = shortText(headers[Header.ContentType] ?? 'application/octet-stream')
+  properties.correlationId = shortText(headers[Header.CorrelationId])
+  properties.replyTo = shortText(headers[Header.ReplyToAddress])
   properties.type = typeOf(headers)
   if (message.expiresAfterMs !== undefined) properties.expiration = String(Math.ceil(message.expiresAfterMs))
   const transient = headers[Native.NonPersistent]
@@ -73,25 +72,14 @@ function keepNative(properties: NativeProperties, native: Readonly<Record<string
   if (same.length > 0) properties.headers = { ...texts, ...Object.fromEntries(same) }
 }
 
-/** The first type's full name: the wire has room for 255 bytes, and a list of types without assemblies has no comma. */
+/** The first type's full name: a list of types without assemblies has no comma. */
 function typeOf(headers: Headers): string | undefined {
   const types = headers[Header.EnclosedMessageTypes]
-  if (types === undefined) return undefined
-  const end = types.search(/[,;]/)
-  const first = end < 0 ? types : types.slice(0, end)
-  // Longer than it may be, it is left out: readers take the header first.
-  return fitsShortText(first) ? first : undefined
+  const end = types?.search(/[,;]/) ?? -1
+  return shortText(end < 0 ? types : types?.slice(0, end))
 }
 
-function fitsShortText(text: string): boolean {
-  return text.length <= 85 || Buffer.byteLength(text) <= 255
-}
-
-function shortText(property: string, text: string): string {
-  if (fitsShortText(text)) return text
-  throw new NsbError({
-    code: 'NSB_PROPERTY_TOO_LONG',
-    message: `The property ${property} of a message is ${Buffer.byteLength(text)} bytes long; AMQP allows 255: ${text.slice(0, 80)}…`,
-    suggestions: ['Use a shorter id or address'],
-  })
+/** AMQP has room for 255 bytes in a property. What is longer is left out: readers take the header, which is there too. */
+function shortText(text: string | undefined): string | undefined {
+  return text === undefined || text.length <= 85 || Buffer.byteLength(text) <= 255 ? text : undefined
 }

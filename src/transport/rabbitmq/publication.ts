@@ -44,6 +44,8 @@ export class Publication {
   /** It was on a channel that ended because of another message, and was published again. */
   again = false
   settled = false
+  /** On its way to the error queue: headers that cannot be written are cut. */
+  mayBeCut = false
   previous: Publication | undefined = undefined
   next: Publication | undefined = undefined
 
@@ -100,7 +102,7 @@ interface LaidOut {
   pushConfirmCallback(confirmed: (error: unknown) => void): void
 }
 
-/** @throws {RangeError} the headers are too large; {Error} the channel has ended */
+/** @throws {RangeError} the headers are too large; {TypeError} something cannot be written; {Error} the channel has ended */
 export function publishOn(channel: ConfirmChannel, publication: Publication, confirmed: (error: unknown) => void): void {
   if (isLaidOut(channel)) {
     channel.sendMessage(publication, publication.properties, publication.content)

@@ -9,7 +9,8 @@ import { channelError, endedChannelError, replyCode, replyText } from './broker-
 import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, delayRoute, delaySeconds, deliveryExchange } from './delay.ts'
-import { type CustomizeMessage, NativeProperties, propertiesOf } from './outgoing.ts'
+import { fitted } from './fit.ts'
+import { type CustomizeMessage, type NativeProperties, propertiesOf } from './outgoing.ts'
 import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
@@ -18,8 +19,6 @@ const limits = { messages: 2000, bytes: 64 * 1024 * 1024 }
 const sweepMs = 1000
 /** A destination that was seen is not looked for again on the same connection for this long. */
 const knownForMs = 60_000
-/** Room for the rest of the headers when the text of an exception is cut to fit amqplib's 64 KiB. */
-const stackTraceRoom = 32 * 1024
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection
@@ -38,6 +37,8 @@ export interface RawMessage {
   readonly content: Buffer
   readonly properties: NativeProperties
   readonly to: Destination
+  /** Headers that cannot be written are cut rather than the message refused. */
+  readonly mayBeCut?: boolean
 }
 
 /**
@@ -69,9 +70,11 @@ export class Publisher {
     return this.#dispatch(outgoing, now)
   }
 
-  dispatchRaw({ content, properties, route, to }: RawMessage): Promise<void> {
+  dispatchRaw({ content, mayBeCut = false, properties, route, to }: RawMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#publishOrWait(new Publication(route.exchange, route.routingKey, content, properties, to, new Batch(1, resolve, reject)))
+      const publication = new Publication(route.exchange, route.routingKey, content, properties, to, new Batch(1, resolve, reject))
+      publication.mayBeCut = mayBeCut
+      this.#publishOrWait(publication)
     })
   }
 
@@ -116,7 +119,9 @@ export class Publisher {
     const properties = propertiesOf(message, seconds)
     customize?.(properties, message)
     const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    return new Publication(route.exchange, route.routingKey, content, properties, to, batch)
+    const publication = new Publication(route.exchange, route.routingKey, content, properties, to, batch)
+    publication.mayBeCut = Header.FailedQ in properties.headers
+    return publication
   }
 
   /** Whether nothing has to be looked for or declared before the message is published. */
@@ -221,13 +226,23 @@ export class Publisher {
         this.#forget(channel)
         return this.#publishOnNext(publication)
       }
-      if (!(error instanceof RangeError)) return this.#settle(publication, error)
-      const smaller = withShortStackTrace(publication.properties)
-      if (!smaller) return this.#settle(publication, tooLarge(publication.properties, error))
-      this.#options.warn(`The stack trace of a message to '${targetOf(publication)}' was cut: RabbitMQ headers are limited to 64 KiB.`)
-      publication.properties = smaller
-      this.#publishOn(channel, publication)
+      // So amqplib says that something cannot be written.
+      const unwritable = error instanceof RangeError || error instanceof TypeError
+      if (unwritable && publication.mayBeCut) return this.#publishCut(channel, publication)
+      this.#settle(publication, error instanceof RangeError ? tooLarge(publication.properties, error) : error)
     }
+  }
+
+  /** A message that does not reach the error queue fails for ever. */
+  #publishCut(channel: ConfirmChannel, publication: Publication): void {
+    const { lost, properties } = fitted(publication.properties)
+    publication.mayBeCut = false
+    publication.properties = properties
+    const some = lost.length > 5 ? `${lost.slice(0, 5).join(', ')} and ${lost.length - 5} more` : lost.join(', ')
+    this.#options.warn(
+      `A message for '${targetOf(publication)}' has headers beyond the 64 KiB that can be written, or such as cannot be; left out: ${some}.`,
+    )
+    this.#publishOn(channel, publication)
   }
 
   #confirmed(channel: ConfirmChannel, publication: Publication, error: unknown): void {
@@ -392,14 +407,6 @@ function noConfirm(publication: Publication, timeoutMs: number, blocked: string 
     message: `The broker did not confirm a message for '${targetOf(publication)}' within ${timeoutMs} ms${blocked === undefined ? '' : `; it takes none now: ${blocked}`}. Whether it arrives is not known.`,
     suggestions: ['Look at the broker, then at the queue, before sending it again'],
   })
-}
-
-/** A copy of the properties whose stack trace leaves room for the rest; undefined when that is not what is too large. */
-function withShortStackTrace(properties: NativeProperties): NativeProperties | undefined {
-  const trace = properties.headers[Header.ExceptionStackTrace]
-  if (typeof trace !== 'string' || trace.length <= stackTraceRoom) return undefined
-  const headers = { ...properties.headers, [Header.ExceptionStackTrace]: `${trace.slice(0, stackTraceRoom / 2)}\n[cut]` }
-  return Object.assign(new NativeProperties(headers), properties, { headers })
 }
 
 function tooLarge({ headers }: NativeProperties, cause: RangeError): NsbError {

@@ -31,7 +31,25 @@ const propertyNames = [
 ] as const
 
 function rawHeaders(headers: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !notCopied.has(name)))
+  return Object.fromEntries(
+    Object.entries(headers ?? {})
+      .filter(([name]) => !notCopied.has(name))
+      .map(([name, value]) => [name, withWidths(value, name.startsWith('x-'))]),
+  )
+}
+
+/**
+ * amqplib does not tell how wide a number was, and writes the narrowest. Brokers and client libraries count in 64 bits, in headers
+ * that begin with `x-`; .NET reads a delay in 32 bits only, which is also what an `int` of most clients is.
+ */
+function withWidths(value: unknown, counted: boolean): unknown {
+  if (typeof value === 'number') {
+    const whole = Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63
+    return { '!': !whole ? 'double' : counted || value !== (value | 0) ? 'int64' : 'int32', value }
+  }
+  if (Array.isArray(value)) return value.map((each) => withWidths(each, counted))
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value) || '!' in value) return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withWidths(each, counted)]))
 }
 
 /** The typed properties beside the headers, and those headers that are no text: what moving and exporting keep. */

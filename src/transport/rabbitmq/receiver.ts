@@ -222,6 +222,7 @@ export class RabbitReceiver implements Receiving {
         content: message.content,
         properties: rawProperties(message),
         to: { address: errorQueue },
+        mayBeCut: true,
       })
       .then(
         () => {
