@@ -7,12 +7,24 @@ import { join } from 'node:path'
 const home = '/usr/lib/rabbitmq'
 const startsWithinMs = 60_000
 
+/** What a private broker has beyond the usual. */
+export interface BrokerOptions {
+  /** Also listens with TLS, and lets clients in by certificate alone, where the plugin for it is installed. */
+  readonly tls?: { readonly ca: string; readonly certificate: string; readonly key: string }
+  /** Further lines of `rabbitmq.conf`. */
+  readonly config?: string
+}
+
 /** A private RabbitMQ with folders and ports of its own. */
 export interface Broker {
   readonly port: number
+  /** Of the TLS listener, when there is one. */
+  readonly tlsPort: number
   readonly managementPort: number
   /** Calls the management API. @returns the answer, parsed; undefined when it is empty */
   api(method: string, path: string, body?: unknown): Promise<unknown>
+  /** Runs `rabbitmqctl` on it. @returns what it printed */
+  control(...args: readonly string[]): Promise<string>
   /** Ends the process, and its messages stay on disk. */
   stop(): Promise<void>
   /** Starts it again on the same ports and folders. */
@@ -23,12 +35,19 @@ export interface Broker {
 
 export const brokerIsInstalled = (): boolean => spawnSync('test', ['-x', `${home}/bin/rabbitmq-server`]).status === 0
 
-export async function startBroker(): Promise<Broker> {
+/** Whether clients can log in with their certificate. */
+export function certificateLoginIsInstalled(): boolean {
+  const found = spawnSync('find', [`${home}/lib`, '-maxdepth', '3', '-name', 'rabbitmq_auth_mechanism_ssl*'], { encoding: 'utf8' })
+  return found.stdout.trim() !== ''
+}
+
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'nsb-broker-'))
-  const [port, managementPort, distributionPort, epmdPort] = (await freePorts(4)) as [number, number, number, number]
+  const [port, managementPort, distributionPort, epmdPort, tlsPort] = (await freePorts(5)) as [number, number, number, number, number]
   const path = (name: string): string => `${folder}/${name}`
   for (const name of ['home', 'data', 'log']) mkdirSync(path(name))
-  writeFileSync(path('plugins'), '[rabbitmq_management].\n')
+  const plugins = ['rabbitmq_management', ...(options.tls && certificateLoginIsInstalled() ? ['rabbitmq_auth_mechanism_ssl'] : [])]
+  writeFileSync(path('plugins'), `[${plugins.join(',')}].\n`)
   writeFileSync(
     path('rabbitmq.conf'),
     `listeners.tcp.1 = 127.0.0.1:${port}
@@ -36,6 +55,7 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = ${managementPort}
 collect_statistics_interval = 1000
 log.console = false
+${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
 `,
   )
   const env = {
@@ -65,6 +85,17 @@ log.console = false
     const text = await response.text()
     if (!response.ok) throw new Error(`${method} /api/${apiPath}: ${response.status} ${text}`)
     return text === '' ? undefined : JSON.parse(text)
+  }
+
+  const control = async (...args: readonly string[]): Promise<string> => {
+    const run = spawn(`${home}/bin/rabbitmqctl`, ['-n', env.RABBITMQ_NODENAME, ...args], { env, cwd: folder })
+    const printed: Buffer[] = []
+    run.stdout.on('data', (chunk: Buffer) => printed.push(chunk))
+    run.stderr.on('data', (chunk: Buffer) => printed.push(chunk))
+    const code = await new Promise((resolve) => run.once('close', resolve))
+    const text = Buffer.concat(printed).toString()
+    if (code !== 0) throw new Error(`rabbitmqctl ${args.join(' ')}: ${text}`)
+    return text
   }
 
   const start = async (): Promise<void> => {
@@ -98,8 +129,10 @@ log.console = false
   await start()
   return {
     port,
+    tlsPort,
     managementPort,
     api,
+    control,
     start,
     stop,
     async remove() {
@@ -108,6 +141,18 @@ log.console = false
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+function tlsConfig({ ca, certificate, key }: NonNullable<BrokerOptions['tls']>, port: number): string {
+  return `listeners.ssl.1 = 127.0.0.1:${port}
+ssl_options.cacertfile = ${ca}
+ssl_options.certfile = ${certificate}
+ssl_options.keyfile = ${key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = false
+auth_mechanisms.1 = PLAIN
+${certificateLoginIsInstalled() ? 'auth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name' : ''}
+`
 }
 
 /** Ports that nobody listens on now. */

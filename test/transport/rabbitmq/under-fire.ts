@@ -1,0 +1,98 @@
+import { until } from '../../../src/testing/transport-contract/support.ts'
+import { consume, dispatchInsistently, message, openRabbit, receive, textOf } from './faults-support.ts'
+
+/** What became of messages that went from a sender through a handler to their last queue while everything was disturbed. */
+export interface Account {
+  readonly messages: number
+  readonly lost: number
+  /** Arrived more than once, which sending again after an interruption allows. */
+  readonly duplicated: number
+  /** Arrived, but nobody sent them. */
+  readonly strange: number
+  /** Dispatches that were rejected, and sent again. */
+  readonly failedDispatches: number
+  /** Handlings beyond one for each message. */
+  readonly handledAgain: number
+  readonly interruptions: number
+  readonly faults: number
+}
+
+export interface Fire {
+  /** How the sender and the handler reach the broker: through what is disturbed. */
+  readonly url: string
+  /** How the last receiver does. */
+  readonly calmUrl: string
+  readonly messages: number
+  /** Disturbs once; called again and again until everything has been sent and handled. */
+  fault(number: number): Promise<void>
+  /** Ends all disturbance. */
+  calm(): Promise<void>
+}
+
+const together = 50
+const answersWithinMs = 3000
+/** A quorum queue may need as long as that to answer after its broker was started. */
+const deadlineMs = 90_000
+
+/** Sends each message until it is accepted, handles it by sending one on, and counts what arrives. */
+export async function underFire(fire: Fire): Promise<Account> {
+  const { calmUrl, messages, url } = fire
+  // A broker that has just been started may take a request and never answer it.
+  const sender = openRabbit(url, { timeoutMs: answersWithinMs })
+  const handler = openRabbit(url, { timeoutMs: answersWithinMs })
+  const last = openRabbit(calmUrl, { timeoutMs: answersWithinMs })
+  await last.createQueues(['In', 'Out'])
+  const arrived = new Map<string, number>()
+  const collecting = await receive(last, 'Out', async (incoming) => {
+    const id = textOf(incoming)
+    arrived.set(id, (arrived.get(id) ?? 0) + 1)
+    return consume()
+  })
+  let handled = 0
+  await receive(handler, 'In', async (incoming) => {
+    handled++
+    return consume(message(textOf(incoming), 'Out'))
+  })
+
+  // What is disturbed is to be in use.
+  await sender.dispatch([message('warm', 'In')])
+  await until('the queues are in use', () => arrived.has('warm'))
+  arrived.clear()
+  handled = 0
+
+  let done = false
+  let faults = 0
+  const disturbing = (async (): Promise<void> => {
+    while (!done) await fire.fault(faults++)
+  })()
+  let next = 0
+  let failedDispatches = 0
+  const send = async (): Promise<void> => {
+    while (next < messages) failedDispatches += await dispatchInsistently(sender, message(`m${next++}`, 'In'))
+  }
+  await Promise.all(Array.from({ length: together }, send))
+  done = true
+  await disturbing
+  await fire.calm()
+  const end = performance.now() + deadlineMs
+  while (arrived.size < messages && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until(
+    'nothing waits any more',
+    async () => ((await last.inspect('In'))?.depth ?? 0) + ((await last.inspect('Out'))?.depth ?? 0) === 0,
+  )
+  await collecting.stop()
+
+  let lost = 0
+  for (let id = 0; id < messages; id++) if (!arrived.has(`m${id}`)) lost++
+  const counts = [...arrived.values()]
+  return {
+    messages,
+    lost,
+    duplicated: counts.reduce((sum, count) => sum + count - 1, 0),
+    strange: arrived.size - (messages - lost),
+    failedDispatches,
+    handledAgain: handled - messages,
+    interruptions: handler.warnings.filter((warning) => warning.includes('was interrupted')).length,
+    faults,
+  }
+}
