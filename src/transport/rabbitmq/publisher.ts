@@ -56,6 +56,8 @@ export class Publisher {
   /** Destinations that were seen on this connection, and when. */
   readonly #known = new Map<string, number>()
   readonly #declaredEvents = new Set<string>()
+  /** What is being looked for or declared now; all who need it wait for the same. */
+  readonly #readying = new Map<string, Promise<void>>()
   #sweeping: (() => void) | undefined
 
   constructor(options: PublisherOptions) {
@@ -136,15 +138,25 @@ export class Publisher {
     return seen !== undefined && now - seen < knownForMs
   }
 
-  async #makeReady({ to, deliverAt }: OutgoingMessage): Promise<void> {
-    const { clock, connection, topology } = this.#options
-    if ('event' in to) return this.#declareEvent(to.event)
+  #makeReady({ to, deliverAt }: OutgoingMessage): Promise<void> {
     const address = addressOf(to)
-    const key = deliverAt === undefined ? address : delayOf(address)
+    const key = 'event' in to ? `event ${address}` : deliverAt === undefined ? address : delayOf(address)
+    const readying =
+      this.#readying.get(key) ??
+      ('event' in to ? this.#declareEvent(to.event) : this.#look(to, key, deliverAt !== undefined)).finally(() =>
+        this.#readying.delete(key),
+      )
+    this.#readying.set(key, readying)
+    return readying
+  }
+
+  async #look(to: Destination, key: string, delayed: boolean): Promise<void> {
+    const { clock, connection, topology } = this.#options
+    const address = addressOf(to)
     try {
       await connection.withChannel(async (channel) => {
-        if (deliverAt === undefined) await channel.checkExchange(address)
-        else await this.#bindForDelay(channel, to)
+        if (delayed) await this.#bindForDelay(channel, to)
+        else await channel.checkExchange(address)
       })
     } catch (error) {
       if (replyCode(error) === 404) throw this.#noQueue(address)

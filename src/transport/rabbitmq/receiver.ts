@@ -127,7 +127,8 @@ export class RabbitReceiver implements Receiving {
     })
     channel.on('close', () => {
       this.#end(consumer)
-      if (this.#consumer === consumer) this.#lost(reason ?? connection.lostError('the channel was closed'))
+      // Without a reason of its own it ends with the connection, which is about to say why.
+      if (reason !== undefined && this.#consumer === consumer) this.#lost(reason)
     })
     try {
       await connection.answer(channel.prefetch(Math.min(maxPrefetch, concurrency * 3)))
