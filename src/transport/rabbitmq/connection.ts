@@ -214,7 +214,7 @@ export class BrokerConnection {
           keepAlive: true,
           ...ended,
           clientProperties: { connection_name: this.name, ...clientProperties(this.#options.endpoint) },
-          credentials: tls?.externalAuth ? credentials.external() : credentials.plain(settings.user, settings.revealPassword()),
+          credentials: tls?.externalAuth ? credentials.external() : plainLogin(settings),
           ...(tls && {
             rejectUnauthorized: tls.verify ?? true,
             ...(tls.ca === undefined ? {} : { ca: tls.ca }),
@@ -279,6 +279,11 @@ export class BrokerConnection {
 
 function bytesRead(model: ChannelModel | undefined): number {
   return (model && socketOf(model)?.bytesRead) ?? 0
+}
+
+/** Like amqplib's own, but without a readable password: it is among the options of the socket, which NODE_DEBUG prints. */
+function plainLogin(settings: ConnectionSettings): { readonly mechanism: string; response(): Buffer } {
+  return { mechanism: 'PLAIN', response: () => Buffer.from(['', settings.user, settings.revealPassword()].join('\0')) }
 }
 
 /** What the management pages show beside the name. */
