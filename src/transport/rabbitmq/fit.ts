@@ -73,7 +73,7 @@ function byImportance(headers: ReadonlyMap<string, unknown>, rankOf: (name: stri
 /** Whether amqplib takes it for what it is: a foreign table can look like its own notation for types. */
 function isWritable(value: unknown): boolean {
   if (value === undefined || value === null || Buffer.isBuffer(value)) return true
-  if (typeof value === 'number') return value >= -(2 ** 63)
+  if (typeof value === 'number') return Number.isSafeInteger(value)
   if (Array.isArray(value)) return value.every(isWritable)
   if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'
   if ('!' in value) return 'value' in value && isTyped(value['!'], value.value)

@@ -24,6 +24,7 @@ import {
   PackOrder,
   PlaceOrder,
   PrepareOrder,
+  ReminderDue,
   sampleOrderId,
   shopHost,
 } from '../../support/shop.ts'
@@ -69,6 +70,7 @@ let seen: readonly WireMessage[]
 let delayed: readonly WireMessage[]
 const events: EndpointEvent[] = []
 let nativeHeaders: unknown
+const remindedAt = new Map<string, number>()
 
 beforeAll(async () => {
   shop = await system()
@@ -90,6 +92,7 @@ beforeAll(async () => {
         }),
         handler(PrepareOrder, ({ OrderId }, context) => context.sendLocal(new PackOrder({ OrderId }))),
         handler(PackOrder, () => undefined),
+        handler(ReminderDue, (_, context) => void remindedAt.set(context.messageId, performance.now())),
         handler(FlakyOrder, () => undefined),
         handler(
           FailingOrder,
@@ -243,7 +246,7 @@ describe('an answer equals the recorded one', () => {
   })
 })
 
-describe('a failing message', () => {
+describe('a failing or delayed message', () => {
   interface Failed extends WireMessage {
     readonly recoverability: readonly Decided[]
   }
@@ -281,6 +284,17 @@ describe('a failing message', () => {
     const back = seen.filter((message) => isOurs(message) && message.exchange.startsWith('nsb.v2.'))
     expect(back).toHaveLength(deliveredBackToEndpoint.length)
     for (const [index, delivered] of deliveredBackToEndpoint.entries()) expectSame(back[index] as WireMessage, delivered)
+  })
+
+  it.concurrent('RMQ-6 that NServiceBus has delayed arrives when it is due, and not before', async () => {
+    const [sent] = recording<{ readonly hops: readonly WireMessage[] }>('deferred-delay-400ms').hops
+    const { exchange, properties, routingKey } = sent as WireMessage
+    const sentAt = performance.now()
+    shop.wire.publish(exchange, routingKey, { ...sent, bodyText: JSON.stringify({ OrderId: sampleOrderId }) })
+
+    const at = await vi.waitUntil(() => remindedAt.get(properties['messageId'] as string), { timeout: 10_000, interval: 5 })
+
+    expect(at - sentAt).toBeGreaterThanOrEqual(999)
   })
 
   it.concurrent('without a handler is retried like any other: error-no-handler', async () => {
@@ -423,7 +437,9 @@ describe('a message that was sent back', () => {
     const ours = await until(seen, movedTo('error', id))
     expectSame(ours, errorMessageAfter, words)
     expect(ours.headers['NServiceBus.ExceptionInfo.Message']).toContain(`'no-such-queue'`)
+    // .NET has sent the copy by then; ours says nothing of what did not succeed.
     expect(audit).toHaveLength(1)
+    expect(seen.filter(movedTo('audit', id))).toEqual([])
   })
 })
 

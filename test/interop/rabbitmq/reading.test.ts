@@ -1,6 +1,19 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { defineEndpoint, handler } from '../../../src/index.ts'
+import {
+  CancelOrder,
+  ExpiringQuote,
+  GetOrder,
+  GetOrderCount,
+  GetOrderStatus,
+  IOrderCancelled,
+  OrderPlaced,
+  PackOrder,
+  PlaceOrder,
+  PriorityOrderPlaced,
+} from '../../support/shop.ts'
 import type { IncomingMessage } from '../../../src/transport/transport.ts'
 import { type System, system } from './endpoints.ts'
 import { type Recorded, recording } from './wire.ts'
@@ -93,3 +106,49 @@ describe('each recorded message', () => {
     expect(all.length).toBe(73)
   })
 })
+
+describe('a recorded body', () => {
+  it('is read to the same fields by a handler, whichever serializer wrote it', async () => {
+    const types = {
+      PlaceOrder,
+      OrderPlaced,
+      PriorityOrderPlaced,
+      IOrderCancelled,
+      ExpiringQuote,
+      GetOrder,
+      GetOrderCount,
+      GetOrderStatus,
+      CancelOrder,
+      PackOrder,
+    }
+    const names = Object.keys(types)
+    const typed = all.filter(
+      ({ message, name }) =>
+        /^(send|publish|callback|reply|sendlocal)/.test(name) &&
+        names.includes(String(message.properties['type']).replace('Shop.Messages.', '')) &&
+        message.properties['contentType'] === 'application/json',
+    )
+    const shop = await system()
+    const read = new Map<string, unknown>()
+    const reading = Object.values(types).map((type) =>
+      handler(type as typeof PackOrder, (instance, context) => void read.set(context.messageId, Object.assign({}, instance))),
+    )
+    await shop.start(defineEndpoint('Shop.Reader', { handlers: reading }))
+
+    for (const { message } of typed) shop.wire.publish('Shop.Reader', '', message)
+
+    await expect.poll(() => read.size).toBe(typed.length)
+    expect(typed.length).toBeGreaterThan(14)
+    for (const { message, name } of typed)
+      expect(numbers(read.get(String(message.properties['messageId']))), name).toEqual(
+        numbers(JSON.parse(message.bodyText?.replace('\uFEFF', '') ?? '')),
+      )
+  })
+})
+
+/** Decimals as numbers: a message class may keep them as texts. */
+function numbers(fields: unknown): unknown {
+  return JSON.parse(JSON.stringify(fields), (_, value: unknown) =>
+    typeof value === 'string' && /^-?\d+\.\d+$/.test(value) ? Number(value) : value,
+  )
+}

@@ -2,6 +2,7 @@ import type { MessageProperties } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EventType } from '../../../src/message/event-type.ts'
+import { RecentKeys, attemptOf, messageKey } from '../../../src/transport/rabbitmq/attempts.ts'
 import { delayBindingKey, delayRoute, delaySeconds, isInfrastructure } from '../../../src/transport/rabbitmq/delay.ts'
 import { fitted } from '../../../src/transport/rabbitmq/fit.ts'
 import { headersOf } from '../../../src/transport/rabbitmq/native-headers.ts'
@@ -296,6 +297,31 @@ describe('the properties of a message', () => {
       beyond: { '!': 'double', value: -1e19 },
       text: 't',
     })
+  })
+})
+
+describe('RMQ-12 the number of an attempt', () => {
+  const delivered = (redelivered: boolean, headers: Record<string, unknown> = {}) =>
+    ({ fields: { redelivered }, properties: { headers } }) as never
+
+  it('is 1 for what is delivered first, and what a quorum queue has counted after that', () => {
+    expect(attemptOf(delivered(false), 0)).toBe(1)
+    // A message that was fetched has a count of 0, and one that was consumed none.
+    expect(attemptOf(delivered(false, { 'x-delivery-count': 0 }), 0)).toBe(1)
+    expect(attemptOf(delivered(true, { 'x-delivery-count': 1 }), 0)).toBe(2)
+    expect(attemptOf(delivered(true, { 'x-delivery-count': 7 }), 3)).toBe(8)
+  })
+
+  it('is what this process has counted where the queue does not count', () => {
+    expect([0, 1, 5].map((counted) => attemptOf(delivered(true), counted))).toEqual([1, 2, 6])
+  })
+
+  it('is of one round of delayed retries, and of the thousand messages that failed last', () => {
+    expect(messageKey('m1', delivered(false))).toBe('m1-0')
+    expect(messageKey('m1', delivered(false, { 'NServiceBus.Retries': '2' }))).toBe('m1-2')
+    const keys = new RecentKeys<number>()
+    for (let key = 0; key <= 1000; key++) keys.set(String(key), key)
+    expect([keys.get('0'), keys.get('1'), keys.get('1000')]).toEqual([undefined, 1, 1000])
   })
 })
 
