@@ -184,15 +184,15 @@ describe('a receiver', () => {
 
   it('RMQ-13 raises a critical error after two minutes without a connection, no earlier, and receives again afterwards', async () => {
     const { proxy, url: disturbed } = await throughProxy()
-    const timers: { readonly ms: number; then: (() => void) | undefined }[] = []
+    const timers: { readonly ms: number; fire: (() => void) | undefined }[] = []
     const clock: Clock = {
       now: () => systemClock.now(),
       after(ms, then) {
         if (ms < 60_000) return systemClock.after(ms, then)
-        const timer: (typeof timers)[number] = { ms, then }
+        const timer: (typeof timers)[number] = { ms, fire: then }
         timers.push(timer)
         return () => {
-          timer.then = undefined
+          timer.fire = undefined
         }
       },
     }
@@ -202,13 +202,13 @@ describe('a receiver', () => {
 
     proxy.reset()
     await until('it goes on', () => transport.warnings.at(-1) === `Receiving from 'In' goes on.`)
-    expect(timers.map(({ ms, then }) => ({ ms, waits: then !== undefined }))).toEqual([{ ms: 120_000, waits: false }])
+    expect(timers.map(({ ms, fire }) => ({ ms, waits: fire !== undefined }))).toEqual([{ ms: 120_000, waits: false }])
 
     proxy.become('stall')
     proxy.reset()
     await until('the breaker is armed again', () => timers.length === 2)
     expect(seen.errors).toEqual([])
-    timers[1]?.then?.()
+    timers[1]?.fire?.()
     expect(seen.errors).toSatisfy(([error]: unknown[]) => hasCode('NSB_CONNECTION_BROKEN')(error))
 
     proxy.become('pass')

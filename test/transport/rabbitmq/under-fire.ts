@@ -23,7 +23,7 @@ export interface Fire {
   /** How the last receiver does. */
   readonly calmUrl: string
   readonly messages: number
-  /** Disturbs once; called again and again until everything has been sent and handled. */
+  /** Disturbs once; called again and again until nearly everything has arrived. */
   fault(number: number): Promise<void>
   /** Ends all disturbance. */
   calm(): Promise<void>
@@ -51,6 +51,8 @@ export async function underFire(fire: Fire): Promise<Account> {
   let handled = 0
   await receive(handler, 'In', async (incoming) => {
     handled++
+    // As long as it takes, so that what happens meanwhile meets messages in hand.
+    await new Promise((resolve) => setTimeout(resolve, 2))
     return consume(message(textOf(incoming), 'Out'))
   })
 
@@ -70,12 +72,16 @@ export async function underFire(fire: Fire): Promise<Account> {
   const send = async (): Promise<void> => {
     while (next < messages) failedDispatches += await dispatchInsistently(sender, message(`m${next++}`, 'In'))
   }
+  const arrive = async (count: number): Promise<void> => {
+    const end = performance.now() + deadlineMs
+    while (arrived.size < count && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
   await Promise.all(Array.from({ length: together }, send))
+  await arrive(messages * 0.95)
   done = true
   await disturbing
   await fire.calm()
-  const end = performance.now() + deadlineMs
-  while (arrived.size < messages && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  await arrive(messages)
   await until(
     'nothing waits any more',
     async () => ((await last.inspect('In'))?.depth ?? 0) + ((await last.inspect('Out'))?.depth ?? 0) === 0,

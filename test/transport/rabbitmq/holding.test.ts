@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+import { depthIs, hasCode, holdOptions, look, message, openRabbit, receive, textOf, until } from './faults-support.ts'
+import type { OpenedTransport } from './faults-support.ts'
+
+let host: VirtualHost
+beforeAll(async () => {
+  host = await makeVirtualHost()
+})
+afterAll(() => host.remove())
+
+let queues = 0
+
+/** A queue with so many messages. */
+async function filled(
+  count: number,
+  arguments_: Readonly<Record<string, unknown>>,
+): Promise<{ readonly queue: string; readonly texts: readonly string[] }> {
+  const queue = `error${++queues}`
+  await host.api('PUT', `queues/${host.name}/${queue}`, { durable: true, arguments: arguments_ })
+  const texts = Array.from({ length: count }, (_, number) => `m${number}`)
+  await withMessages(queue, texts)
+  return { queue, texts }
+}
+
+async function withMessages(queue: string, texts: readonly string[]): Promise<void> {
+  const transport = openRabbit(host.url)
+  await transport.dispatch(texts.map((text) => ({ ...message(text, queue), to: { exactQueue: queue } })))
+  await depthIs(transport, queue, texts.length)
+}
+
+const open = (told: boolean): OpenedTransport =>
+  openRabbit(host.url, { management: told ? host.management : { url: 'http://127.0.0.1:1' } })
+const all = { max: 100_000, page: 1000 }
+const classic = {}
+const quorum = { 'x-queue-type': 'quorum' }
+const limited = (limit: number): Readonly<Record<string, unknown>> => ({ ...quorum, 'x-delivery-limit': limit })
+
+const textsOf = async (transport: OpenedTransport, queue: string): Promise<readonly string[]> =>
+  (await look(transport, queue, all)).flat().map(textOf)
+
+describe('looking', () => {
+  for (const [id, name, arguments_, count, told] of [
+    ['E-10', 'a classic queue', classic, 1000, true],
+    ['E-11', 'a quorum queue without a limit', quorum, 100, true],
+    ['E-11', 'a quorum queue without a limit', quorum, 1500, true],
+    ['E-11', 'a quorum queue with a limit', limited(20), 100, true],
+    ['E-11', 'a quorum queue with a limit', limited(20), 1500, true],
+    ['E-11', 'a quorum queue with a limit that only its refusal tells', limited(20), 100, false],
+    ['E-11', 'a quorum queue whose limit nobody tells', quorum, 100, false],
+    ['E-18', 'a quorum queue with more than 2,000 messages', quorum, 2500, true],
+  ] as const)
+    it(`${id} at ${count} messages of ${name} shows all of them and leaves them in their order`, async () => {
+      const { queue, texts } = await filled(count, arguments_)
+      const transport = open(told)
+
+      expect(await textsOf(transport, queue)).toEqual(texts)
+      await depthIs(transport, queue, count)
+      expect(await textsOf(transport, queue)).toEqual(texts)
+    })
+
+  it('E-12 ten times at a queue with a limit of 3 is refused from the third look on, and loses nothing', async () => {
+    const { queue, texts } = await filled(40, limited(3))
+    const transport = open(true)
+
+    const outcomes: string[] = []
+    for (let number = 0; number < 10; number++) {
+      outcomes.push(
+        await textsOf(transport, queue).then(
+          (shown) => String(shown.length),
+          (error: unknown) => (error as { code: string }).code,
+        ),
+      )
+      await depthIs(transport, queue, texts.length)
+    }
+
+    expect(outcomes).toEqual(['40', '40', ...Array.from({ length: 8 }, () => 'NSB_LOOKS_EXHAUSTED')])
+  })
+
+  it('E-12 ten times by a new process each time loses nothing, and what is at its limit moves to the end with its count reset', async () => {
+    const { queue, texts } = await filled(40, limited(3))
+
+    const outcomes: string[] = []
+    for (let number = 0; number < 10; number++) {
+      const transport = open(true)
+      outcomes.push(
+        await textsOf(transport, queue).then(
+          (shown) => String(shown.length),
+          (error: unknown) => (error as { code: string }).code,
+        ),
+      )
+      await depthIs(transport, queue, texts.length)
+    }
+
+    expect(outcomes.slice(0, 4)).toEqual(['40', '40', 'NSB_LOOKS_EXHAUSTED', 'NSB_LOOKS_EXHAUSTED'])
+    const [shown] = await look(open(true), queue, { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] })
+    expect(shown?.map(textOf).toSorted()).toEqual(texts.toSorted())
+  })
+
+  it('E-12 a forced look at the limit rescues every message', async () => {
+    const { queue, texts } = await filled(250, limited(1))
+    const transport = open(true)
+    const forced = { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] }
+
+    for (let number = 0; number < 4; number++) {
+      const shown = (await look(transport, queue, forced)).flat()
+      expect(shown.map(textOf)).toEqual(texts)
+      expect(shown[0]?.givenBack).toBe(number % 2)
+      await depthIs(transport, queue, texts.length)
+    }
+  })
+
+  it('E-12 a limit that a policy sets is known from the management API, and without it no message is given back a third time', async () => {
+    const { queue, texts } = await filled(30, quorum)
+    await host.api('PUT', `policies/${host.name}/limit`, {
+      pattern: `^${queue}$`,
+      'apply-to': 'queues',
+      definition: { 'delivery-limit': 3 },
+      priority: 1,
+    })
+    expect((await open(true).inspect(queue))?.looksLeft).toBe(3)
+    expect((await open(false).inspect(queue))?.looksLeft).toBe('unknown')
+
+    for (let number = 0; number < 8; number++) {
+      expect((await textsOf(open(false), queue)).toSorted()).toEqual(texts.toSorted())
+      await depthIs(open(true), queue, texts.length)
+    }
+  })
+
+  for (const [name, arguments_] of [
+    ['a classic queue', classic],
+    ['a quorum queue without a limit', quorum],
+    ['a quorum queue with a limit', limited(20)],
+  ] as const)
+    it(`E-14 messages that come to ${name} meanwhile are neither shown nor lost, counted, and come last`, async () => {
+      const { queue, texts } = await filled(300, arguments_)
+      const transport = open(true)
+
+      const holding = await transport.hold(queue, holdOptions({ purpose: 'look', page: 100 }))
+      const shown: string[] = []
+      for await (const page of holding.pages()) shown.push(...page.map(textOf))
+      await withMessages(queue, ['new1', 'new2', 'new3'])
+      const result = await holding.giveBack()
+
+      expect(shown).toEqual(texts)
+      expect(result).toMatchObject({ newerArrivals: 3, returned: 300, rescued: [] })
+      expect(await textsOf(transport, queue)).toEqual([...texts, 'new1', 'new2', 'new3'])
+    })
+
+  it('E-15 beside a consumer is warned of, and changing is refused unless it is forced', async () => {
+    const { queue } = await filled(0, quorum)
+    const transport = open(true)
+    const seen = await receive(transport, queue)
+
+    await look(transport, queue)
+    expect(transport.warnings.some((warning) => warning.includes(`1 consumer(s) take messages from queue '${queue}'`))).toBe(true)
+    await expect(transport.hold(queue, holdOptions())).rejects.toSatisfy(hasCode('NSB_QUEUE_HAS_CONSUMER'))
+    const holding = await transport.hold(queue, holdOptions({ overrule: ['NSB_QUEUE_HAS_CONSUMER'] }))
+    await holding.giveBack()
+    await seen.stop()
+  })
+
+  it('E-15 that gives back beside a consumer does not wait for what it takes at once', async () => {
+    const { queue, texts } = await filled(200, limited(20))
+    const transport = open(true)
+    const holding = await transport.hold(queue, holdOptions({ purpose: 'look' }))
+    for await (const page of holding.pages()) expect(page.length).toBe(100)
+    const seen = await receive(transport, queue)
+
+    await holding.giveBack()
+    await until('the consumer has all', () => seen.deliveries.length === texts.length)
+    await seen.stop()
+
+    expect(seen.deliveries.map(textOf).toSorted()).toEqual(texts.toSorted())
+  })
+
+  it('E-16 is refused while somebody else looks, without reading anything, and allowed afterwards', async () => {
+    const { queue, texts } = await filled(10, limited(20))
+    const [first, second] = [open(true), open(true)]
+
+    const holding = await first.hold(queue, holdOptions({ purpose: 'look' }))
+    await expect(look(second, queue)).rejects.toSatisfy(hasCode('NSB_QUEUE_LOCKED'))
+    await holding.giveBack()
+
+    const [page] = await look(second, queue)
+    expect(page?.map(textOf)).toEqual(texts)
+    expect(page?.[0]?.givenBack).toBe(0)
+  })
+
+  it('E-18 that is closed in the middle of a page gives back what it has', async () => {
+    const { queue, texts } = await filled(500, quorum)
+    const transport = open(true)
+    const holding = await transport.hold(queue, holdOptions({ purpose: 'look', page: 200 }))
+    const pages = holding.pages()[Symbol.asyncIterator]()
+    await pages.next()
+
+    const next = pages.next()
+    await transport.close()
+    await next
+
+    expect(await textsOf(open(true), queue)).toEqual(texts)
+  })
+
+  it('a queue that is deleted while it is looked at is said to be gone', async () => {
+    const { queue } = await filled(100, quorum)
+    const transport = open(true)
+    const holding = await transport.hold(queue, holdOptions({ purpose: 'look', page: 20 }))
+    const pages = holding.pages()[Symbol.asyncIterator]()
+    await pages.next()
+
+    await host.api('DELETE', `queues/${host.name}/${queue}`)
+
+    await expect(pages.next()).rejects.toSatisfy(hasCode('NSB_QUEUE_NOT_FOUND'))
+    await holding.giveBack()
+  })
+})
