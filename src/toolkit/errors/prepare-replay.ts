@@ -22,8 +22,6 @@ export interface PreparedReplay {
 const longestQuestionMs = 5 * 60_000
 /** Text and bodies of planned messages that are kept in memory until they are sent. */
 const mostKeptBytes = 64 * 1024 * 1024
-/** Each page costs some round trips. */
-const smallestPage = 100
 
 /**
  * Finds out what a replay will do, at the price of one look at most. Where looking costs nothing the messages are looked at now and
@@ -43,28 +41,34 @@ export async function prepareReplay(
   await checkSelection(transport, options)
   const { maxHold, overrule, queue, signal } = options
   const everything = !hasCriteria(options.criteria) && options.limit === undefined
-  const inAnyCase = !options.newest && options.criteria.ids === undefined
+  const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0
   const asTheyCome = inAnyCase && (everything || confirmed)
+  // Of everything only what cannot be sent stays held.
+  const max = asTheyCome && everything ? Math.max(2 * window, replayPage) : maxHold
   const holding = await holdIfThere(transport, queue, {
     purpose: 'change',
     overrule,
-    // What is sent as it comes is held no longer than it waits for the window.
-    page: asTheyCome ? Math.min(Math.max(window, smallestPage), replayPage) : replayPage,
-    max: asTheyCome ? Math.max(maxHold, window + 2 * replayPage) : maxHold,
+    page: replayPage,
+    max,
+    ...(asTheyCome ? { ahead: 2 * window } : {}),
     signal,
     beforeRemove: () => undefined,
   })
   if (holding === undefined) return prepareByLooking(transport, options)
   const release = async (): Promise<void> => void (await holding.giveBack())
   try {
-    // Of everything only what cannot be sent stays held.
     if (!(asTheyCome && everything)) checkHold(holding.facts, options)
     if (!asTheyCome) return await prepareByHolding(transport, holding, options)
   } catch (error) {
     await release()
     throw error
   }
-  return { facts: holding.facts, plan: undefined, run: (run) => replayAsTheyCome(transport, holding, options, run), release }
+  return {
+    facts: holding.facts,
+    plan: undefined,
+    run: (run) => replayAsTheyCome(transport, holding, { ...options, maxHold: max }, run),
+    release,
+  }
 }
 
 async function prepareByLooking(transport: Transport, options: ReplayOptions): Promise<PreparedReplay> {

@@ -99,17 +99,18 @@ export async function replay(transport: Transport, plan: ReplayPlan, options: Re
  * is in memory and in the hold; one that does not match is held to the end.
  *
  * @param holding nothing was read of it yet
- * @param options without ids, and not the newest first
+ * @param options without ids, and not the newest first; `maxHold` is that of the holding
  */
 export function replayAsTheyCome(transport: Transport, holding: Holding, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
   const matches = selector(options.criteria, options.now)
   const most = options.limit ?? Number.POSITIVE_INFINITY
   const seen = new SeenFailures()
-  let [selected, duplicates] = [0, 0]
+  let [selected, duplicates, read] = [0, 0, 0]
   return sendBack(transport, holding, Math.min(most, holding.facts.depth), options, run, async (sending) => {
     for await (const messages of holding.pages()) {
       for (const message of messages) {
         if (selected >= most || sending.stopped) break
+        read++
         const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
         if (!isReplayable(failed) || !matches(failed, message.headers)) continue
         if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
@@ -117,7 +118,10 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
       }
       if (selected >= most || sending.stopped) break
     }
-    return { selected, duplicates }
+    await sending.finish()
+    // No more can be held, and none of those that are can leave.
+    const isFull = read < holding.facts.depth && read - (sending.tried - sending.failed) >= options.maxHold
+    return { selected, duplicates, isFull }
   })
 }
 
@@ -126,13 +130,20 @@ export function holdToReplay(transport: Transport, { maxHold, overrule, queue, s
   return transport.hold(queue, { purpose: 'change', overrule, page: replayPage, max: maxHold, signal, beforeRemove: () => undefined })
 }
 
+interface Sent {
+  readonly selected: number
+  readonly duplicates: number
+  /** It ended early: as many messages could not be sent as may be held. */
+  readonly isFull?: boolean
+}
+
 async function sendBack(
   transport: Transport,
   holding: Holding,
   of: number,
   { queue, signal }: ReplayOptions,
   run: ReplayRun,
-  send: (sending: SendingBack, holding: Holding) => Promise<{ readonly selected: number; readonly duplicates: number }>,
+  send: (sending: SendingBack, holding: Holding) => Promise<Sent>,
 ): Promise<ReplayReport> {
   let answers: Answers | undefined
   let given: Awaited<ReturnType<Holding['giveBack']>> | undefined
@@ -140,7 +151,7 @@ async function sendBack(
     if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue)
     const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
     const sending = new SendingBack({ operations: transport, holding, run, signal, answers, acknowledgeTo, of })
-    let sent: Awaited<ReturnType<typeof send>>
+    let sent: Sent
     try {
       sent = await send(sending, holding)
     } finally {
@@ -148,10 +159,12 @@ async function sendBack(
     }
     given = await holding.giveBack()
     if (answers !== undefined && run.waitMs !== undefined) await awaitAnswers(answers, sending.items, run.waitMs, signal, run)
-    const { failed, items, stopped, tried } = sending
+    const { failed, items, tried } = sending
+    const { duplicates, isFull = false, selected } = sent
+    const stopped = sending.stopped || isFull
     const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
     const counts = { tried, published: tried - failed, failed }
-    return { operation: run.operation, ...sent, ...counts, items, leftInQueue, newerArrivals: given.newerArrivals, stopped }
+    return { operation: run.operation, selected, duplicates, ...counts, items, leftInQueue, newerArrivals: given.newerArrivals, stopped }
   } finally {
     if (given === undefined) await holding.giveBack()
     await answers?.close()

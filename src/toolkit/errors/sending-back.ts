@@ -32,6 +32,9 @@ export class SendingBack {
   failed = 0
   readonly #options: SendingBackOptions
   #done = 0
+  /** How those ended that a message before them is still under way of, by the order of sending. */
+  readonly #ended = new Map<number, 'sent' | 'failed'>()
+  #settled = 0
   #underWay = 0
   #inARow = 0
   #stopped = false
@@ -53,7 +56,7 @@ export class SendingBack {
     if (this.#stopped || this.#options.signal.aborted) return false
     this.tried++
     this.#underWay++
-    void this.#send(message, plan)
+    void this.#send(message, plan, this.tried)
     return true
   }
 
@@ -78,22 +81,32 @@ export class SendingBack {
       })
   }
 
-  async #send(message: HeldMessage, plan: PlannedMessage): Promise<void> {
+  async #send(message: HeldMessage, plan: PlannedMessage, number: number): Promise<void> {
     const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
     if (this.#options.run.everyItem) this.items.push(item)
     try {
       await this.#sendOne(message, plan)
-      this.#inARow = 0
     } catch (error) {
       item.result = 'failed'
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
-      this.#stopped ||= this.#options.run.onError === 'stop' || ++this.#inARow > mostConsecutiveFailures
     }
+    this.#settle(number, item.result === 'failed')
     this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
     this.#underWay--
     this.#wake()
+  }
+
+  // A missing queue is known sooner than a success is safe, so "in a row" is by the order of sending.
+  #settle(number: number, failed: boolean): void {
+    if (failed && this.#options.run.onError === 'stop') this.#stopped = true
+    this.#ended.set(number, failed ? 'failed' : 'sent')
+    for (let next = this.#ended.get(this.#settled + 1); next !== undefined; next = this.#ended.get(this.#settled + 1)) {
+      this.#ended.delete(++this.#settled)
+      this.#inARow = next === 'failed' ? this.#inARow + 1 : 0
+      if (this.#inARow > mostConsecutiveFailures) this.#stopped = true
+    }
   }
 
   #note(item: ReplayedMessage): void {

@@ -336,6 +336,19 @@ describe('replay on a broker', () => {
     assert.deepEqual(await bodiesIn(world.errors), bodies(100))
   })
 
+  it('goes on beside what cannot be sent, says so when it had to stop, and loses nothing', async () => {
+    const world = await makeWorld()
+    const goesTo = (id: string): string => (Number(id.slice(1)) % 2 ? 'Sails' : world.sales.name)
+    await world.errors.fill(2500, (id) => world.failure(id, { 'NServiceBus.FailedQ': goesTo(id) }))
+
+    const report = await replayed(world, { confirmed: true })
+
+    assert.ok(report.failed >= 1000)
+    assert.equal(report.stopped, report.tried < 2500)
+    const all = [...(await bodiesIn(world.sales)), ...(await bodiesIn(world.errors))]
+    assert.deepEqual(all.toSorted(), bodies(2500).toSorted())
+  })
+
   it('gives everything back when it is interrupted', async () => {
     const world = await filled(300)
     const interruption = new AbortController()
