@@ -1,0 +1,80 @@
+// Plain amqplib sending an error queue back, or looking at one, under the rules that nsb keeps. Started by bench/rabbitmq-errors.ts.
+// node plain-errors.mjs replay|list <messages> <window>
+import { setTimeout as pause } from 'node:timers/promises'
+import { connect } from 'amqplib'
+
+const [, , what, count, width] = process.argv
+const messages = Number(count)
+const window = Number(width)
+
+const failure = /^NServiceBus\.(ExceptionInfo\.|FailedQ$|TimeOfFailure$|Retries|Processing)|^\$\.diagnostics\.host/
+
+async function replay() {
+  const connection = await connect(process.env.NSB_CONNECTION, { noDelay: true })
+  const publishing = await connect(process.env.NSB_CONNECTION, { noDelay: true })
+  const channel = await connection.createChannel()
+  const publisher = await publishing.createConfirmChannel()
+  await channel.prefetch(window)
+  let done = 0
+  await new Promise((resolve, reject) => {
+    publisher.on('return', () => reject(new Error('returned')))
+    void channel.consume('error', (delivery) => {
+      const { headers, ...properties } = delivery.properties
+      const kept = {}
+      for (const name of Object.keys(headers)) if (!failure.test(name)) kept[name] = headers[name]
+      kept['ServiceControl.Retry.UniqueMessageId'] = properties.messageId
+      publisher.publish(
+        '',
+        headers['NServiceBus.FailedQ'],
+        delivery.content,
+        { ...properties, headers: kept, mandatory: true },
+        (error) => {
+          if (error) return reject(error)
+          channel.ack(delivery)
+          if (++done === messages) resolve()
+        },
+      )
+    })
+  })
+  await channel.close()
+  await Promise.all([connection.close(), publishing.close()])
+}
+
+/** Held in pages by consumers that are cancelled, then given back page by page, each visible before the next. */
+async function list() {
+  const connection = await connect(process.env.NSB_CONNECTION, { noDelay: true })
+  const channel = await connection.createChannel()
+  const failures = []
+  const pages = []
+  while (failures.length < messages) {
+    const size = Math.min(window, messages - failures.length)
+    let last
+    let taken = 0
+    await channel.prefetch(size)
+    let full
+    const end = new Promise((resolve) => {
+      full = resolve
+    })
+    const { consumerTag } = await channel.consume('error', (delivery) => {
+      const { headers } = delivery.properties
+      failures.push({ id: headers['NServiceBus.MessageId'], at: headers['NServiceBus.TimeOfFailure'] })
+      last = delivery
+      if (++taken === size) full()
+    })
+    await end
+    await channel.cancel(consumerTag)
+    pages.push({ last, size })
+  }
+  failures.sort((a, b) => (a.at < b.at ? 1 : -1))
+  process.stdout.write(JSON.stringify(failures.slice(0, 50)))
+  let visible = 0
+  for (const { last, size } of pages) {
+    channel.nack(last, true, true)
+    visible += size
+    while ((await channel.checkQueue('error')).messageCount < visible) await pause(1)
+  }
+  await channel.close()
+  await connection.close()
+}
+
+await { replay, list }[what]()
