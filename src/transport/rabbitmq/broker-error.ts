@@ -48,13 +48,7 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
     return {
       code: 'NSB_TLS_FAILED',
       why: `the TLS connection failed (${plain(text)})`,
-      next: /EPROTO|wrong version|packet length/i.test(text)
-        ? 'Is this the TLS port? It is 5671 by default'
-        : system === 'ERR_TLS_CERT_ALTNAME_INVALID'
-          ? 'Connect to the host by the name that its certificate is for'
-          : /certificate.required|handshake.failure|bad.certificate|unknown.ca/i.test(text)
-            ? 'The broker wants a certificate it trusts: name "certificate" and "key" in the profile'
-            : 'Name the authority of the certificate in the profile: "ca"',
+      next: tlsHint(text),
     }
   if (/SASL mechanism/.test(text)) return { code: 'NSB_LOGIN_REFUSED', why: plain(text), next: 'Use a login the broker offers' }
   if (
@@ -67,6 +61,15 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
       next: settings.tls ? 'Is this the TLS port of a broker?' : 'Is this the AMQP port? With TLS, write amqps://',
     }
   return { code: 'NSB_CONNECTION_FAILED', why: plain(text), next: 'Check the connection, and the log of the broker' }
+}
+
+function tlsHint(text: string): string {
+  if (/bad decrypt|mac verify|pkcs12|key values mismatch|PEM routines|interrupted or cancelled/i.test(text))
+    return 'Correct the client certificate of the profile: "certificate", "key", "pfx", "passphraseEnv"'
+  if (/alert .*(certificate required|handshake failure|bad certificate|unknown ca)|ALERT_(CERTIFICATE|HANDSHAKE|BAD_CERT)/i.test(text))
+    return 'The broker wants another client certificate: "certificate" and "key" of the profile, or "pfx"'
+  if (/EPROTO|wrong version|packet length/i.test(text)) return 'Is this the TLS port? It is 5671 by default'
+  return 'Name the authority of the certificate in the profile: "ca"'
 }
 
 /** The connection was lost after it had been open. */

@@ -105,6 +105,8 @@ describe('TLS of a profile', () => {
     const right = await test(profile, { KEY_PHRASE: 's3cret' })
 
     expect([without.code, wrong.code, right.code], right.stderr).toEqual([5, 5, 0])
+    expect(without.stderr).toContain('The broker wants another client certificate')
+    expect(wrong.stderr).toContain('Correct the client certificate of the profile')
     for (const { stderr, stdout } of [without, wrong, right])
       for (const spelling of spellings) expect(stdout + stderr).not.toContain(spelling)
   })
