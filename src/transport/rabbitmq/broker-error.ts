@@ -64,6 +64,7 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
 }
 
 function tlsHint(text: string): string {
+  if (/altnames/i.test(text)) return 'Connect to the host by the name that its certificate is for'
   if (/bad decrypt|mac verify|pkcs12|key values mismatch|PEM routines|interrupted or cancelled/i.test(text))
     return 'Correct the client certificate of the profile: "certificate", "key", "pfx", "passphraseEnv"'
   if (/alert .*(certificate required|handshake failure|bad certificate|unknown ca)|ALERT_(CERTIFICATE|HANDSHAKE|BAD_CERT)/i.test(text))
