@@ -19,7 +19,7 @@ const mostWithoutTyping = 100
 export default class ErrorsReplay extends ErrorsCommand {
   static override summary = 'send failed messages back to where they failed'
   static override description =
-    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. A crash may send up to --window messages twice and loses none. What cannot be sent stays in the error queue.
+    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. A crash sends messages twice at worst, two windows of them at most (--window), and loses none. What cannot be sent stays in the error queue.
 
 Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
   static override aliases = ['errors:retry']
