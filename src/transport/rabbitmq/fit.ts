@@ -1,4 +1,4 @@
-import { isDecimal, textOf } from './native-headers.ts'
+import { deepest, isDecimal, textOf } from './native-headers.ts'
 import { NativeProperties } from './outgoing.ts'
 
 /** What amqplib has room for; a .NET endpoint may write twice as much. */
@@ -71,13 +71,14 @@ function byImportance(headers: ReadonlyMap<string, unknown>, rankOf: (name: stri
 }
 
 /** Whether amqplib takes it for what it is: a foreign table can look like its own notation for types. */
-function isWritable(value: unknown): boolean {
+function isWritable(value: unknown, depth = 0): boolean {
   if (value === undefined || value === null || Buffer.isBuffer(value)) return true
   if (typeof value === 'number') return Number.isSafeInteger(value)
-  if (Array.isArray(value)) return value.every(isWritable)
   if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'
+  if (depth === deepest) return false
+  if (Array.isArray(value)) return value.every((each) => isWritable(each, depth + 1))
   if ('!' in value) return 'value' in value && isTyped(value['!'], value.value)
-  return Object.entries(value).every(([name, each]) => Buffer.byteLength(name) <= shortBytes && isWritable(each))
+  return Object.entries(value).every(([name, each]) => Buffer.byteLength(name) <= shortBytes && isWritable(each, depth + 1))
 }
 
 function isTyped(type: unknown, value: unknown): boolean {

@@ -61,8 +61,11 @@ export function deliveryCountOf({ properties }: Message): number | undefined {
   return typeof count === 'number' ? count : undefined
 }
 
+/** Tables in tables are looked into so far: what a foreign sender nests deeper could exhaust the stack. */
+export const deepest = 64
+
 /** Any AMQP value but text as .NET prints it: `k=v` pairs of a table, `;` between the items of an array. */
-export function textOf(value: unknown): string {
+export function textOf(value: unknown, depth = 0): string {
   switch (typeof value) {
     case 'boolean':
       return value ? 'True' : 'False'
@@ -70,23 +73,23 @@ export function textOf(value: unknown): string {
     case 'bigint':
       return numberText(value)
     case 'object':
-      return value === null ? '' : objectText(value)
+      return value === null ? '' : depth < deepest ? objectText(value, depth + 1) : '…'
     default:
       return ''
   }
 }
 
-const nestedText = (value: unknown): string => (typeof value === 'string' ? value : textOf(value))
+const nestedText = (value: unknown, depth: number): string => (typeof value === 'string' ? value : textOf(value, depth))
 
-function objectText(value: object): string {
+function objectText(value: object, depth: number): string {
   if (Buffer.isBuffer(value)) return value.toString('utf8')
-  if (Array.isArray(value)) return value.map(nestedText).join(';')
+  if (Array.isArray(value)) return value.map((each) => nestedText(each, depth)).join(';')
   if ('!' in value && 'value' in value) {
-    if (value['!'] === 'timestamp') return timestampText(Number(value.value))
+    if (value['!'] === 'timestamp' && typeof value.value === 'number') return timestampText(value.value)
     if (value['!'] === 'decimal' && isDecimal(value.value)) return decimalText(value.value)
   }
   return Object.entries(value)
-    .map(([key, item]) => `${key}=${nestedText(item)}`)
+    .map(([key, item]) => `${key}=${nestedText(item, depth)}`)
     .join(',')
 }
 

@@ -1,5 +1,5 @@
 import type { Message } from 'amqplib'
-import { Native } from './native-headers.ts'
+import { Native, deepest, textOf } from './native-headers.ts'
 import { NativeProperties } from './outgoing.ts'
 
 /** Counted by the queue itself, or meant for the exchange it came from. */
@@ -42,14 +42,15 @@ function rawHeaders(headers: Readonly<Record<string, unknown>> | undefined): Rec
  * amqplib does not tell how wide a number was, and writes the narrowest. Brokers and client libraries count in 64 bits, in headers
  * that begin with `x-`; .NET reads a delay in 32 bits only, which is also what an `int` of most clients is.
  */
-function withWidths(value: unknown, counted: boolean): unknown {
+function withWidths(value: unknown, counted: boolean, depth = 0): unknown {
   if (typeof value === 'number') {
     const whole = Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63
     return { '!': !whole ? 'double' : counted || value !== (value | 0) ? 'int64' : 'int32', value }
   }
-  if (Array.isArray(value)) return value.map((each) => withWidths(each, counted))
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value) || '!' in value) return value
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withWidths(each, counted)]))
+  if (depth === deepest) return textOf(value, depth)
+  if (Array.isArray(value)) return value.map((each) => withWidths(each, counted, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withWidths(each, counted, depth + 1)]))
 }
 
 /** The typed properties beside the headers, and those headers that are no text: what moving and exporting keep. */

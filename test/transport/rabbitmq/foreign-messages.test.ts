@@ -224,6 +224,22 @@ it('fields that no client can write again reach the error queue all the same', a
   await goesOn()
 })
 
+it('tables in tables are handled, and reach the error queue', async () => {
+  let nested = fieldTable([])
+  for (let depth = 0; depth < 1500; depth++) nested = fieldTable([['a', 'F', nested]])
+  publishRaw('nested', [types, ['Nested', 'F', nested]])
+  publishRaw('nested-failing', [types, ['Nested', 'F', nested], ['fail', ...text('1')]])
+  publishRaw(undefined, [
+    ['Kind', ...text('nested')],
+    ['Nested', 'F', nested],
+  ])
+
+  expect((await handling('nested')).context.headers['Nested']).toMatch(/^(a=)+…$/)
+  expect((await failing('nested-failing')).headers['Nested']).toMatch(/^(a=)+…$/)
+  expect((await until(failed, ({ headers }) => headers['Kind'] === 'nested')).bodyText).toBe('{"Text":"t"}')
+  await goesOn()
+})
+
 it('an exception with an enormous stack trace and odd data reaches the error queue', async () => {
   publish(work('huge'), { fail: 'huge', Custom: 'c'.repeat(40_000) })
 
