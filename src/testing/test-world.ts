@@ -13,7 +13,7 @@ import type { Handler } from '../runtime/handlers.ts'
 import { type Logger, silentLogger } from '../runtime/logger.ts'
 import { jsonSerializer } from '../serialization/json.ts'
 import { MemoryNetwork, memoryTransport } from '../transport/memory/transport.ts'
-import type { Headers, OutgoingMessage, Transport } from '../transport/transport.ts'
+import type { Headers, IncomingMessage, OutgoingMessage, Transport, Verdict } from '../transport/transport.ts'
 import { readCaptured } from './captured.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -210,17 +210,33 @@ class World implements TestWorld {
         await transport.dispatch(outgoing)
         seen(outgoing, outgoing[0]?.headers[Header.RelatedTo])
       },
-      receive: (options, decide) =>
-        transport.receive(options, async (message, signal) => {
-          this.#inHand += 1
-          try {
-            const verdict = await decide(message, signal)
-            if (verdict.kind === 'consume') seen(verdict.outgoing, message.id)
-            return verdict
-          } finally {
-            this.#inHand -= 1
-          }
-        }),
+      receive: (options, decide) => {
+        // What was decided last is what happened, and only once it was carried out.
+        const verdicts = new WeakMap<IncomingMessage, Verdict>()
+        const decided = (message: IncomingMessage, verdict: Verdict): Verdict => {
+          verdicts.set(message, verdict)
+          return verdict
+        }
+        return transport.receive(
+          {
+            ...options,
+            onDispatchFailed: async (message, error) => decided(message, await options.onDispatchFailed(message, error)),
+            onSettled: (message) => {
+              const verdict = verdicts.get(message)
+              if (verdict?.kind === 'consume') seen(verdict.outgoing, message.id)
+              options.onSettled(message)
+            },
+          },
+          async (message, signal) => {
+            this.#inHand += 1
+            try {
+              return decided(message, await decide(message, signal))
+            } finally {
+              this.#inHand -= 1
+            }
+          },
+        )
+      },
       subscribe: (subscriber, event) => transport.subscribe(subscriber, event),
       unsubscribe: (subscriber, event) => transport.unsubscribe(subscriber, event),
       close: () => transport.close(),

@@ -25,7 +25,7 @@ async function auditAfter(incoming: Incoming, next: () => Promise<void>, auditQu
   batch.push({ id: message.id, headers: copy, body: message.body, to: { address: auditQueue } })
 }
 
-/** Sent back by ServiceControl, or by `nsb errors replay --wait`: both headers must be there. */
+/** Sent back by ServiceControl, or by `nsb errors replay --wait`: both headers must be there, and say something. */
 export function isServiceControlRetry(headers: Readonly<Record<string, string>>): boolean {
-  return headers[Header.RetryUniqueMessageId] !== undefined && headers[Header.RetryAcknowledgementQueue] !== undefined
+  return Boolean(headers[Header.RetryUniqueMessageId] && headers[Header.RetryAcknowledgementQueue])
 }

@@ -14,7 +14,8 @@ const noBody = new Uint8Array(0)
 export const confirmRetry: IncomingStep = (incoming, next) => {
   const uniqueId = incoming.headers[Header.RetryUniqueMessageId]
   const queue = incoming.headers[Header.RetryAcknowledgementQueue]
-  return uniqueId === undefined || queue === undefined ? next() : confirmAfter(incoming, next, uniqueId, queue)
+  // An empty address is nobody's.
+  return uniqueId && queue ? confirmAfter(incoming, next, uniqueId, queue) : next()
 }
 
 async function confirmAfter({ batch, engine }: Incoming, next: () => Promise<void>, uniqueId: string, queue: string): Promise<void> {
