@@ -143,6 +143,11 @@ export interface HoldOptions {
   readonly page: number
   /** Messages held at once. */
   readonly max: number
+  /**
+   * With `change`: messages are consumed as they come, and so many should be on their way. Where taking a page costs round trips, one
+   * consumer then brings them all. Default: a page is taken when it is asked for.
+   */
+  readonly ahead?: number
   /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
   readonly newestFirst?: boolean
   /** With `look`: bodies are not wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */

@@ -30,6 +30,8 @@ const barrierPollMs = 1
 const keepsOrder = 16
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 const largestPage = 65_535
+/** A stream is opened again when so many of those it brought have stayed. */
+const keptAhead = 500
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -85,7 +87,7 @@ export class RabbitHolding implements Holding {
   #givenBack: ReturnType<Holding['giveBack']> | undefined
   /** Messages that are being consumed. */
   #leaving = 0
-  /** Ends the stream there is; what it has brought and not shown stays held. */
+  /** Ends the stream there is; what it has brought stays held. */
   #endStream: (() => Promise<void>) | undefined
   /** Something has come or gone. */
   #changed = (): void => {}
@@ -126,8 +128,7 @@ export class RabbitHolding implements Holding {
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
-    // What is to be consumed as it comes need not be asked for page by page.
-    if (this.#options.hold.purpose === 'change' && this.facts.depth > max) yield* this.#stream()
+    if (this.#options.hold.ahead !== undefined) yield* this.#stream(this.#options.hold.ahead)
     while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
       const size = Math.min(page, largestPage, max - this.#held.size, this.facts.depth - this.#read)
       if (size <= 0) return
@@ -138,30 +139,37 @@ export class RabbitHolding implements Holding {
     }
   }
 
-  /** One consumer for all of it, which the broker keeps filled up to `max`; ends when nothing of that is consumed any more. */
-  async *#stream(): AsyncIterable<readonly HeldMessage[]> {
+  /** A consumer that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
+  async *#stream(ahead: number): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
-    const arrived = await this.#track(this.#openStream())
+    const arrived: ConsumeMessage[] = []
+    let room = 0
     try {
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
+        this.#throwIfLost()
+        // What stays held takes the place of what could come: from time to time another consumer has to make up for it.
+        const staying = this.#held.size - this.#leaving
+        if (room < Math.min(max, staying + ahead)) {
+          await this.#track(this.#endStream?.() ?? Promise.resolve())
+          room = Math.min(max, largestPage, staying + Math.max(2 * ahead, keptAhead))
+          await this.#track(this.#openStream(room, arrived))
+        }
         const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((raw) => this.#hold(raw))
         if (messages.length > 0) {
           this.#read += messages.length
           this.#checkBudget(messages)
           yield messages
-        } else if (this.#lost) throw this.#lost
-        else if (!this.#endStream || (this.#held.size >= max && this.#leaving === 0) || !(await this.#change())) return
+        } else if (!this.#endStream || (this.#held.size >= room && this.#leaving === 0) || !(await this.#change())) return
       }
     } finally {
       await this.#track(this.#endStream?.() ?? Promise.resolve())
+      for (const raw of arrived.splice(0)) this.#keep(raw)
     }
   }
 
-  /** @returns what has come and was not shown yet */
-  async #openStream(): Promise<ConsumeMessage[]> {
-    const arrived: ConsumeMessage[] = []
+  async #openStream(room: number, arrived: ConsumeMessage[]): Promise<void> {
     this.#takes += 1
-    await this.#ask(this.#channel.prefetch(Math.min(this.#options.hold.max, largestPage)))
+    await this.#ask(this.#channel.prefetch(room))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(this.facts.queue, (message) => {
         if (message === null) this.#endStream = undefined
@@ -172,9 +180,7 @@ export class RabbitHolding implements Holding {
     this.#endStream = async () => {
       this.#endStream = undefined
       await this.#ask(this.#channel.cancel(consumerTag))
-      for (const raw of arrived.splice(0)) this.#keep(raw)
     }
-    return arrived
   }
 
   /** @returns false: nothing has come and nothing has gone for a second */
