@@ -30,6 +30,7 @@ export interface Fire {
 }
 
 const together = 50
+const mostAhead = 300
 const answersWithinMs = 3000
 /** A quorum queue may need as long as that to answer after its broker was started. */
 const deadlineMs = 90_000
@@ -70,7 +71,11 @@ export async function underFire(fire: Fire): Promise<Account> {
   let next = 0
   let failedDispatches = 0
   const send = async (): Promise<void> => {
-    while (next < messages) failedDispatches += await dispatchInsistently(sender, message(`m${next++}`, 'In'))
+    while (next < messages) {
+      // Never far ahead, so that sender and handler are disturbed alike and to the end.
+      if (next - arrived.size > mostAhead) await new Promise((resolve) => setTimeout(resolve, 5))
+      else failedDispatches += await dispatchInsistently(sender, message(`m${next++}`, 'In'))
+    }
   }
   const arrive = async (count: number): Promise<void> => {
     const end = performance.now() + deadlineMs
