@@ -121,6 +121,17 @@ async function untilAborted(signal: AbortSignal, ended: Promise<void>): Promise<
   return signal.aborted
 }
 
+/** Asking a broker for the depth of a queue costs several round trips. */
+const brokerPollMs = 150
+
+/** A broker that cannot be asked now is no reason to end: its receiver says so, and goes on when it is back. */
+async function waitingIn(transport: Transport, queue: string): Promise<number> {
+  return transport.inspect(queue).then(
+    (facts) => facts?.depth ?? 0,
+    () => 1,
+  )
+}
+
 async function untilIdle(
   idle: IdleWatch,
   endpoint: RunningEndpoint,
@@ -130,9 +141,9 @@ async function untilIdle(
   pause: Pause,
 ): Promise<boolean> {
   let told = false
+  const pollMs = transport.can.lookWithoutTrace ? 25 : brokerPollMs
   while (!signal.aborted && !pause.paused) {
-    const waiting = (await transport.inspect(endpoint.name))?.depth ?? 0
-    const isIdle = idle.isIdle(endpoint.inHand > 0 ? endpoint.inHand : waiting)
+    const isIdle = idle.isIdle(endpoint.inHand > 0 ? endpoint.inHand : await waitingIn(transport, endpoint.name))
     if (isIdle && tell === undefined) return true
     if (isIdle !== told) tell?.(isIdle)
     told = isIdle
@@ -142,7 +153,7 @@ async function untilIdle(
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      const timer = setTimeout(wake, 25)
+      const timer = setTimeout(wake, pollMs)
       signal.addEventListener('abort', wake)
     })
   }

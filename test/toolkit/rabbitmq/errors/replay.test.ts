@@ -23,7 +23,7 @@ interface World {
   readonly errors: ErrorQueue
   readonly sales: ErrorQueue
   /** Headers of a failure of this world's endpoint. */
-  failure(id: string, more?: Readonly<Record<string, string>>): Record<string, string>
+  readonly failure: (id: string, more?: Readonly<Record<string, string>>) => Record<string, string>
 }
 
 async function makeWorld(kind: 'classic' | 'quorum' = 'quorum'): Promise<World> {
