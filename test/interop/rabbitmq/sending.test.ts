@@ -64,7 +64,7 @@ async function seen(endpoint: string, act: () => Promise<unknown>): Promise<Wire
   return message
 }
 
-describe('RMQ-5 what a client sends equals the recorded message: exchange, routing key, properties, headers and their types', () => {
+describe('what a client sends equals the recorded message: exchange, routing key, properties, headers and their types', () => {
   const cases: readonly { readonly name: string; readonly to?: string; act(session: MessageSession): Promise<unknown> }[] = [
     { name: 'send-command', act: (session) => session.send(placeOrder, sentTo) },
     { name: 'send-command-custom-header', act: (session) => session.send(placeOrder, { headers: { 'Shop.Tenant': 'acme-é' } }) },
