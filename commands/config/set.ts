@@ -3,8 +3,8 @@ import { BaseCommand } from '../../src/cli/base-command.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 import { changeSetting } from '../../src/toolkit/config/change-setting.ts'
-import { hasForeignPassword, withoutPassword } from '../../src/toolkit/config/secrets.ts'
-import { settingKey, settingValue } from '../../src/toolkit/config/settings.ts'
+import { hasForeignPassword } from '../../src/toolkit/config/secrets.ts'
+import { settingKey, settingValue, shown as shownValue } from '../../src/toolkit/config/settings.ts'
 import { userConfigFile } from '../../src/toolkit/config/user-file.ts'
 import { findProjectFile } from '../../src/toolkit/project.ts'
 
@@ -39,7 +39,7 @@ Exit codes: 0 set, or set already, 2 nothing was changed.`
       })
     const changed = await changeSetting(file, path, value)
     const isSecret = path[0] === 'profiles' && (path.at(-1) === 'connection' || path.at(-1) === 'management')
-    const shown = isSecret ? withoutPassword(String(value)) : value
+    const shown = shownValue(args.key, value)
     if (isSecret && !flags.user && hasForeignPassword(String(value)))
       this.warning(`'${args.key}' has a password, and nsb.json is shared. Better: connectionEnv, connectionFile or connectionCommand.`)
     this.note(`${this.colour.err.done('✓')} ${args.key} is ${printableLine(String(shown))} in ${file}${changed ? '' : ' already'}`)

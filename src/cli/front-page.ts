@@ -27,7 +27,9 @@ const visible = (commands: readonly KnownCommand[]): KnownCommand[] =>
 /** `nsb` alone: one sentence, the six most used commands, where to start. */
 export function frontPage(commands: readonly KnownCommand[]): string {
   const shown = mostUsed.flatMap((id) => commands.filter((command) => command.id === id)).slice(0, 6)
-  const story = commands.some((command) => command.id === 'init') ? ['', 'Start: nsb init shop && cd shop'] : []
+  const story = commands.some((command) => command.id === 'init')
+    ? ['', 'Start: nsb init shop && cd shop', 'On RabbitMQ: export NSB_CONNECTION=amqp://user:password@host:5672/vhost']
+    : []
   return [sentence, '', ...commandLines(shown), ...story, '', 'All commands: nsb --help'].join('\n')
 }
 

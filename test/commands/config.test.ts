@@ -202,6 +202,26 @@ describe('nsb config set', () => {
     expect(readFileSync(join(at.folder, 'nsb.json'), 'utf8')).toBe(before)
   })
 
+  it('takes a list with commas between, and refuses what a profile cannot be', async () => {
+    const at = place({})
+
+    const set = await run(at, ['set', 'profiles.prod.hosts', 'mq2, mq3:5673', '--json'])
+    const refused = await run(at, ['set', 'profiles.prod.topology', 'star'])
+
+    expect(set.json()).toMatchObject({ value: ['mq2', 'mq3:5673'], changed: true })
+    expect(refused.code).toBe(2)
+    expect(JSON.parse(readFileSync(join(at.folder, 'nsb.json'), 'utf8'))).toEqual({ profiles: { prod: { hosts: ['mq2', 'mq3:5673'] } } })
+    expect((await run(at, ['get', 'profiles.prod.hosts'])).stdout).toBe('mq2,mq3:5673\n')
+  })
+
+  it('CLI-6 shows no password in a command, and does not warn about a variable', async () => {
+    const at = place({})
+
+    const { stderr, stdout } = await run(at, ['set', 'profiles.prod.connectionCommand', 'echo amqp://u:s3cret@h', '--json'])
+
+    expect(stdout + stderr).not.toContain('s3cret')
+  })
+
   it('outside a project wants --user', async () => {
     const at = place()
 

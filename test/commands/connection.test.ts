@@ -82,6 +82,14 @@ describe('RabbitMQ that is chosen without a connection', () => {
     expect(stderr).toContain(says)
   })
 
+  it('CLI-7 warns of a key that a profile does not have, and suggests the nearest', async () => {
+    const { code, stderr } = await nsb(['profile', 'list'], { cwd: folderWith({ default: { conectionEnv: 'A', storgae: 'x' } }) })
+
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/nsb\.json:1:\d+: unknown key 'conectionEnv'\. Did you mean 'connectionEnv'\?/)
+    expect(stderr).toContain(`Did you mean 'storage'?`)
+  })
+
   it('refuses certificates that cannot be read, and a pass phrase that is not set', async () => {
     const env = { NSB_CONNECTION: 'amqps://h' }
 

@@ -25,7 +25,7 @@ function place(queues: Readonly<Record<string, number>>, project: object = {}): 
 }
 
 describe('nsb queues list', () => {
-  it('shows kind, depth, consumers and delivery limit of every queue, in every form', async () => {
+  it('CLI-2 shows kind, depth, consumers and delivery limit of every queue, in every form', async () => {
     const at = place({ Sales: 2, error: 0 })
 
     const [table, csv, ids, ndjson, json] = await Promise.all([
@@ -77,7 +77,7 @@ describe('nsb queues show', () => {
     expect(script.json()).toMatchObject({ schema: 'nsb.queues.show/1', queue: 'error', type: 'folder', depth: 1 })
   })
 
-  it('CLI-3 ends with 4 for a queue that does not exist, and with 2 for what cannot be one', async () => {
+  it('CLI-2 CLI-3 ends with 4 and a document for a queue that does not exist, and with 2 for what cannot be one', async () => {
     const at = place({ Sales: 0 })
 
     const unknown = await at.run('queues', 'show', 'Salse', '--json')
