@@ -26,6 +26,11 @@ export class ErrorQueue {
     this.name = name
   }
 
+  /** One that is there. */
+  static open(host: VirtualHost, name: string): ErrorQueue {
+    return new ErrorQueue(host, name)
+  }
+
   static async make(host: VirtualHost, name: string, { deliveryLimit, kind }: ErrorQueueOptions): Promise<ErrorQueue> {
     const queue = new ErrorQueue(host, name)
     const limit = deliveryLimit === undefined ? {} : { 'x-delivery-limit': deliveryLimit }

@@ -44,7 +44,7 @@ export async function prepareReplay(
   const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0
   const asTheyCome = inAnyCase && (everything || confirmed)
   // Of everything only what cannot be sent stays held.
-  const max = asTheyCome && everything ? Math.max(2 * window, replayPage) : maxHold
+  const max = asTheyCome && everything ? Math.max(maxHold, 2 * window) : maxHold
   const holding = await holdIfThere(transport, queue, {
     purpose: 'change',
     overrule,

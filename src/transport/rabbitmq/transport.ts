@@ -246,7 +246,7 @@ class RabbitTransport implements Transport {
         throw new NsbError({
           code: 'NSB_QUEUE_LOCKED',
           message: `Queue '${queue}' is not read: another nsb has it in hand.`,
-          suggestions: ['Wait until it is done', 'Or read beside it, and see only what it leaves: --no-lock'],
+          suggestions: ['Wait until it is done', 'Or work beside it, and see only what it leaves: --force'],
         })
       if (replyCode(error) !== 403) throw error
       this.#warn(`The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`)

@@ -221,6 +221,46 @@ describe('the errors commands', () => {
     expect([await sales.depth(), await errors.depth()]).toEqual([5000, 0])
   })
 
+  it('E-22 send back what gets its full round of immediate and delayed retries again', { timeout: 60_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const shop = brokerShop(host)
+    await shop.run('queues', 'create', 'Shop')
+    await shop.run('send', 'PlaceOrder', '--data', 'OrderId=bad')
+    const retries = ['--immediate-retries', '2', '--delayed-retries', '1', '--delay-increase', '1s']
+    const round = (): Promise<Ended> => shop.run('run', ...retries, '--max', '1', '--max-time', '30s', '--log', 'json')
+    const summaryOf = ({ stdout }: Ended): unknown => JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}')
+
+    const first = await round()
+    const replayed = await shop.run('errors', 'replay', '--all', '--yes')
+    const second = await round()
+    const listed = await shop.run('errors', 'list', '--json')
+
+    expect([first.code, replayed.code, second.code]).toEqual([8, 0, 8])
+    for (const each of [first, second]) expect(summaryOf(each)).toMatchObject({ failed: 1, retried: 5 })
+    expect(listed.json()).toMatchObject({ total: 1, items: [{ replayed: 1 }] })
+  })
+
+  it('E-30 leave an address that works when they are killed while waiting', { timeout: 60_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const shop = brokerShop(host, {}, 'await Promise.resolve()')
+    const errors = await ErrorQueue.make(host, 'error', { kind: 'quorum' })
+    const target = await ErrorQueue.make(host, 'Shop', { kind: 'quorum' })
+    const failed = { 'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder', 'NServiceBus.FailedQ': 'Shop' }
+    await errors.put([{ body: '{"OrderId":"1"}', headers: failureHeaders('m1', failed), properties: { messageId: 'm1' } }])
+    const waiting = shop.start('errors', 'replay', '--all', '--yes', '--wait', '60s')
+    await expect.poll(() => target.depth(), { timeout: 20_000 }).toBe(1)
+    waiting.kill('SIGKILL')
+    await waiting.ended
+
+    const ran = await shop.run('run', '--until-idle', '500ms', '--no-retries')
+
+    expect(ran.code, ran.stderr + ran.stdout).toBe(0)
+    expect(await errors.depth()).toBe(0)
+    expect(await ErrorQueue.open(host, 'nsb.acks').depth()).toBe(1)
+  })
+
   it('E-30 wait for what an endpoint makes of it', { timeout: 60_000 }, async () => {
     const host = await makeVirtualHost()
     onTestFinished(() => host.remove())

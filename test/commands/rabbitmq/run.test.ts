@@ -12,8 +12,7 @@ async function makeShop(statements?: string): Promise<{ readonly host: VirtualHo
 }
 
 const send = (shop: BrokerShop, id: string) => shop.run('send', 'PlaceOrder', '--data', `OrderId=${id}`)
-const depthOf = async (host: VirtualHost, queue: string): Promise<number> =>
-  (await ErrorQueue.make(host, queue, { kind: 'quorum' })).depth()
+const depthOf = async (host: VirtualHost, queue: string): Promise<number> => ErrorQueue.open(host, queue).depth()
 
 describe('nsb run on RabbitMQ', () => {
   it('creates its queues, says where it is without the password, and ends with 0 when nothing is left', { timeout: 60_000 }, async () => {

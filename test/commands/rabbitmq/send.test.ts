@@ -29,7 +29,7 @@ async function running({ shop }: World, ...flags: readonly string[]): Promise<Ru
   return endpoint
 }
 
-const errorsIn = async ({ host }: World): Promise<number> => (await ErrorQueue.make(host, 'error', { kind: 'quorum' })).depth()
+const errorsIn = async ({ host }: World): Promise<number> => ErrorQueue.open(host, 'error').depth()
 const order = (id: string): string[] => ['send', 'PlaceOrder', '--data', `OrderId=${id}`]
 const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { readonly code: string }).code
 
@@ -60,7 +60,7 @@ describe('send and publish on RabbitMQ', () => {
 
     expect(ended.code, ended.stderr).toBe(8)
     expect(ended.json()).toMatchObject({ status: 'failed', failure: { exceptionType: 'Node.Error', exceptionMessage: 'no stock for bad' } })
-    const errors = await ErrorQueue.make(world.host, 'error', { kind: 'quorum' })
+    const errors = ErrorQueue.open(world.host, 'error')
     expect((await errors.drain()).map(({ redelivered }) => redelivered)).toEqual([false])
   })
 

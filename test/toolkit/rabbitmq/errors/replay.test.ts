@@ -325,6 +325,27 @@ describe('replay on a broker', () => {
     assert.deepEqual(await bodiesIn(world.sales), bodies(2000))
   })
 
+  it('sends entries that no endpoint made to a named queue, even if nothing tells them apart', async () => {
+    for (const confirmed of [false, true]) {
+      const world = await makeWorld()
+      await world.errors.put([
+        { body: 'first', headers: {} },
+        { body: 'second', headers: {} },
+      ])
+      const options = { all: false, criteria: { kind: ['poison'] }, to: world.sales.name }
+
+      const report = await replayed(world, { confirmed, options })
+
+      assert.deepEqual([report.selected, report.published, report.duplicates], [2, 2, 0])
+      const copies = await world.sales.drain()
+      assert.deepEqual(
+        copies.map(({ body }) => body),
+        ['first', 'second'],
+      )
+      assert.ok(copies.every(({ properties }) => String(properties['messageId']).endsWith('.1')))
+    }
+  })
+
   it('stops after ten failures in a row, and gives back the rest in order', async () => {
     const world = await makeWorld()
     await world.errors.fill(100, (id) => world.failure(id, { 'NServiceBus.FailedQ': 'Sails' }))
@@ -337,16 +358,19 @@ describe('replay on a broker', () => {
   })
 
   it('goes on beside what cannot be sent, says so when it had to stop, and loses nothing', async () => {
-    const world = await makeWorld()
-    const goesTo = (id: string): string => (Number(id.slice(1)) % 2 ? 'Sails' : world.sales.name)
-    await world.errors.fill(2500, (id) => world.failure(id, { 'NServiceBus.FailedQ': goesTo(id) }))
+    for (const maxHold of [200, 100_000]) {
+      const world = await makeWorld()
+      const goesTo = (id: string): string => (Number(id.slice(1)) % 2 ? 'Sails' : world.sales.name)
+      await world.errors.fill(2500, (id) => world.failure(id, { 'NServiceBus.FailedQ': goesTo(id) }))
 
-    const report = await replayed(world, { confirmed: true })
+      const report = await replayed(world, { confirmed: true, options: { maxHold } })
 
-    assert.ok(report.failed >= 1000)
-    assert.equal(report.stopped, report.tried < 2500)
-    const all = [...(await bodiesIn(world.sales)), ...(await bodiesIn(world.errors))]
-    assert.deepEqual(all.toSorted(), bodies(2500).toSorted())
+      assert.equal(report.stopped, maxHold === 200)
+      assert.equal(report.leftInQueue, 2500 - report.published)
+      if (!report.stopped) assert.deepEqual([report.failed, report.published], [1250, 1250])
+      const all = [...(await bodiesIn(world.sales)), ...(await bodiesIn(world.errors))]
+      assert.deepEqual(all.toSorted(), bodies(2500).toSorted())
+    }
   })
 
   it('gives everything back when it is interrupted', async () => {
