@@ -9,7 +9,7 @@ import { Acknowledgements } from './acknowledgements.ts'
 import { endedChannelError, isOutage, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
-import type { Publisher } from './publisher.ts'
+import type { Publisher, RawMessage } from './publisher.ts'
 import { type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
 
@@ -77,7 +77,7 @@ export class RabbitHolding implements Holding {
   readonly #held = new Map<number, Held>()
   readonly #messages = new WeakMap<HeldMessage, Held>()
   /** What has to be published again instead of being given back, and is therefore kept whole. */
-  readonly #atLimit = new Map<number, { readonly raw: Message; readonly message: HeldMessage }>()
+  readonly #atLimit = new Map<number, { readonly copy: Pick<RawMessage, 'content' | 'properties'>; readonly message: HeldMessage }>()
   #read = 0
   #takes = 0
   #lost: NsbError | undefined
@@ -272,6 +272,8 @@ export class RabbitHolding implements Holding {
     const { queue } = this.facts
     const tag = raw.fields.deliveryTag
     const count = countOf(raw)
+    const native = nativeOf(raw)
+    const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
     const headers = headersOf(raw.properties)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
     const message: HeldMessage = {
@@ -281,7 +283,7 @@ export class RabbitHolding implements Holding {
       body: raw.content,
       queue,
       attempt: count + 1,
-      native: nativeOf(raw),
+      native,
       givenBack: count,
       enqueuedAt: enqueuedAt(raw),
       unreadable: undefined,
@@ -289,7 +291,7 @@ export class RabbitHolding implements Holding {
     const held: Held = { tag, take: this.#takes, state: 'held' }
     this.#held.set(tag, held)
     this.#messages.set(message, held)
-    if (this.#mustBeRescued(count)) this.#atLimit.set(tag, { raw, message })
+    if (copy) this.#atLimit.set(tag, { copy, message })
     return message
   }
 
@@ -403,7 +405,7 @@ export class RabbitHolding implements Holding {
     this.#atLimit.clear()
     for (let from = 0; from < waiting.length; from += rescuedTogether) {
       const group = waiting.slice(from, from + rescuedTogether)
-      const safe = await Promise.all(group.map(([, { raw, message }]) => this.#rescue(raw, message)))
+      const safe = await Promise.all(group.map(([, { copy, message }]) => this.#rescue(copy, message)))
       this.#throwIfLost()
       for (const [index, [tag, { message }]] of group.entries()) {
         if (!safe[index]) continue
@@ -416,15 +418,14 @@ export class RabbitHolding implements Holding {
   }
 
   /** @returns whether there is a copy now */
-  async #rescue(raw: Message, message: HeldMessage): Promise<boolean> {
+  async #rescue(copy: Pick<RawMessage, 'content' | 'properties'>, message: HeldMessage): Promise<boolean> {
     const { clock, publisher, warn } = this.#options
     const { queue } = this.facts
     for (let tries = 1; ; tries++) {
       try {
         await publisher.dispatchRaw({
           route: { exchange: '', routingKey: queue },
-          content: raw.content,
-          properties: rawProperties(raw),
+          ...copy,
           to: { exactQueue: queue },
         })
         return true

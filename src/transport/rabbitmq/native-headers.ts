@@ -29,18 +29,35 @@ const stripped: ReadonlySet<string> = new Set([
   'x-dotnet-pub-seq-no',
 ])
 
-/** The headers of a native message as NServiceBus sees them. @source NServiceBus.RabbitMQ: MessageConverter.RetrieveHeaders */
-export function headersOf({ headers: native, ...properties }: MessageProperties): Headers {
-  const headers: Record<string, string> = {}
-  // What a foreign `__proto__` made the table inherit is no header.
-  for (const name of Object.keys(native ?? {})) {
-    if (stripped.has(name)) continue
-    const value: unknown = native?.[name]
-    const text = typeof value === 'string' ? value : textOf(value)
-    // A plain assignment to this name would change what the object inherits.
-    if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true, configurable: true, writable: true })
-    else headers[name] = text
+/**
+ * The headers of a native message as NServiceBus sees them. Takes the table of the message over instead of copying it: what is native
+ * about it has to be read before.
+ *
+ * @source NServiceBus.RabbitMQ: MessageConverter.RetrieveHeaders
+ */
+export function headersOf(properties: MessageProperties): Headers {
+  const headers = (properties.headers ?? {}) as Record<string, unknown>
+  // A foreign table of this name became what the object inherits from.
+  if (Object.getPrototypeOf(headers) !== Object.prototype) Object.setPrototypeOf(headers, Object.prototype)
+  for (const name of Object.keys(headers)) {
+    if (mayBeStripped(name) && stripped.has(name)) {
+      delete headers[name]
+      continue
+    }
+    const value = headers[name]
+    if (typeof value !== 'string') headers[name] = textOf(value)
   }
+  return withProperties(headers as Record<string, string>, properties)
+}
+
+/** What most names are not can be told from two letters. */
+function mayBeStripped(name: string): boolean {
+  return name.charCodeAt(0) === x || name.charCodeAt(12) === capitalT
+}
+const x = 'x'.charCodeAt(0)
+const capitalT = 'T'.charCodeAt(0)
+
+function withProperties(headers: Record<string, string>, properties: MessageProperties): Headers {
   if (given(properties.replyTo)) headers[Header.ReplyToAddress] = properties.replyTo
   const callbackQueue = headers[Native.CallbackQueue]
   if (callbackQueue !== undefined) headers[Header.ReplyToAddress] = callbackQueue

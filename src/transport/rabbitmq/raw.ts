@@ -53,11 +53,15 @@ function withWidths(value: unknown, counted: boolean, depth = 0): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withWidths(each, counted, depth + 1)]))
 }
 
+const nativeNames = [...propertyNames, 'userId'] as const
+
 /** The typed properties beside the headers, and those headers that are no text: what moving and exporting keep. */
 export function nativeOf({ properties }: Message): Readonly<Record<string, unknown>> {
   const native: Record<string, unknown> = {}
-  for (const name of [...propertyNames, 'userId'] as const) if (properties[name] !== undefined) native[name] = properties[name]
-  const typed = Object.entries(properties.headers ?? {}).filter(([, value]) => typeof value !== 'string')
-  if (typed.length > 0) native['headers'] = Object.fromEntries(typed)
+  for (const name of nativeNames) if (properties[name] !== undefined) native[name] = properties[name]
+  const headers: Readonly<Record<string, unknown>> = properties.headers ?? {}
+  let typed: Record<string, unknown> | undefined
+  for (const name of Object.keys(headers)) if (typeof headers[name] !== 'string') (typed ??= {})[name] = headers[name]
+  if (typed) native['headers'] = typed
   return native
 }

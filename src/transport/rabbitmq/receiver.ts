@@ -176,6 +176,7 @@ export class RabbitReceiver implements Receiving {
     if (typeof nativeId !== 'string' || nativeId.trim() === '') return this.#moveToErrorQueue(consumer, message, 'it has no message-id')
     const key = messageKey(nativeId, message)
     if (message.fields.redelivered && this.#doneUnsaid.delete(key)) return consumer.acknowledgements.add(message, key)
+    const attempt = attemptOf(message, this.#failures.get(key) ?? 0)
     const headers = headersOf(message.properties)
     const incoming: IncomingMessage = {
       id: headers[Header.MessageId] || nativeId,
@@ -183,7 +184,7 @@ export class RabbitReceiver implements Receiving {
       headers,
       body: message.content,
       queue: this.#receive.queue,
-      attempt: attemptOf(message, this.#failures.get(key) ?? 0),
+      attempt,
     }
     this.#inHand.settle(new Delivery(this, consumer, message, key, incoming))
   }
