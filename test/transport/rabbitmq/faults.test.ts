@@ -64,7 +64,7 @@ describe('while the broker is disturbed', () => {
       calmUrl: url,
       messages,
       async fault(number) {
-        await new Promise((resolve) => setTimeout(resolve, 60))
+        await new Promise((resolve) => setTimeout(resolve, 300))
         if (number % 3 === 0) proxy.reset()
         else if (number % 3 === 1) proxy.cutAfter(1 + ((number * 377) % 2000))
         else await closeConnections('Publish')
