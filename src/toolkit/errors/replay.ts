@@ -1,10 +1,9 @@
-import { readFailure } from '../../message/failure.ts'
 import type { HeldMessage, Holding, Transport } from '../../transport/transport.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
 import { type PlannedMessage, type ReplayOptions, type ReplayPlan, isReplayable, planned, replayPage } from './plan.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { selector } from './select.ts'
-import { SendingBack } from './sending-back.ts'
+import { SendingBack, readHeld } from './sending-back.ts'
 
 /** What became of one selected message. */
 export type ReplayResult = 'published' | 'succeeded' | 'failedAgain' | 'noAnswer' | 'failed'
@@ -111,10 +110,10 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
       for (const message of messages) {
         if (selected >= most || sending.stopped) break
         read++
-        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+        const failed = readHeld(message)
         if (!isReplayable(failed) || !matches(failed, message.headers)) continue
         if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
-        else if (await sending.add(message, planned(message, failed, options))) selected++
+        else if (await sending.add(message, planned(message, failed, options), failed)) selected++
       }
       if (selected >= most || sending.stopped) break
     }
@@ -184,12 +183,12 @@ class Wanted {
   }
 
   has(message: HeldMessage): boolean {
-    return this.#byKey.has(keyOf(readFailure(message.headers, message.nativeId, message.unreadable !== undefined)))
+    return this.#byKey.has(keyOf(readHeld(message)))
   }
 
   /** undefined: it is not wanted, or not a second time. */
   take(message: HeldMessage): PlannedMessage | undefined {
-    const key = keyOf(readFailure(message.headers, message.nativeId, message.unreadable !== undefined))
+    const key = keyOf(readHeld(message))
     const same = this.#byKey.get(key)
     const taken = same?.shift()
     if (same?.length === 0) this.#byKey.delete(key)

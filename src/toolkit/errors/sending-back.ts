@@ -51,12 +51,12 @@ export class SendingBack {
   }
 
   /** Begins with one more when there is room for it. @returns false: it was not begun, and no other should be */
-  async add(message: HeldMessage, plan: PlannedMessage): Promise<boolean> {
+  async add(message: HeldMessage, plan: PlannedMessage, failed = readHeld(message)): Promise<boolean> {
     await this.#until(() => this.#underWay < this.#options.run.window)
     if (this.#stopped || this.#options.signal.aborted) return false
     this.tried++
     this.#underWay++
-    void this.#send(message, plan, this.tried)
+    void this.#send(message, plan, failed, this.tried)
     return true
   }
 
@@ -81,11 +81,11 @@ export class SendingBack {
       })
   }
 
-  async #send(message: HeldMessage, plan: PlannedMessage, number: number): Promise<void> {
+  async #send(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage, number: number): Promise<void> {
     const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
     if (this.#options.run.everyItem) this.items.push(item)
     try {
-      await this.#sendOne(message, plan)
+      await this.#sendOne(message, plan, failed)
     } catch (error) {
       item.result = 'failed'
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
@@ -113,10 +113,9 @@ export class SendingBack {
     if (this.#options.run.everyItem || this.items.length < mostNamed) this.items.push(item)
   }
 
-  async #sendOne(message: HeldMessage, plan: PlannedMessage): Promise<void> {
+  async #sendOne(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): Promise<void> {
     if (plan.target === undefined) throw noTarget()
     const { acknowledgeTo, answers, holding, run } = this.#options
-    const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
     const headers = replayHeaders(message.headers, failed, {
       operation: run.operation,
       now: run.clock(),
@@ -150,4 +149,9 @@ export class SendingBack {
     this.#queueExists.set(queue, known)
     return known
   }
+}
+
+/** What the error queue says of a message that is held. */
+export function readHeld({ headers, nativeId, unreadable }: HeldMessage): FailedMessage {
+  return readFailure(headers, nativeId, unreadable !== undefined)
 }

@@ -103,6 +103,7 @@ export class SnapshotWriter {
   #file: number | undefined
   #chunk: string
   #count = 0
+  readonly #stacks = new ShortStacks()
 
   constructor(path: string, head: Head) {
     this.#path = path
@@ -117,7 +118,7 @@ export class SnapshotWriter {
   add({ enqueuedAt, headers, nativeId, unreadable }: HeldMessage): void {
     if (this.#file === undefined) return
     if (++this.#count > mostEntries) return this.drop()
-    const entry: SnapshotEntry = { headers: failureFields(headers), nativeId, enqueuedAt, unreadable }
+    const entry: SnapshotEntry = { headers: failureFields(headers, this.#stacks), nativeId, enqueuedAt, unreadable }
     this.#chunk += `${JSON.stringify(entry)}\n`
     if (this.#chunk.length >= chunkSize) this.#flush()
   }
@@ -184,16 +185,32 @@ const kept: ReadonlySet<string> = new Set([
   'MT-Reason',
   'x-death',
 ])
+const mostKnown = 50
 const keptPrefixes = ['ServiceControl.', 'Nsb.Replay.', 'x-first-death-']
 
 /** What lists and groups are made of; of the stack the frame that decides about the group. */
-function failureFields(headers: Headers): Headers {
+function failureFields(headers: Headers, stacks: ShortStacks): Headers {
   const fields: Record<string, string> = {}
   for (const name in headers)
     if (kept.has(name) || keptPrefixes.some((prefix) => name.startsWith(prefix))) fields[name] = headers[name] as string
-  const frame = innermostFrame(headers)
-  if (frame !== undefined) fields[Header.ExceptionStackTrace] = `   at ${frame.type}.${frame.method}${frame.parameters}`
+  const stack = stacks.of(headers)
+  if (stack !== undefined) fields[Header.ExceptionStackTrace] = stack
   return fields
+}
+
+/** The one frame of a stack that decides about its group. Most failures of a queue have one of few stacks, and reading one takes long. */
+class ShortStacks {
+  readonly #known = new Map<string, string | undefined>()
+
+  of(headers: Headers): string | undefined {
+    const key = `${headers[Header.ExceptionMessage] ?? ''}\n${headers[Header.ExceptionStackTrace] ?? ''}`
+    if (this.#known.has(key)) return this.#known.get(key)
+    const frame = innermostFrame(headers)
+    const stack = frame === undefined ? undefined : `   at ${frame.type}.${frame.method}${frame.parameters}`
+    if (this.#known.size >= mostKnown) this.#known.clear()
+    this.#known.set(key, stack)
+    return stack
+  }
 }
 
 async function* linesOf(path: string): AsyncGenerator<string, undefined> {
