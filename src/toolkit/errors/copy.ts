@@ -48,26 +48,33 @@ export interface CopyMarks {
 
 /** Headers of the copy a replay sends: failure removed, identity and business kept, marks of the replay set. */
 export function replayHeaders(headers: Headers, failed: FailedMessage, marks: CopyMarks): Headers {
-  const kept = Object.entries(headers).filter(
-    ([name]) => isKept(name) && (name !== Header.RetryAcknowledgementQueue || marks.keepAcknowledgeTo === true),
-  )
-  return {
-    [Header.MessageId]: failed.messageId,
-    ...Object.fromEntries(kept),
-    [Header.RetryUniqueMessageId]: failed.uniqueId,
-    ...(marks.acknowledgeTo === undefined ? {} : { [Header.RetryAcknowledgementQueue]: marks.acknowledgeTo }),
-    [Header.ReplayCount]: String(ownReplays(headers) + 1),
-    [Header.ReplayAt]: formatTimestamp(marks.now),
-    [Header.ReplayOperation]: marks.operation,
+  const copy: Record<string, string> = { [Header.MessageId]: failed.messageId }
+  for (const name of Object.keys(headers)) {
+    if (!isKept(name) || (name === Header.RetryAcknowledgementQueue && marks.keepAcknowledgeTo !== true)) continue
+    copy[name] = headers[name] as string
   }
+  copy[Header.RetryUniqueMessageId] = failed.uniqueId
+  if (marks.acknowledgeTo !== undefined) copy[Header.RetryAcknowledgementQueue] = marks.acknowledgeTo
+  copy[Header.ReplayCount] = String(ownReplays(headers) + 1)
+  copy[Header.ReplayAt] = formatTimestamp(marks.now)
+  copy[Header.ReplayOperation] = marks.operation
+  return copy
 }
 
+/** The same names come with every message; how many are remembered is bounded, because a message may bring any. */
+const decided = new Map<string, boolean>()
+const mostDecided = 1000
+
 function isKept(name: string): boolean {
-  return (
+  const known = decided.get(name)
+  if (known !== undefined) return known
+  const kept =
+    name !== '__proto__' &&
     !strippedByServiceControl.some((prefix) => name.startsWith(prefix)) &&
     !alsoStripped.has(name) &&
     !alsoStrippedPrefixes.some((prefix) => name.startsWith(prefix))
-  )
+  if (decided.size < mostDecided) decided.set(name, kept)
+  return kept
 }
 
 /** How often nsb replayed it; what other tools did is not counted. */
