@@ -50,7 +50,7 @@ export async function prepareReplay(
     overrule,
     page: replayPage,
     max,
-    ...(asTheyCome ? { ahead: 2 * window } : {}),
+    ...(asTheyCome ? { ahead: window } : {}),
     signal,
     beforeRemove: () => undefined,
   })

@@ -149,9 +149,9 @@ export class RabbitHolding implements Holding {
         this.#throwIfLost()
         // What stays held takes the place of what could come: from time to time another consumer has to make up for it.
         const staying = this.#held.size - this.#leaving
-        if (room < Math.min(max, staying + ahead)) {
+        if (room < Math.min(max, largestPage, staying + ahead / 2)) {
           await this.#track(this.#endStream?.() ?? Promise.resolve())
-          room = Math.min(max, largestPage, staying + Math.max(2 * ahead, keptAhead))
+          room = Math.min(max, largestPage, staying + Math.max(ahead, keptAhead))
           await this.#track(this.#openStream(room, arrived))
         }
         const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((raw) => this.#hold(raw))
