@@ -42,16 +42,6 @@ function bySendTime(a: MessageFile, b: MessageFile): number {
   return a.time - b.time || (a.name < b.name ? -1 : 1)
 }
 
-/** How many messages wait in a queue. @throws ENOENT when there is no such queue */
-export function countMessages(folder: string): number {
-  let count = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (queueFolders.has(entry.name) || entry.isDirectory()) continue
-    if (entry.isFile() || statSync(`${folder}/${entry.name}`, quietly)?.isFile()) count++
-  }
-  return count
-}
-
 /** What .NET calls the creation time on Linux; a rename keeps it. */
 export function sendTime(stat: { readonly mtimeMs: number; readonly ctimeMs: number }): number {
   return Math.min(stat.mtimeMs, stat.ctimeMs)

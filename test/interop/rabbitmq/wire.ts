@@ -174,11 +174,6 @@ export async function until(messages: readonly WireMessage[], condition: (messag
   return vi.waitUntil(() => messages.find(condition), { timeout: 15_000, interval: 10 })
 }
 
-export const typeIs =
-  (type: string) =>
-  ({ properties }: Pick<WireMessage, 'properties'>): boolean =>
-    properties['type'] === type
-
 // Of brokers and client libraries, and what says that it was us.
 const leftOut = new Set(['x-delivery-count', 'x-dotnet-pub-seq-no', 'nsb.Version'])
 const stack = 'NServiceBus.ExceptionInfo.StackTrace'

@@ -13,7 +13,6 @@ export {
   holdOptions,
   look,
   message,
-  putBack,
   textOf,
   until,
 } from '../../../src/testing/transport-contract/support.ts'
