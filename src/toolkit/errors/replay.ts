@@ -113,7 +113,10 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
         const failed = readHeld(message)
         if (!isReplayable(failed) || !matches(failed, message.headers)) continue
         if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
-        else if (await sending.add(message, planned(message, failed, options), failed)) selected++
+        else {
+          const begun = sending.add(message, planned(message, failed, options), failed)
+          if (typeof begun === 'boolean' ? begun : await begun) selected++
+        }
       }
       if (selected >= most || sending.stopped) break
     }

@@ -50,13 +50,17 @@ export class SendingBack {
     return this.#stopped
   }
 
-  /** Begins with one more when there is room for it. @returns false: it was not begun, and no other should be */
-  async add(message: HeldMessage, plan: PlannedMessage, failed = readHeld(message)): Promise<boolean> {
-    await this.#until(() => this.#underWay < this.#options.run.window)
+  /** Begins with one more when there is room for it; says so at once if there is. @returns false: it was not begun, and no other should be */
+  add(message: HeldMessage, plan: PlannedMessage, failed = readHeld(message)): boolean | Promise<boolean> {
+    const hasRoom = (): boolean => this.#underWay < this.#options.run.window
+    return hasRoom() ? this.#begin(message, plan, failed) : this.#until(hasRoom).then(() => this.#begin(message, plan, failed))
+  }
+
+  #begin(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): boolean {
     if (this.#stopped || this.#options.signal.aborted) return false
     this.tried++
     this.#underWay++
-    void this.#send(message, plan, failed, this.tried)
+    this.#send(message, plan, failed, this.tried)
     return true
   }
 
@@ -81,21 +85,23 @@ export class SendingBack {
       })
   }
 
-  async #send(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage, number: number): Promise<void> {
+  // No async function: it would keep the message alive while it is under way.
+  #send(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage, number: number): void {
     const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
     if (this.#options.run.everyItem) this.items.push(item)
-    try {
-      await this.#sendOne(message, plan, failed)
-    } catch (error) {
+    const ended = (): void => {
+      this.#settle(number, item.result === 'failed')
+      this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
+      this.#underWay--
+      this.#wake()
+    }
+    this.#sendOne(message, plan, failed).then(ended, (error: unknown) => {
       item.result = 'failed'
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
-    }
-    this.#settle(number, item.result === 'failed')
-    this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
-    this.#underWay--
-    this.#wake()
+      ended()
+    })
   }
 
   // A missing queue is known sooner than a success is safe, so "in a row" is by the order of sending.
@@ -113,25 +119,25 @@ export class SendingBack {
     if (this.#options.run.everyItem || this.items.length < mostNamed) this.items.push(item)
   }
 
-  async #sendOne(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): Promise<void> {
-    if (plan.target === undefined) throw noTarget()
+  #sendOne(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): Promise<void> {
+    if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, plan, failed, false)
+    return this.#isAcknowledged(message).then((keep) => this.#consume(message, plan, failed, keep))
+  }
+
+  #consume(message: HeldMessage, { target, uniqueId }: PlannedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
+    if (target === undefined) return Promise.reject(noTarget())
     const { acknowledgeTo, answers, holding, run } = this.#options
-    const headers = replayHeaders(message.headers, failed, {
-      operation: run.operation,
-      now: run.clock(),
-      acknowledgeTo,
-      keepAcknowledgeTo: run.keepAcknowledgeTo && (await this.#isAcknowledged(message)),
-    })
-    answers?.expect(plan.uniqueId, failed.failedAt)
+    const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
+    answers?.expect(uniqueId, failed.failedAt)
     const copy: OutgoingMessage = {
       id: failed.messageId,
       headers,
       body: message.body,
-      to: { exactQueue: plan.target },
+      to: { exactQueue: target },
       native: message.native,
       ...this.#nativeIdOf(message, failed),
     }
-    await holding.consume(message, [copy])
+    return holding.consume(message, [copy])
   }
 
   // A running endpoint remembers native ids: the same one again may be swallowed. Folders choose one of their own.

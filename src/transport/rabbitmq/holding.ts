@@ -198,8 +198,36 @@ export class RabbitHolding implements Holding {
     })
   }
 
+  // Thousands are under way at once: one promise for each is what its caller waits for, and no async function keeps the message alive.
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    return this.#track(this.#consume(message, outgoing))
+    const held = this.#messages.get(message)
+    if (this.#options.hold.purpose === 'look' || held?.state !== 'held' || this.#givenBack) return Promise.reject(this.#notHeld(message))
+    if (this.#lost) return Promise.reject(this.#lost)
+    held.state = 'leaving'
+    this.#leaving += 1
+    return new Promise((resolve, reject) => {
+      const stay = (error: unknown): void => {
+        held.state = 'held'
+        this.#left()
+        reject(error as Error)
+      }
+      this.#options.publisher.dispatch(outgoing).then(() => {
+        this.#removals.push({ message, held, resolve, reject: stay })
+        if (!this.#removing) void this.#removeAll()
+      }, stay)
+    })
+  }
+
+  #left(): void {
+    this.#leaving -= 1
+    this.#changed()
+  }
+
+  #notHeld({ id }: HeldMessage): NsbError {
+    return new NsbError({
+      code: 'NSB_NOT_HELD',
+      message: `Message '${id}' of queue '${this.facts.queue}' cannot be consumed: ${this.#options.hold.purpose === 'look' ? 'the holding only looks' : 'it is not held any more'}.`,
+    })
   }
 
   giveBack(): ReturnType<Holding['giveBack']> {
@@ -324,31 +352,6 @@ export class RabbitHolding implements Holding {
     warn(`Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}.`)
   }
 
-  async #consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const held = this.#messages.get(message)
-    if (this.#options.hold.purpose === 'look' || !held || held.state !== 'held' || this.#givenBack)
-      throw new NsbError({
-        code: 'NSB_NOT_HELD',
-        message: `Message '${message.id}' of queue '${this.facts.queue}' cannot be consumed: ${this.#options.hold.purpose === 'look' ? 'the holding only looks' : 'it is not held any more'}.`,
-      })
-    this.#throwIfLost()
-    held.state = 'leaving'
-    this.#leaving += 1
-    try {
-      await this.#options.publisher.dispatch(outgoing)
-      await new Promise<void>((resolve, reject) => {
-        this.#removals.push({ message, held, resolve, reject })
-        if (!this.#removing) void this.#removeAll()
-      })
-    } catch (error) {
-      held.state = 'held'
-      throw error
-    } finally {
-      this.#leaving -= 1
-      this.#changed()
-    }
-  }
-
   /** What was confirmed while a group is journalled forms the next group. */
   async #removeAll(): Promise<void> {
     this.#removing = true
@@ -368,6 +371,7 @@ export class RabbitHolding implements Holding {
         this.#held.delete(held.tag)
         this.#atLimit.delete(held.tag)
         this.#messages.delete(message)
+        this.#left()
         resolve()
       }
     }
@@ -376,6 +380,7 @@ export class RabbitHolding implements Holding {
 
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await Promise.all(this.#underWay)
+    while (this.#leaving > 0) await this.#change()
     await this.#endStream?.().catch(() => undefined)
     const returned = this.#held.size
     const rescued: HeldMessage[] = []
