@@ -1,11 +1,28 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const home = '/usr/lib/rabbitmq'
 const startsWithinMs = 60_000
+/** In memory where there is such a place. */
+const brokerFolders = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+const prefix = 'nsb-broker-'
+/** In the folder of a broker: the process that made it. */
+const ownerFile = 'owner'
+const madeWithinMs = 60_000
 
 /** What a private broker has beyond the usual. */
 export interface BrokerOptions {
@@ -42,7 +59,9 @@ export function certificateLoginIsInstalled(): boolean {
 }
 
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'nsb-broker-'))
+  removeLeftBrokers()
+  const folder = mkdtempSync(join(brokerFolders, prefix))
+  writeFileSync(join(folder, ownerFile), String(process.pid))
   const [port, managementPort, distributionPort, epmdPort, tlsPort] = (await freePorts(5)) as [number, number, number, number, number]
   const path = (name: string): string => `${folder}/${name}`
   for (const name of ['home', 'data', 'log']) mkdirSync(path(name))
@@ -153,6 +172,48 @@ ssl_options.fail_if_no_peer_cert = false
 auth_mechanisms.1 = PLAIN
 ${certificateLoginIsInstalled() ? 'auth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name' : ''}
 `
+}
+
+/**
+ * Removes what test runs that were killed have left of their brokers, once nothing of them lives: neither who made it, who may have
+ * stopped it for a while, nor the broker, which outlives a maker that was killed.
+ */
+export function removeLeftBrokers(parent: string = brokerFolders): void {
+  const processes = environments()
+  for (const name of readdirSync(parent)) {
+    const folder = join(parent, name)
+    if (!name.startsWith(prefix) || isInUse(folder)) continue
+    const own = processes.filter(({ environment }) => environment.includes(`HOME=${folder}/`))
+    if (own.some(({ program }) => program !== 'epmd')) continue
+    // The name server has no broker to name any more.
+    for (const { pid } of own) process.kill(pid)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** By its maker, who may be about to say so. */
+function isInUse(folder: string): boolean {
+  try {
+    const owner = readFileSync(join(folder, ownerFile), 'utf8')
+    return existsSync(`/proc/${owner}`)
+  } catch {
+    const made = statSync(folder, { throwIfNoEntry: false })
+    return made === undefined || Date.now() - made.mtimeMs < madeWithinMs
+  }
+}
+
+/** Of every process that may be asked. */
+function environments(): readonly { readonly pid: number; readonly program: string; readonly environment: string }[] {
+  const pids = existsSync('/proc') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : []
+  return pids.flatMap((pid) => {
+    try {
+      const [environment, program] = ['environ', 'comm'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').trim())
+      return [{ pid: Number(pid), program: program ?? '', environment: environment ?? '' }]
+    } catch {
+      // It has ended, or is somebody else's.
+      return []
+    }
+  })
 }
 
 /** Ports that nobody listens on now. */
