@@ -50,6 +50,9 @@ writeFileSync(
 
 const broker = await startBroker()
 const url = `amqp://guest:guest@127.0.0.1:${broker.port}`
+// The management API tells that the queue has no delivery limit; without it everybody would have to give back 16 at a time.
+const profile = { transport: 'rabbitmq', connection: url, management: `http://127.0.0.1:${broker.managementPort}` }
+writeFileSync(join(folder, 'nsb.json'), JSON.stringify({ profiles: { default: profile } }))
 const { rabbitmq_version: version } = (await broker.api('GET', 'overview')) as { readonly rabbitmq_version: string }
 console.log(
   `node ${process.version}, RabbitMQ ${version}, amqplib 2.3.1, ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${rounds} rounds`,
@@ -121,7 +124,13 @@ async function run({ words }: Contestant): Promise<Figures> {
   const start = performance.now()
   const child = spawn(process.execPath, ['--require', preload, ...words], {
     cwd: folder,
-    env: { ...process.env, NSB_CONNECTION: url, NSB_BENCH_FIGURES: out, NSB_STATE_DIR: join(folder, 'state'), NODE_ENV: 'production' },
+    env: {
+      ...process.env,
+      NSB_BENCH_CONNECTION: url,
+      NSB_BENCH_FIGURES: out,
+      NSB_STATE_DIR: join(folder, 'state'),
+      NODE_ENV: 'production',
+    },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const code = await new Promise((resolve) => child.once('exit', resolve))

@@ -10,8 +10,8 @@ const window = Number(width)
 const failure = /^NServiceBus\.(ExceptionInfo\.|FailedQ$|TimeOfFailure$|Retries|Processing)|^\$\.diagnostics\.host/
 
 async function replay() {
-  const connection = await connect(process.env.NSB_CONNECTION, { noDelay: true })
-  const publishing = await connect(process.env.NSB_CONNECTION, { noDelay: true })
+  const connection = await connect(process.env.NSB_BENCH_CONNECTION, { noDelay: true })
+  const publishing = await connect(process.env.NSB_BENCH_CONNECTION, { noDelay: true })
   const channel = await connection.createChannel()
   const publisher = await publishing.createConfirmChannel()
   await channel.prefetch(window)
@@ -42,7 +42,7 @@ async function replay() {
 
 /** Held in pages by consumers that are cancelled, then given back page by page, each visible before the next. */
 async function list() {
-  const connection = await connect(process.env.NSB_CONNECTION, { noDelay: true })
+  const connection = await connect(process.env.NSB_BENCH_CONNECTION, { noDelay: true })
   const channel = await connection.createChannel()
   const failures = []
   const pages = []

@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
 import type { Confirmation } from '../../src/cli/ask.ts'
@@ -70,6 +71,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       limit: flags.limit,
       newest: flags.newest,
     }
+    const release = boundMemory()
+    this.atEnd(async () => release())
     const transport = await this.openTransport()
     const about = { profile: await this.profileName(), queue }
     if (flags['dry-run']) return this.#dryRun(about, await planReplay(transport, options), flags.newest)

@@ -1,0 +1,23 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+
+const youngBytes = 8 * 1024 * 1024
+const lookEveryMs = 2
+
+/**
+ * For a command through which far more flows than it keeps: V8 would let the young generation grow to 48 MiB and the old one to several
+ * times what is alive. From 8 MiB on the young one stays as it is, and the old one is collected when it has doubled. Costs about 5 % of
+ * the CPU time of a replay, and saves a quarter of its memory (`node --import tsx bench/rabbitmq-errors.ts`).
+ *
+ * @returns ends the watching
+ */
+export function boundMemory(): () => void {
+  setFlagsFromString('--heap-growing-percent=100')
+  // Its largest size is fixed when the process starts; whether it grows is asked each time.
+  const timer = setInterval(() => {
+    const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
+    if ((young?.space_size ?? youngBytes) < youngBytes) return
+    setFlagsFromString('--semi-space-growth-factor=1')
+    clearInterval(timer)
+  }, lookEveryMs).unref()
+  return () => clearInterval(timer)
+}
