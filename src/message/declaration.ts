@@ -166,6 +166,8 @@ export function check(
   const result = run(definition, definition.schema, input)
   if (result instanceof Promise) {
     result.catch(() => undefined)
+    const thrown = hiddenThrow(definition.schema, input)
+    if (thrown) throw schemaThrew(definition, thrown.error)
     throw new NsbError({
       code: 'NSB_ASYNC_SCHEMA',
       message: `The schema of '${definition.fullName}' answers with a promise; messages are validated when they are constructed, so it must answer at once.`,
@@ -182,13 +184,31 @@ function run(definition: MessageDefinition, schema: StandardSchema, input: unkno
   try {
     return schema['~standard'].validate(input)
   } catch (error) {
-    throw new NsbError({
-      code: 'NSB_SCHEMA_THREW',
-      message: `The schema of '${definition.fullName}' threw instead of answering: ${errorText(error)}`,
-      suggestions: ['Let it report an issue: z.string().refine(...), not throw'],
-      cause: error,
-    })
+    throw schemaThrew(definition, error)
   }
+}
+
+function schemaThrew(definition: MessageDefinition, error: unknown): NsbError {
+  return new NsbError({
+    code: 'NSB_SCHEMA_THREW',
+    message: `The schema of '${definition.fullName}' threw instead of answering: ${errorText(error)}`,
+    suggestions: ['Let it report an issue: z.string().refine(...), not throw'],
+    cause: error,
+  })
+}
+
+/**
+ * What zod hides: its Standard Schema answers with a promise when something in it throws, as if it were asynchronous. Its own synchronous
+ * entry throws the same again, or its complaint that names `parseAsync`.
+ */
+function hiddenThrow(schema: StandardSchema, input: object): { readonly error: unknown } | undefined {
+  if (!('safeParse' in schema) || typeof schema.safeParse !== 'function') return undefined
+  try {
+    schema.safeParse(input)
+  } catch (error) {
+    return errorText(error).includes('parseAsync') ? undefined : { error }
+  }
+  return undefined
 }
 
 /** A message instance from a value that its schema has already accepted. */

@@ -40,6 +40,19 @@ describe('a schema that throws instead of answering with issues', () => {
     broken = false
     expect(new Work({})).toBeInstanceOf(Work)
   })
+
+  it('is told from an asynchronous one when it is zod, which answers with a promise for both', () => {
+    const explodes = z.string().transform((): string => {
+      throw new TypeError('schema is broken')
+    })
+    class Breaking extends command('Shop.Work', z.object({ Id: explodes })) {}
+    class Waiting extends command('Shop.Work', z.object({ Id: z.string().refine(() => Promise.resolve(true)) })) {}
+
+    expect(() => new Breaking({ Id: '1' })).toThrow(
+      expect.objectContaining({ code: 'NSB_SCHEMA_THREW', message: expect.stringContaining('schema is broken') }),
+    )
+    expect(() => new Waiting({ Id: '1' })).toThrow(expect.objectContaining({ code: 'NSB_ASYNC_SCHEMA' }))
+  })
 })
 
 describe('two loaded copies of the library', () => {
