@@ -144,11 +144,11 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     }
     if (outcome.status === 'timedOut') {
       const where = {
-        waiting: `It still waits in '${destinationText(message)}'.`,
+        waiting: `It still waits in '${printableLine(destinationText(message))}'.`,
         taken: 'An endpoint has taken it; it may still be at work, or be between retries.',
         unknown: '',
       }[outcome.whereabouts]
-      this.note(`${this.colour.err.failure('✗')} no reply to ${message.id} after ${outcome.latencyMs} ms. ${where}`)
+      this.note(`${this.colour.err.failure('✗')} no reply to ${printableLine(message.id)} after ${outcome.latencyMs} ms. ${where}`)
       this.next(...(outcome.whereabouts === 'waiting' ? ['nsb run'] : ['nsb errors']))
       this.finish(Exit.timedOut)
       return common

@@ -10,6 +10,7 @@ import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
 import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
+import { printable, printableLine } from './printable.ts'
 import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
 
@@ -146,18 +147,18 @@ export abstract class BaseCommand extends Command {
 
   /** A note only `--verbose` shows. */
   protected detail(text: string): void {
-    if (this.verbosity > 0) this.note(this.colour.err.dim(text))
+    if (this.verbosity > 0) this.note(this.colour.err.dim(printable(text)))
   }
 
   /** A warning on stderr; `--quiet` does not hide it. */
   protected warning(text: string): void {
-    process.stderr.write(`${this.colour.err.warning(`! ${text}`)}\n`)
+    process.stderr.write(`${this.colour.err.warning(`! ${printable(text)}`)}\n`)
   }
 
   /** The commands the person most likely wants now, on stderr; nothing under `--json` or `--quiet`. */
   protected next(...commands: readonly string[]): void {
     if (this.jsonEnabled() || commands.length === 0) return
-    this.note(`Next: ${commands.map((command) => this.colour.err.command(command)).join('      ')}`)
+    this.note(`Next: ${commands.map((command) => this.colour.err.command(printableLine(command))).join('      ')}`)
   }
 
   /** A table on stdout; nothing under `--json`. On a terminal the short forms are used and the last column is cut. */
@@ -219,7 +220,7 @@ export abstract class BaseCommand extends Command {
     return ask(question, this.terminal, flag)
   }
 
-  /** Aborted on Ctrl-C, SIGTERM and a broken pipe. A command that reads it is given the time to clean up; a second signal ends it. */
+  /** Aborted on Ctrl-C, SIGTERM, a broken pipe and a full disk under the output. A command that reads it is given the time to clean up; a second signal ends it. */
   protected get signal(): AbortSignal {
     return this.#interruption.signal
   }
@@ -298,7 +299,7 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override catch(error: Error): Promise<void> {
-    if (this.#interruption.isBrokenPipe) return Promise.resolve()
+    if (this.#interruption.isOutputGone) return Promise.resolve()
     const reported = this.#withProfileHint(reportedError(error))
     process.exitCode = reported.exitCode
     if (this.jsonEnabled()) this.logJson(errorDocument(reported))

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { coloursFor, wantsColour } from './colour.ts'
+import { Exit } from './exit-codes.ts'
 import { type KnownCommand, frontPage, helpPage, topicPage } from './front-page.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import type { CommandModule } from './run-command.ts'
+import { reportUnwritable } from './unwritable-output.ts'
 import { whichCommand } from './which-command.ts'
 
 /**
@@ -14,7 +16,7 @@ import { whichCommand } from './which-command.ts'
  * @param commands where the commands are when they are not the built ones
  */
 export async function main(words: string[], packageRoot: URL, commands?: string): Promise<void> {
-  endQuietlyOnBrokenPipe()
+  endWhenOutputBreaks()
   try {
     const root = fileURLToPath(packageRoot)
     const config = commands === undefined ? undefined : await (await import('./run-command.ts')).fromSources(root, commands)
@@ -74,11 +76,12 @@ function wantsJson(words: readonly string[]): boolean {
 }
 
 // `nsb … | head -1` is not an error. Commands with work to finish take this over (BaseCommand).
-function endQuietlyOnBrokenPipe(): void {
+function endWhenOutputBreaks(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-      if (stream.listenerCount('error') === 1) process.exit(0)
+      if (error.code === 'EPIPE') process.exit(Exit.done)
+      if (stream === process.stdout) reportUnwritable(error)
+      process.exit(Exit.cannotReach)
     })
 }
 

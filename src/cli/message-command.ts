@@ -42,7 +42,7 @@ export abstract class MessageCommand extends BaseCommand {
 
   protected sentNote(type: MessageType, message: OutgoingMessage): void {
     this.note(
-      `${this.colour.err.done('✓')} ${this.#past[this.verb]} ${printableLine(typeNameOf(type))} ${message.id.slice(0, 8)} to ${printableLine(destinationText(message))}`,
+      `${this.colour.err.done('✓')} ${this.#past[this.verb]} ${printableLine(typeNameOf(type))} ${printableLine(message.id.slice(0, 8))} to ${printableLine(destinationText(message))}`,
     )
   }
 

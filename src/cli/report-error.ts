@@ -22,6 +22,8 @@ interface ParseError extends Error {
   readonly args?: readonly unknown[]
 }
 
+const usageHint = '--help shows the usage'
+
 const systemCodes: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
@@ -53,14 +55,14 @@ function namedError(error: unknown): ReportedError {
   if (isNsbError(error))
     return {
       code: error.code,
-      message: error.message,
+      message: usageText(error.message),
       suggestions: error.suggestions,
       exitCode: exitCodeOf(error.code),
       details: error.details,
       stack,
     }
   if (error instanceof Error && !('parse' in error) && isUsageError(error))
-    return { code: 'NSB_BAD_FLAG', message: usageText(error.message), suggestions: [], exitCode: Exit.usage, details: {}, stack }
+    return { code: 'NSB_BAD_FLAG', message: usageText(error.message), suggestions: [usageHint], exitCode: Exit.usage, details: {}, stack }
   if (error instanceof Error && 'parse' in error) return { ...parseError(error as ParseError), stack }
   const message = error instanceof Error ? error.message : String(error)
   const systemCode = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
@@ -122,7 +124,7 @@ function parseError(error: ParseError): Omit<ReportedError, 'stack'> {
     ...usage,
     code: Array.isArray(error.args) ? 'NSB_BAD_ARGUMENTS' : 'NSB_BAD_FLAG',
     message: lower,
-    suggestions: ['--help shows the usage'],
+    suggestions: [usageHint],
   }
 }
 

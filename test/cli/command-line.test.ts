@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
@@ -218,6 +218,30 @@ describe('streams and signals', () => {
     assert.equal(code, 0, stderr)
     assert.doesNotMatch(stderr, /Error|EPIPE/)
   })
+
+  it.skipIf(!existsSync('/dev/full')).each([[['errors', 'list']], [['--help']], [['run', '--max-time', '20s']]])(
+    'CLI-3 %j whose output goes to a full disk ends with 5 and one sentence',
+    async (words) => {
+      const { folder } = projectWith('12-error-queue')
+      writeFileSync(
+        join(folder, 'any.handler.mjs'),
+        `import { command, handler } from 'nsbus'
+export const any = handler(command('Shop.Any', { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } }), () => undefined, { name: 'Any' })
+`,
+      )
+      const full = openSync('/dev/full', 'w')
+      const child = spawn(process.execPath, [run, ...words], { cwd: folder, stdio: ['ignore', full, 'pipe'] })
+      let stderr = ''
+      child.stderr?.on('data', (text: Buffer) => (stderr += text.toString()))
+
+      const code = await new Promise((resolve) => child.on('close', resolve))
+      closeSync(full)
+
+      assert.equal(code, 5, stderr)
+      assert.match(stderr, /^Error NSB_CANNOT_ACCESS: The output cannot be written: ENOSPC[^\n]*\n {2}Try: /m)
+      assert.doesNotMatch(stderr, /\n +at |exception/)
+    },
+  )
 
   it.each([
     ['SIGINT', 130],

@@ -120,6 +120,19 @@ describe('an error', () => {
     assert.match(errorLines(reportedError(withCause), noColours, true), /caused by Error: inner/)
   })
 
+  it.each([
+    [
+      new NsbError({
+        code: 'NSB_BAD_DURATION',
+        message: `Parsing --delay \n\t'5' is not a duration.\nSee more help with --help`,
+        suggestions: ['5s'],
+      }),
+    ],
+    [new Error(`Parsing --delay \n\t'5' is not a duration.\nSee more help with --help`)],
+  ])('is without the frame that oclif puts around what a flag refuses', (refused) => {
+    assert.match(errorLines(reportedError(refused), noColours, false), /^Error NSB_BAD_\w+: --delay: '5' is not a duration\.\n {2}Try: \S/)
+  })
+
   it('that nsb does not know ends with 1, a file that may not be read with 5', () => {
     assert.equal(reportedError(new Error('x')).exitCode, 1)
     assert.equal(reportedError('text').exitCode, 1)

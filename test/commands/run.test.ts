@@ -48,6 +48,35 @@ describe('nsb run', () => {
     expect(stdout).toMatch(/replay after the fix: nsb errors replay [0-9a-f]{4}/)
   })
 
+  it('shows an error of the library by its code and with its next step, and one of several lines below each other', async () => {
+    const folder = shop('void context.sendLocal(message)')
+    await send(folder, '1')
+    await nsb(['send', 'PlaceOrder', '{"OrderId":7}', '--no-validate'], { cwd: folder })
+
+    const { stdout } = await nsb(['run', '--no-retries', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(stdout).toMatch(/\n {11}NSB_OPERATION_NOT_AWAITED: The handler 'PlaceOrderHandler' did not await [^\n]*\n {11}Try: /)
+    expect(stdout).toMatch(/\n {11}caused by NSB_BODY_INVALID: 'Shop\.PlaceOrder' does not match its schema:\n {13}\/OrderId /)
+  })
+
+  it('E-44 lets no control character of an id, a name or an error reach the terminal, and keeps its own colours', async () => {
+    const folder = shop(`throw new Error('red \\u001b[31m text')`)
+    const env = { FORCE_COLOR: '1' }
+    const sent = await nsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--id', 'a\u001b[35mb'], { cwd: folder })
+
+    const { stderr, stdout } = await nsb(['run', '--name', 'Shop', '--no-retries', '--until-idle', '200ms'], { cwd: folder, env })
+    const retried = await nsb(['errors', 'replay', '--all', '--yes'], { cwd: folder })
+    const again = await nsb(['run', '--delayed-retries', '0', '--immediate-retries', '1', '--until-idle', '200ms'], { cwd: folder })
+
+    expect(sent.stderr).toContain('a\\x1b[35m')
+    expect(stdout).toContain('\u001b[31mError\u001b[39m: red \\x1b[31m text')
+    expect(stdout + stderr).not.toContain('\u001b[35m')
+    expect(stdout + stderr).not.toContain('\\x1b[39m')
+    expect([retried.code, again.code]).toEqual([0, 8])
+    expect(again.stdout).toContain('a\\x1b[35m')
+    expect(sent.stderr + again.stdout + again.stderr).not.toContain('\u001b')
+  })
+
   it.each([
     ['a text', `'just text'`, 'string: just text'],
     ['null', 'null', 'object: null'],

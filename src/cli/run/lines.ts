@@ -1,13 +1,13 @@
 import { relative } from 'node:path'
 import { uniqueIdOf } from '../../message/failure.ts'
-import { errorText } from '../../message/nsb-error.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { shortTypeName } from '../../message/type-names.ts'
 import { formatTimeSpan } from '../../message/wire-formats.ts'
 import { Header } from '../../message/headers.ts'
 import type { RunningEndpoint } from '../../runtime/endpoint.ts'
 import type { EndpointEvent, OutgoingSummary } from '../../runtime/engine.ts'
 import { dotnetTypeOf } from '../../runtime/dotnet-stack.ts'
-import { causeOf } from '../../runtime/thrown.ts'
+import { causeOf, isInstance } from '../../runtime/thrown.ts'
 import { codeFrame, userFrame } from '../../toolkit/load-handlers/frames.ts'
 import type { Colours } from '../colour.ts'
 import { printable, printableLine } from '../printable.ts'
@@ -35,7 +35,7 @@ export function bannerLines(
     ? 'no retries (--no-retries)'
     : `${immediateRetries} immediate retries, ${delayedRetries} delayed${delays === '' ? '' : ` (${delays})`}`
   return [
-    `${colour.bold(endpoint.name)} on ${where}   ready in ${Math.round(readyMs)} ms`,
+    `${colour.bold(printableLine(endpoint.name))} on ${printableLine(where)}   ready in ${Math.round(readyMs)} ms`,
     ...rows,
     colour.dim(`  ${retries} · error queue ${errorQueue} · concurrency ${concurrency}${keys ? ' · press h for help' : ''}`),
     '',
@@ -45,9 +45,9 @@ export function bannerLines(
 /** One delivery as lines for people. */
 export function eventLines(event: EndpointEvent, endpointName: string, root: string, colour: Colours): string[] {
   const { durationMs, message, outcome } = event
-  const type = printableLine(nameOf(event))
+  const type = printableLine(typeOf(event))
   const row = (mark: string, id: string, text: string): string =>
-    `${new Date().toTimeString().slice(0, 8)} ${mark} ${type.padEnd(14)}  ${id.slice(0, 8).padEnd(8)}  ${String(Math.round(durationMs)).padStart(4)} ms   ${text}`.trimEnd()
+    `${new Date().toTimeString().slice(0, 8)} ${mark} ${type.padEnd(14)}  ${printableLine(id.slice(0, 8)).padEnd(8)}  ${String(Math.round(durationMs)).padStart(4)} ms   ${text}`.trimEnd()
   if (outcome.kind === 'handled') return [row(colour.done('✓'), message.id, outcome.outgoing.map(outgoingText).join(', '))]
   if (outcome.kind === 'cancelled') return [row(colour.warning('!'), message.id, 'put back: the endpoint is stopping')]
   const unique = uniqueIdOf({ ...message.headers, [Header.ProcessingEndpoint]: endpointName }, message.id)
@@ -63,9 +63,9 @@ export function eventLines(event: EndpointEvent, endpointName: string, root: str
       return [row(colour.warning('-'), message.id, `discarded: ${printableLine(action.reason)}`)]
     case 'moveToError':
       return [
-        row(colour.failure('✗'), unique, `failed, moved to ${action.queue}`),
+        row(colour.failure('✗'), unique, `failed, moved to ${printableLine(action.queue)}`),
         ...failureLines(error, root, colour),
-        `           replay after the fix: ${colour.command(`nsb errors replay ${unique.slice(0, 4)}`)}`,
+        `           replay after the fix: ${colour.command(`nsb errors replay ${printableLine(unique.slice(0, 4))}`)}`,
       ]
   }
 }
@@ -74,15 +74,28 @@ const indent = ' '.repeat(11)
 
 function failureLines(error: unknown, root: string, colour: Colours): string[] {
   const inner = causeOf(error)
-  const cause = inner === undefined ? [] : [`${indent}caused by ${dotnetTypeOf(inner).replace(/^Node\./, '')}: ${errorText(inner)}`]
   const place = userFrame(error, root)
   const frame = place && codeFrame(place.file, place.line, place.column)
   return [
-    `${indent}${colour.failure(dotnetTypeOf(error).replace(/^Node\./, ''))}: ${errorText(error)}`,
-    ...cause,
-    ...(place ? [`${indent}  ${colour.command(`${relative(root, place.file)}:${place.line}:${place.column}`)}`] : []),
-    ...(frame === undefined ? [] : frame.split('\n').map((line) => `${indent}  ${line}`)),
-  ].map(printable)
+    `${indent}${colour.failure(nameOf(error))}: ${textOf(error)}`,
+    ...(inner === undefined ? [] : [`${indent}caused by ${nameOf(inner)}: ${textOf(inner)}`]),
+    ...suggestionsOf(inner ?? error).map((suggestion) => `${indent}Try: ${printable(suggestion)}`),
+    ...(place ? [`${indent}  ${colour.command(printable(`${relative(root, place.file)}:${place.line}:${place.column}`))}`] : []),
+    ...(frame === undefined ? [] : frame.split('\n').map((line) => `${indent}  ${printable(line)}`)),
+  ]
+}
+
+/** An error of this library by its code, which `nsb help` explains; any other by its class. */
+function nameOf(error: unknown): string {
+  return printableLine(isInstance(error, NsbError) ? error.code : dotnetTypeOf(error).replace(/^Node\./, ''))
+}
+
+function textOf(error: unknown): string {
+  return printable(errorText(error)).replaceAll('\n', `\n${indent}`)
+}
+
+function suggestionsOf(error: unknown): readonly string[] {
+  return isInstance(error, NsbError) ? error.suggestions : []
 }
 
 /** One delivery as a JSON line. */
@@ -124,7 +137,7 @@ export function failureOf(
   return { uniqueId, errorQueue: outcome.action.queue }
 }
 
-function nameOf({ message, types }: EndpointEvent): string {
+function typeOf({ message, types }: EndpointEvent): string {
   const full = types[0] ?? message.headers[Header.EnclosedMessageTypes]?.split(/[,;]/, 1)[0]
   return full === undefined || full === '' ? '(no type)' : shortTypeName(full)
 }

@@ -7,6 +7,7 @@ import { type RunSummary, outcomeOf, runEndpoint } from '../../toolkit/run/run.t
 import type { Transport } from '../../transport/transport.ts'
 import { Exit } from '../exit-codes.ts'
 import { type RunFlags, wantsJson } from './flags.ts'
+import { printable } from '../printable.ts'
 import type { RunHost } from './host.ts'
 import { bannerLines, eventDocument, eventLines, failureOf } from './lines.ts'
 import type { RunParent } from './parent.ts'
@@ -158,7 +159,7 @@ function loggerOf(host: RunHost): Logger {
   const warn = (text: string, error?: unknown): void => {
     if (!(error instanceof NsbError)) return host.warning(error === undefined ? text : `${text} ${errorText(error)}`)
     host.warning(`${text} ${error.code}: ${error.message}`)
-    for (const suggestion of error.suggestions) host.note(`  Try: ${suggestion}`)
+    for (const suggestion of error.suggestions) host.note(`  Try: ${printable(suggestion)}`)
   }
   const perMessage = /^(Moving message|Delayed Retry|Immediate Retry)/
   return {

@@ -1,0 +1,14 @@
+import { NsbError } from '../message/nsb-error.ts'
+import { noColours } from './colour.ts'
+import { errorLines, reportedError } from './report-error.ts'
+
+/** Says on stderr why stdout takes nothing more: a full disk, a terminal that is gone. */
+export function reportUnwritable(error: Error): void {
+  const problem = new NsbError({
+    code: 'NSB_CANNOT_ACCESS',
+    message: `The output cannot be written: ${error.message}.`,
+    suggestions: ['Make room where it goes, or send it elsewhere: > <file>'],
+    cause: error,
+  })
+  process.stderr.write(`${errorLines(reportedError(problem), noColours, false)}\n`)
+}
