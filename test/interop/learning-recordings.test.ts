@@ -197,7 +197,7 @@ describe('what a server does with recorded requests equals the recorded answers'
       expect(fingerprints(stored(storage, queue)), queue).toEqual(fingerprints(stored(storageOf('10-callback-responses-and-audit'), queue)))
   })
 
-  it('RC-7 L-1 in 11-delayed-retry-waiting and 12-error-queue', async () => {
+  it('RC-7 RC-15 L-1 in 11-delayed-retry-waiting and 12-error-queue', async () => {
     const storage = emptyStorage()
     const recorded = stored(storageOf('11-delayed-retry-waiting'), 'Shop.Server', '.delayed')[0]
     const original = without(recorded?.headers ?? {}, ['NServiceBus.Retries', 'NServiceBus.Retries.Timestamp', 'NServiceBus.DeliverAt'])

@@ -12,7 +12,7 @@ interface Items {
 const itemsOf = (document: Record<string, unknown>): readonly Record<string, unknown>[] => (document as unknown as Items).items
 
 describe('errors list', () => {
-  it('shows what a .NET endpoint wrote, newest first, and leaves it there', async () => {
+  it('RC-15 shows what a .NET endpoint wrote, newest first, and leaves it there', async () => {
     const { folder } = projectWith(...all)
 
     const first = await nsb(['errors', 'list', '--json'], { cwd: folder })

@@ -55,7 +55,7 @@ async function playEndpoint(storage: string, succeeds: (message: IncomingMessage
 }
 
 describe('errors replay', () => {
-  it('E-40 sends a copy under a new file id to where it failed, and empties the error queue', async () => {
+  it('E-40 RC-15 sends a copy of what .NET moved under a new file id to where it failed, and empties the error queue', async () => {
     const { folder, storage } = projectWith('12-error-queue')
     const [before] = messagesIn(storage, 'error')
 
