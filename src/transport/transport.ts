@@ -119,7 +119,8 @@ export interface QueueFacts {
   /** Messages waiting; those in hand or due later are not counted. */
   readonly depth: number
   readonly consumers: number | 'unknown'
-  readonly kind: 'memory' | 'folder' | 'classic' | 'quorum'
+  /** A `stream` can be seen, and not held. */
+  readonly kind: 'memory' | 'folder' | 'classic' | 'quorum' | 'stream'
   /** Give-backs before the broker drops a message. */
   readonly looksLeft: number | 'unlimited' | 'unknown'
 }

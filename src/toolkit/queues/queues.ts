@@ -2,11 +2,11 @@ import { NsbError } from '../../message/nsb-error.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import type { QueueFacts, Transport } from '../../transport/transport.ts'
 
-/** Asking for the delivery limit of more queues than that takes too long. */
+/** A broker tells the limits with its list, unless its policies may not be read; asking more queues than that takes too long. */
 const mostLimits = 100
 const atOnce = 8
 
-/** Every queue; the delivery limits of brokers only while there are not too many. */
+/** Every queue; delivery limits that the list does not tell are asked for while there are not too many. */
 export async function listQueues(transport: Transport): Promise<readonly QueueFacts[]> {
   const facts = [...(await transport.queues())]
   const open = facts.flatMap(({ looksLeft }, index) => (looksLeft === 'unknown' ? [index] : []))

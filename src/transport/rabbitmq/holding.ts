@@ -10,7 +10,7 @@ import { endedChannelError, isOutage, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
 import type { Publisher, RawMessage } from './publisher.ts'
-import { type QueueLimits, assumedLimit } from './queue-limits.ts'
+import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
 
 /** Nothing came for so long: either there is no more, or the broker is slow. */
@@ -41,7 +41,7 @@ export interface RabbitHoldingOptions {
   readonly publisher: Publisher
   readonly clock: Clock
   readonly facts: QueueFacts
-  readonly limits: QueueLimits
+  readonly limits: HeldLimits
   readonly hold: HoldOptions
   readonly warn: (warning: string) => void
   /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */

@@ -11,6 +11,11 @@ export interface ManagementSettings {
   readonly password?: string
 }
 
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
 const largestAnswer = 256 * 1024 * 1024
 
 /** The management API of the broker: what AMQP itself does not tell. @source NServiceBus.RabbitMQ: ManagementClient */
@@ -21,6 +26,7 @@ export class Management {
   readonly #timeoutMs: number
   /** Set once it could not be reached, so that every further question costs nothing. */
   #unreachable: NsbError | undefined
+  readonly #closing = new AbortController()
 
   constructor(settings: ConnectionSettings, { url, user, password }: ManagementSettings, timeoutMs: number) {
     this.#settings = settings
@@ -37,15 +43,7 @@ export class Management {
 
   /** `path` below `/api`, `{vhost}` standing for the virtual host. @returns undefined for 404 @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE */
   async get(path: string): Promise<unknown> {
-    if (this.#unreachable) throw this.#unreachable
-    const url = `${this.#url}/api/${path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))}`
-    let answer: { readonly status: number; readonly text: string }
-    try {
-      answer = await this.#request(url)
-    } catch (error) {
-      this.#unreachable = this.#unreachableError(errorText(error))
-      throw this.#unreachable
-    }
+    const answer = await this.#ask('GET', path)
     if (answer.status === 404) return undefined
     if (answer.status !== 200) throw this.#unreachableError(`it answered ${answer.status}`)
     try {
@@ -64,6 +62,29 @@ export class Management {
     }
   }
 
+  /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE, also when it is not permitted */
+  async put(path: string, value: unknown): Promise<void> {
+    const { status } = await this.#ask('PUT', path, JSON.stringify(value))
+    if (status >= 300) throw this.#unreachableError(`it answered ${status}`)
+  }
+
+  /** Ends what is asked now, and every further question. */
+  close(): void {
+    this.#unreachable ??= this.#unreachableError('it is not used any more')
+    this.#closing.abort(this.#unreachable)
+  }
+
+  async #ask(method: 'GET' | 'PUT', path: string, body?: string): Promise<Answer> {
+    if (this.#unreachable) throw this.#unreachable
+    const url = `${this.#url}/api/${path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))}`
+    try {
+      return await this.#request(method, url, body)
+    } catch (error) {
+      this.#unreachable ??= this.#unreachableError(errorText(error))
+      throw this.#unreachable
+    }
+  }
+
   #unreachableError(why: string): NsbError {
     return new NsbError({
       code: 'NSB_MANAGEMENT_UNREACHABLE',
@@ -72,16 +93,17 @@ export class Management {
     })
   }
 
-  #request(url: string): Promise<{ readonly status: number; readonly text: string }> {
+  #request(method: 'GET' | 'PUT', url: string, body: string | undefined): Promise<Answer> {
     const { tls } = this.#settings
     const request = url.startsWith('https:') ? httpsRequest : httpRequest
     return new Promise((resolve, reject) => {
       const asking = request(
         url,
         {
-          headers: { authorization: this.#authorization },
+          method,
+          headers: { authorization: this.#authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
           timeout: this.#timeoutMs,
-          signal: AbortSignal.timeout(this.#timeoutMs),
+          signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#timeoutMs)]),
           ...(url.startsWith('https:') && {
             rejectUnauthorized: tls?.verify ?? true,
             ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
@@ -100,7 +122,7 @@ export class Management {
         },
       )
       asking.once('error', reject)
-      asking.end()
+      asking.end(body)
     })
   }
 }

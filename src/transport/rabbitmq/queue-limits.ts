@@ -3,12 +3,18 @@ import { errorText } from '../../message/nsb-error.ts'
 import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { Management } from './management.ts'
+import { type Policies, type Told, appliedPolicies, deliveryLimitOf, readPolicies, record } from './policies.ts'
 
 /** What decides how often a message of a queue may be looked at. */
 export interface QueueLimits {
-  readonly kind: 'classic' | 'quorum'
+  readonly kind: 'classic' | 'quorum' | 'stream'
   /** A message survives so many give-backs, and the next one drops it. */
   readonly limit: number | 'unlimited' | 'unknown'
+}
+
+/** Of a queue that can be held. */
+export interface HeldLimits extends QueueLimits {
+  readonly kind: 'classic' | 'quorum'
 }
 
 /** Without being told, the strictest default that a broker has: 20 since RabbitMQ 4.0. */
@@ -23,60 +29,80 @@ export async function limitsOf(connection: BrokerConnection, management: Managem
 }
 
 async function askManagement(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits | undefined> {
-  const facts = record(await management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`))
-  if (!facts || !(await isSameBroker(connection, management))) return undefined
-  if (facts['type'] !== 'quorum') return { kind: 'classic', limit: 'unlimited' }
-  const told = facts['delivery_limit']
-  if (told === 'unlimited' || told === -1) return { kind: 'quorum', limit: 'unlimited' }
-  if (typeof told === 'number') return { kind: 'quorum', limit: told }
-  const policies = await matchingPolicyLimits(management, queue)
-  if (policies === undefined) return { kind: 'quorum', limit: 'unknown' }
-  const major = await majorVersion(connection)
-  const own = record(facts['arguments'])?.['x-delivery-limit']
-  // Up to 3.x a negative limit is zero, since 4.0 it is none.
-  const limits = [own, ...policies].filter((limit) => typeof limit === 'number').map((limit) => (limit < 0 && major < 4 ? 0 : limit))
-  if (limits.length === 0) return { kind: 'quorum', limit: major < 4 ? 'unlimited' : assumedLimit }
-  const set = limits.filter((limit) => limit >= 0)
-  return { kind: 'quorum', limit: set.length === 0 ? 'unlimited' : Math.min(...set) }
-}
-
-/** The port of the management API is a guess unless it was named: on that of another broker a queue of the same name may be another one. */
-async function isSameBroker(connection: BrokerConnection, management: Management): Promise<boolean> {
-  const { cluster_name: ours } = (await connection.open()).connection.serverProperties
-  const theirs = record(await management.tryGet('overview'))?.['cluster_name']
-  return typeof theirs !== 'string' || typeof ours !== 'string' || theirs === ours
+  const told = record(await management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`))
+  if (!told || !(await isSameBroker(connection, management))) return undefined
+  return limitsIn(told, told['type'] === 'quorum' ? await readPolicies(management) : undefined, await majorVersion(connection))
 }
 
 /**
- * The delivery limits of the policies that apply to a queue. The queue itself tells them only after the broker's next statistics.
+ * Kind and limit of a queue.
  *
- * @returns undefined when they cannot be read
+ * @param told of the queue, by the management API
+ * @param policies undefined: they cannot be read; the queue may tell what they say
+ * @param major of the version of the broker
  */
-async function matchingPolicyLimits(management: Management, queue: string): Promise<readonly unknown[] | undefined> {
-  const limits: unknown[] = []
-  for (const path of ['policies/{vhost}', 'operator-policies/{vhost}']) {
-    const policies = await management.tryGet(path)
-    if (!Array.isArray(policies)) return undefined
-    const [applied] = policies
-      .map(record)
-      .filter((policy) => policy !== undefined && /^(all|queues|quorum_queues)$/.test(String(policy['apply-to'])))
-      .filter((policy) => matches(policy?.['pattern'], queue))
-      .toSorted((a, b) => Number(b?.['priority'] ?? 0) - Number(a?.['priority'] ?? 0))
-    limits.push(record(applied?.['definition'])?.['delivery-limit'])
-  }
-  return limits
+export function limitsIn(told: Told, policies: Policies | undefined, major: number): QueueLimits {
+  if (told['type'] === 'stream') return { kind: 'stream', limit: 'unlimited' }
+  if (told['type'] !== 'quorum') return { kind: 'classic', limit: 'unlimited' }
+  return { kind: 'quorum', limit: quorumLimit(told, policies, major) }
 }
 
-/** A pattern that JavaScript cannot read counts as matching: too careful is safe. */
-function matches(pattern: unknown, queue: string): boolean {
-  try {
-    return new RegExp(String(pattern)).test(queue)
-  } catch {
-    return true
-  }
+function quorumLimit(told: Told, policies: Policies | undefined, major: number): QueueLimits['limit'] {
+  const { delivery_limit: limit } = told
+  if (limit === 'unlimited' || limit === -1) return 'unlimited'
+  if (typeof limit === 'number') return limit
+  const set = setLimits(told, policies)
+  if (set === undefined) return 'unknown'
+  // Up to 3.x a negative limit is zero, since 4.0 it is none.
+  const limits = set.map(({ value }) => (value < 0 && major < 4 ? 0 : value))
+  if (limits.length === 0) return major < 4 ? 'unlimited' : assumedLimit
+  const kept = limits.filter((value) => value >= 0)
+  return kept.length === 0 ? 'unlimited' : Math.min(...kept)
 }
 
-async function majorVersion(connection: BrokerConnection): Promise<number> {
+/** A limit that somebody has set, and where. */
+export interface SetLimit {
+  readonly value: number
+  readonly by: 'argument' | 'policy' | 'operator policy'
+  /** Of the policy. */
+  readonly name?: string
+}
+
+/** The limits that are set for a queue, of which the lowest holds; undefined: those of policies are not known. */
+export function setLimits(told: Told, policies: Policies | undefined): readonly SetLimit[] | undefined {
+  const argument = record(told['arguments'])?.['x-delivery-limit']
+  const own: readonly SetLimit[] = typeof argument === 'number' ? [{ value: argument, by: 'argument' }] : []
+  if (policies === undefined) {
+    // An empty one is a list there.
+    const effective: unknown = told['effective_policy_definition']
+    if (effective === undefined || effective === null) return undefined
+    const value = deliveryLimitOf({ definition: effective })
+    const name: unknown = told['policy'] ?? told['operator_policy']
+    return value === undefined ? own : [...own, { value, by: 'policy', ...(typeof name === 'string' && { name }) }]
+  }
+  const { operator, user } = appliedPolicies(policies, String(told['name']))
+  const set = [
+    { policy: user, by: 'policy' },
+    { policy: operator, by: 'operator policy' },
+  ] as const
+  return [
+    ...own,
+    ...set.flatMap(({ by, policy }) => {
+      const value = deliveryLimitOf(policy)
+      return value === undefined ? [] : [{ value, by, name: String(policy?.['name']) }]
+    }),
+  ]
+}
+
+/** The port of the management API is a guess unless it was named: on that of another broker a queue of the same name may be another one. */
+export async function isSameBroker(connection: BrokerConnection, management: Management): Promise<boolean> {
+  const { cluster_name: ours } = (await connection.open()).connection.serverProperties
+  const theirs = record(await management.tryGet('overview?columns=cluster_name'))?.['cluster_name']
+  return typeof theirs !== 'string' || typeof ours !== 'string' || theirs === ours
+}
+
+/** An unknown version counts as 4, where limits are stricter. */
+export async function majorVersion(connection: BrokerConnection): Promise<number> {
   const { version } = (await connection.open()).connection.serverProperties
   return Number.parseInt(String(version), 10) || 4
 }
@@ -100,15 +126,12 @@ async function askByDeclaring(connection: BrokerConnection, queue: string): Prom
       if (replyCode(error) !== 406) throw endedChannelError(error, `look at queue '${queue}'`)
       const text = errorText(error)
       const [, name = ''] = /inequivalent arg '([^']+)'/.exec(text) ?? []
-      if (name === 'x-queue-type' || !name.startsWith('x-')) return { kind: 'classic', limit: 'unlimited' }
+      if (name === 'x-queue-type' || !name.startsWith('x-'))
+        return { kind: /current is (?:the value )?'stream'/.test(text) ? 'stream' : 'classic', limit: 'unlimited' }
       const [, value, type] = /current is the value '([^']*)' of type '([^']*)'/.exec(text) ?? []
       if (value === undefined || name in declared) return { kind: 'quorum', limit: 'unknown' }
       declared[name] = type === 'longstr' ? value : Number(value)
     }
   }
   return { kind: 'quorum', limit: 'unknown' }
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : undefined
 }

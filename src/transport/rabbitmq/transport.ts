@@ -22,11 +22,13 @@ import { channelError, replyCode } from './broker-error.ts'
 import { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
+import { checkDeliveryLimit } from './delivery-limit.ts'
 import { RabbitHolding, looksExhausted } from './holding.ts'
 import { Management, type ManagementSettings } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
-import { type QueueLimits, limitsOf } from './queue-limits.ts'
+import { readPolicies } from './policies.ts'
+import { type HeldLimits, type QueueLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
 import { RabbitReceiver } from './receiver.ts'
 import { BrokerTap } from './tap.ts'
 import { conventionalTopology } from './topology/conventional.ts'
@@ -66,6 +68,8 @@ const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
 const lockPrefix = 'nsb.lock.'
+/** What {@link limitsIn} reads is among them. */
+const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
 
 /** Queues of a RabbitMQ broker, in the topologies and on the wire of the NServiceBus RabbitMQ transport. */
 export function rabbitTransport(options: RabbitOptions): Transport {
@@ -90,6 +94,10 @@ class RabbitTransport implements Transport {
   readonly #taps = new Set<BrokerTap>()
   /** Queues whose messages have hardly any look left, and the limit that is so: not one more is spent on finding that out again. */
   readonly #exhausted = new Map<string, QueueLimits['limit']>()
+  /** Queues that were made for messages that may be lost. */
+  readonly #mayLose = new Set<string>()
+  /** What was said of delivery limits, which concerns several queues. */
+  readonly #warned = new Set<string>()
   #delays = false
   #closed = false
 
@@ -138,9 +146,10 @@ class RabbitTransport implements Transport {
   }
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
-    const receiver: RabbitReceiver = await RabbitReceiver.start(
+    const connection = this.#connection(`${options.queue} MessagePump`)
+    const starting = RabbitReceiver.start(
       {
-        connection: this.#connection(`${options.queue} MessagePump`),
+        connection,
         publisher: this.#publisher,
         topology: this.#topology,
         clock: this.#clock,
@@ -153,10 +162,22 @@ class RabbitTransport implements Transport {
       options,
       decide,
     )
+    // Beside the start, which it neither delays nor fails.
+    if (this.#options.queueType !== 'classic' && !this.#mayLose.has(options.queue)) void this.#checkDeliveryLimit(options.queue, connection)
+    const receiver = await starting
     this.#receivers.add(receiver)
     // Closed while it was being started.
     if (this.#closed) await receiver.stop()
     return receiver
+  }
+
+  #checkDeliveryLimit(queue: string, connection: BrokerConnection): Promise<void> {
+    const warn = (warning: string): void => {
+      if (this.#closed || this.#warned.has(warning)) return
+      this.#warned.add(warning)
+      this.#warn(warning)
+    }
+    return checkDeliveryLimit({ connection, management: this.#management, queue, warn })
   }
 
   async subscribe({ queue }: Subscriber, event: EventType): Promise<void> {
@@ -173,16 +194,18 @@ class RabbitTransport implements Transport {
   async queues(): Promise<readonly QueueFacts[]> {
     // A broker that cannot be reached is named as such, not its management API.
     await this.#administration.open()
-    const listed = await this.#management.get('queues/{vhost}?columns=name,type,messages_ready,consumers')
+    const [listed, policies, major] = await Promise.all([
+      this.#management.get(`queues/{vhost}?columns=${listedColumns}`),
+      readPolicies(this.#management),
+      majorVersion(this.#administration),
+    ])
     const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
       .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix))
-      .map(({ name, type, messages_ready: depth, consumers }) => ({
-        queue: String(name),
-        depth: Number(depth ?? 0),
-        consumers: Number(consumers ?? 0),
-        kind: type === 'quorum' ? ('quorum' as const) : ('classic' as const),
-        looksLeft: type === 'quorum' ? ('unknown' as const) : ('unlimited' as const),
-      }))
+      .map((told) => {
+        const { kind, limit } = limitsIn(told, policies, major)
+        const { consumers, messages_ready: depth, name } = told
+        return { queue: String(name), depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
+      })
       .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
     // Its figures are some seconds old; the queues themselves know better.
     return Promise.all(queues.map(async (facts) => ({ ...facts, ...(await this.#countsOf(facts.queue).catch(() => undefined)) })))
@@ -206,7 +229,9 @@ class RabbitTransport implements Transport {
         suggestions: ['Stop them, or use --force'],
       })
     if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
-    const limits = await limitsOf(this.#administration, this.#management, queue)
+    const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
+    if (kind === 'stream') throw isStream(queue)
+    const limits: HeldLimits = { kind, limit }
     if (counts.depth === 0 || this.#exhausted.get(queue) !== limits.limit || options.overrule.includes('NSB_LOOKS_EXHAUSTED'))
       this.#exhausted.delete(queue)
     if (this.#exhausted.has(queue)) throw looksExhausted(queue, limits, undefined)
@@ -281,6 +306,7 @@ class RabbitTransport implements Transport {
   }
 
   async createBoundedQueue(queue: string, bounds: QueueBounds): Promise<void> {
+    this.#mayLose.add(queue)
     try {
       await this.#administration.withChannel((channel) => this.#topology.createQueue(channel, queue, bounds))
     } catch (error) {
@@ -292,6 +318,7 @@ class RabbitTransport implements Transport {
 
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {
     const address = `${prefix}.${ownName()}${randomBytes(8).toString('hex')}`
+    this.#mayLose.add(address)
     await this.#administer(`create queue '${address}'`, (channel) => this.#topology.createQueue(channel, address, { expiresAfterMs }))
     return {
       address,
@@ -311,6 +338,7 @@ class RabbitTransport implements Transport {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#management.close()
     await Promise.all([...this.#holdings].map((holding) => holding.giveBack()))
     await Promise.all([...this.#taps].map((tap) => tap.stop()))
     await Promise.all([...this.#receivers].map((receiver) => receiver.stop()))
@@ -358,6 +386,16 @@ class RabbitTransport implements Transport {
       throw new NsbError({ code: 'NSB_BROKER_REFUSED', message: `The broker refused to ${what}: ${errorText(error)}`, cause: error })
     }
   }
+}
+
+/** What is consumed of a stream stays in it. */
+function isStream(queue: string): NsbError {
+  return new NsbError({
+    code: 'NSB_STREAM_QUEUE',
+    message: `'${queue}' is a stream: messages cannot be taken out of it, nor given back.`,
+    suggestions: ['Name a classic or quorum queue: nsb queues list'],
+    details: { queue },
+  })
 }
 
 /** Who makes a queue, for the people who see it on the broker; nothing where the system knows no name. */

@@ -81,6 +81,28 @@ describe('nsb queues on RabbitMQ', () => {
     expect(json()).toMatchObject({ schema: 'nsb.queues.show/1', queue: 'Sales', type: 'quorum', deliveryLimit: 7 })
   })
 
+  it('lists the delivery limits of more queues than are asked one by one', { timeout: 60_000 }, async () => {
+    const at = await place(profiles)
+    await at.host.api('PUT', `policies/${at.host.name}/limit`, {
+      pattern: '^Q1',
+      definition: { 'delivery-limit': 7 },
+      'apply-to': 'queues',
+    })
+    const names = Array.from({ length: 110 }, (_, index) => `Q${index}`)
+    for (const name of names)
+      await at.host.api('PUT', `queues/${at.host.name}/${name}`, {
+        durable: true,
+        arguments: { 'x-queue-type': 'quorum', ...(name === 'Q20' && { 'x-delivery-limit': 3 }) },
+      })
+
+    const { json } = await at.run(['queues', 'list', '--json'])
+
+    const limits = (json()['items'] as readonly Record<string, unknown>[]).map(({ deliveryLimit, queue }) => [queue, deliveryLimit])
+    expect(Object.fromEntries(limits)).toEqual(
+      Object.fromEntries(names.map((name) => [name, name.startsWith('Q1') ? 7 : name === 'Q20' ? 3 : 'unlimited'])),
+    )
+  })
+
   it('CLI-3 ends with 4 for a queue that does not exist, and names similar ones', async () => {
     const at = await place(profiles)
     await at.run(['queues', 'create', 'Sales'])

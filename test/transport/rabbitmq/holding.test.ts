@@ -201,6 +201,16 @@ describe('looking', () => {
     expect(await textsOf(open(true), queue)).toEqual(texts)
   })
 
+  it.each([true, false])('a stream is refused, and shown as what it is, whether the management API tells it (%s) or not', async (told) => {
+    const { queue } = await filled(3, { 'x-queue-type': 'stream' })
+    const transport = open(told)
+
+    await expect(look(transport, queue)).rejects.toSatisfy(hasCode('NSB_STREAM_QUEUE'))
+    await expect(transport.hold(queue, holdOptions())).rejects.toSatisfy(hasCode('NSB_STREAM_QUEUE'))
+    expect(await transport.inspect(queue)).toMatchObject({ kind: 'stream', looksLeft: 'unlimited' })
+    expect((await open(true).queues()).find((facts) => facts.queue === queue)).toMatchObject({ kind: 'stream' })
+  })
+
   it('a queue that is deleted while it is looked at is said to be gone', async () => {
     const { queue } = await filled(100, quorum)
     const transport = open(true)
