@@ -14,6 +14,7 @@ import { anyText, dictionaryOf, inCampaign } from './runs.ts'
 
 class PlaceOrder extends command('Shop.PlaceOrder', z.object({ OrderId: z.string() })) {}
 const handled = handler(PlaceOrder, () => undefined)
+const noRetries = { immediateRetries: 0, delayedRetries: 0 }
 
 const knownName = fc.constantFrom(...Object.values(Header).filter((name) => name !== Header.MessageId))
 const value = fc.oneof(anyText, fc.constantFrom('Shop.PlaceOrder', 'application/json', 'text/xml', 'Send', 'Reply', 'True', '00:00:01'))
@@ -25,14 +26,14 @@ const bodyOf = fc.oneof(
 )
 
 it('every malformed message ends handled or in the error queue', async () => {
-  let endpoint = await testEndpoint({ handlers: [handled], recoverability: { delayed: { retries: 0 } } } as never)
+  let endpoint = await testEndpoint({ handlers: [handled], recoverability: noRetries })
   let received = 0
   await fc.assert(
     fc.asyncProperty(headersOf, bodyOf, async (given, body) => {
       // A world remembers all it saw.
       if (++received % 500 === 0) {
         await endpoint.world.stop()
-        endpoint = await testEndpoint({ handlers: [handled], recoverability: { delayed: { retries: 0 } } } as never)
+        endpoint = await testEndpoint({ handlers: [handled], recoverability: noRetries })
       }
       const id = `m${received}`
       const headers = Object.assign({ 'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder' }, given, { [Header.MessageId]: id })
@@ -82,8 +83,8 @@ it('a storage folder with malformed files stops no endpoint, and none of them st
     const endpoint = await startEndpoint(
       defineEndpoint('Shop', {
         handlers: [handler(PlaceOrder, ({ OrderId }) => void seen.push(OrderId))],
-        recoverability: { immediate: 0, delayed: 0 },
-      } as never),
+        recoverability: noRetries,
+      }),
       { transport, logger: silentLogger },
     )
     onTestFinished(() => endpoint.stop())
