@@ -40,6 +40,7 @@ Exit codes: 0 published, 2 nothing was published, 3 only some of several were pu
       ...(flags.conversation !== undefined && { startNewConversation: flags.conversation }),
     }
     const series: Series = { type, bodies, build: (body) => envelope(body, options) }
+    this.warnOfHeaders(headers, series.build(bodies[0] as (typeof bodies)[number]))
     if (flags['dry-run']) return this.shown(series, flags)
     await this.confirmIfProtected()
     if (this.isSeries(flags)) return this.sendSeries(transport, series, flags)

@@ -95,6 +95,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     const { openUnreadReplies, unreadReplies } = await import('../src/toolkit/send/unread-replies.ts')
     const unread: SendOptions = project.file === undefined || flags['await-reply'] ? {} : { routeReplyTo: unreadReplies }
     const series: Series = { type, bodies, build: (body, extra) => envelope(body, { ...options, ...unread, ...extra }) }
+    this.warnOfHeaders(headers, series.build(bodies[0] as (typeof bodies)[number]))
     if (flags['dry-run']) return this.shown(series, flags)
     await this.confirmIfProtected()
     const build = (extra: SendOptions = {}): OutgoingMessage => series.build(bodies[0] as (typeof bodies)[number], extra)

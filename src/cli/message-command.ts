@@ -1,4 +1,5 @@
 import type { MessageType } from '../message/declaration.ts'
+import { Header } from '../message/headers.ts'
 import type { SendOptions } from '../runtime/context.ts'
 import type { MessageBody } from '../toolkit/send/envelope.ts'
 import type { OutgoingMessage, Transport } from '../transport/transport.ts'
@@ -25,6 +26,9 @@ export interface Series {
   readonly build: (body: MessageBody, extra?: SendOptions) => OutgoingMessage
 }
 
+/** Headers with a flag of their own. */
+const flagOf: Readonly<Record<string, string>> = { [Header.MessageId]: '--id', [Header.ContentType]: '--content-type' }
+
 /** What `send` and `publish` share. */
 export abstract class MessageCommand extends BaseCommand {
   /** `send`: how the schema is called. */
@@ -44,6 +48,15 @@ export abstract class MessageCommand extends BaseCommand {
     this.note(
       `${this.colour.err.done('✓')} ${this.#past[this.verb]} ${printableLine(typeNameOf(type))} ${printableLine(message.id.slice(0, 8))} to ${printableLine(destinationText(message))}`,
     )
+  }
+
+  /** Nothing that was asked for is left out in silence. */
+  protected warnOfHeaders(given: Readonly<Record<string, string>>, { headers }: OutgoingMessage): void {
+    for (const [name, value] of Object.entries(given)) {
+      if (headers[name] === value) continue
+      const flag = flagOf[name]
+      this.warning(`--header ${name} has no effect: a sender decides that itself${flag === undefined ? '' : `; ${flag} sets it`}`)
+    }
   }
 
   /** A protected profile wants its name, for sending as for every change. @throws {NsbError} NSB_NEEDS_CONFIRMATION, NSB_NOT_CONFIRMED */

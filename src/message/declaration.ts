@@ -63,12 +63,13 @@ type ObjectOf<T> = T extends object ? T : never
 export class MessageValidationError extends NsbError {
   readonly issues: readonly SchemaIssue[]
 
-  constructor(definition: MessageDefinition, issues: readonly SchemaIssue[]) {
+  constructor(definition: MessageDefinition, issues: readonly SchemaIssue[], suggestions: readonly string[] = []) {
     const lines = issues.slice(0, 10).map((issue) => `  ${issuePointer(issue) || '/'}  ${issue.message}`)
     const more = issues.length > 10 ? [`  … and ${issues.length - 10} more`] : []
     super({
       code: 'NSB_BODY_INVALID',
       message: [`'${definition.fullName}' does not match its schema:`, ...lines, ...more].join('\n'),
+      suggestions,
       details: { type: definition.fullName, issues: issues.map((issue) => ({ path: issuePointer(issue), message: issue.message })) },
     })
     this.issues = issues

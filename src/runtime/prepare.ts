@@ -14,7 +14,7 @@ const noBody = new Uint8Array(0)
 /**
  * An outgoing operation before its first step.
  *
- * @throws {NsbError} NSB_BLANK_MESSAGE_ID, NSB_BLANK_HEADER
+ * @throws {NsbError} NSB_BLANK_MESSAGE_ID, NSB_BLANK_CONVERSATION_ID, NSB_BLANK_HEADER
  */
 export function begin(
   engine: Engine,
@@ -29,6 +29,12 @@ export function begin(
       code: 'NSB_BLANK_MESSAGE_ID',
       message: 'A message id must not be blank.',
       suggestions: ['Leave messageId out to get a new one'],
+    })
+  if (typeof options.startNewConversation === 'string' && options.startNewConversation.trim() === '')
+    throw new NsbError({
+      code: 'NSB_BLANK_CONVERSATION_ID',
+      message: 'A conversation id must not be blank.',
+      suggestions: ['Leave it out to get a new one: { startNewConversation: true }'],
     })
   if (options.headers && Object.keys(options.headers).some((key) => key.trim() === ''))
     throw new NsbError({ code: 'NSB_BLANK_HEADER', message: 'A header name must not be blank.' })

@@ -182,7 +182,13 @@ describe('nsb send', () => {
       name: 'a body that does not match its schema',
       words: ['PlaceOrder', '--data', 'Ordr=1'],
       error: 'NSB_BODY_INVALID',
-      says: /OrderId/,
+      says: /\/OrderId [^]*\n {2}Try: Correct it; --dry-run checks without sending\n/,
+    },
+    {
+      name: 'a conversation without an id',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--conversation', ''],
+      error: 'NSB_BLANK_CONVERSATION_ID',
+      says: /conversation/,
     },
     {
       name: 'a property that the schema does not know',
@@ -247,6 +253,22 @@ describe('nsb send', () => {
 
     expect(code).toBe(2)
     expect(stderr).toContain('Other')
+  })
+
+  it('warns of a header that the sender decides itself, and of no other', async () => {
+    const headers = ['NServiceBus.MessageId=mine', 'NServiceBus.CorrelationId=mine', 'NServiceBus.ConversationId=mine', 'Tenant=acme']
+
+    const { code, json, stderr } = await nsb(
+      ['send', 'PlaceOrder', '--data', 'OrderId=1', '--dry-run', '--json', ...headers.flatMap((header) => ['--header', header])],
+      { cwd: shop() },
+    )
+
+    expect(code).toBe(0)
+    expect(stderr.match(/^! .*$/gm)).toEqual([
+      '! --header NServiceBus.MessageId has no effect: a sender decides that itself; --id sets it',
+      '! --header NServiceBus.CorrelationId has no effect: a sender decides that itself',
+    ])
+    expect(json()['headers']).toMatchObject({ 'NServiceBus.ConversationId': 'mine', Tenant: 'acme' })
   })
 
   it('warns about a destination that never had a receiver', async () => {

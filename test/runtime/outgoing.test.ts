@@ -103,6 +103,7 @@ describe('a message sent by a handler', () => {
     ['an invalid date', { doNotDeliverBefore: new Date(Number.NaN) }, 'NSB_BAD_DELAY'],
     ['this instance, without one', { routeToThisInstance: true }, 'NSB_NO_INSTANCE'],
     ['a blank id', { messageId: ' ' }, 'NSB_BLANK_MESSAGE_ID'],
+    ['a conversation with a blank id', { startNewConversation: ' ' }, 'NSB_BLANK_CONVERSATION_ID'],
   ]
   for (const [name, options, code] of refused)
     it(`is refused with ${name}`, async () => {

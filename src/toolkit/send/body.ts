@@ -37,11 +37,13 @@ export function readBody({ data, texts }: BodySources, definition: MessageDefini
   return definition ? coerce(body, loose, definition) : body
 }
 
+const nextSteps = ['Correct it; --dry-run checks without sending', '--no-validate sends it as it is']
+
 /** The value that a schema makes of a body. @throws {MessageValidationError} NSB_BODY_INVALID */
 export function validateBody(definition: MessageDefinition, body: Tree): object {
   const result = typed(definition, body)
   const issues = [...(result.issues ?? []).map((issue) => withRange(issue, body)), ...unknownProperties(definition, body)]
-  if (issues.length > 0 || result.issues) throw new MessageValidationError(definition, issues)
+  if (issues.length > 0 || result.issues) throw new MessageValidationError(definition, issues, nextSteps)
   return result.value
 }
 
