@@ -1,24 +1,22 @@
 import type { Channel, ConfirmChannel, Message } from 'amqplib'
-import type { EventType } from '../../message/event-type.ts'
 import { Header } from '../../message/headers.ts'
-import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { type NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
-import { QueueNotFoundError } from '../queue-not-found.ts'
 import type { Destination, OutgoingMessage } from '../transport.ts'
-import { channelError, endedChannelError, replyCode, replyText } from './broker-error.ts'
+import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
-import { declareDelayInfrastructure, delayRoute, delaySeconds, deliveryExchange } from './delay.ts'
+import { delayRoute } from './delay.ts'
+import { Destinations } from './destinations.ts'
 import { fitted } from './fit.ts'
 import { type CustomizeMessage, type NativeProperties, propertiesOf } from './outgoing.ts'
 import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
+import { addressOf, checkedDelay, nacked, noConfirm, noQueue, targetOf, tooLarge, unroutable } from './publish-error.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
 /** What may be on its way without a confirm; more waits its turn, so that memory stays bounded. */
 const limits = { messages: 2000, bytes: 64 * 1024 * 1024 }
 const sweepMs = 1000
-/** A destination that was seen is not looked for again on the same connection for this long. */
-const knownForMs = 60_000
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection
@@ -53,22 +51,19 @@ export class Publisher {
   readonly #underWay = new UnderWay()
   /** No room for them yet, oldest first. */
   readonly #waiting: Publication[] = []
-  /** Destinations that were seen on this connection, and when. */
-  readonly #known = new Map<string, number>()
-  readonly #declaredEvents = new Set<string>()
-  /** What is being looked for or declared now; all who need it wait for the same. */
-  readonly #readying = new Map<string, Promise<void>>()
+  readonly #destinations: Destinations
   #sweeping: (() => void) | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
+    this.#destinations = new Destinations(options)
   }
 
   /** Resolves when the broker has confirmed all of them; rejects with the first error, when all are settled. */
   dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {
     if (outgoing.length === 0) return Promise.resolve()
     const now = this.#options.clock.now()
-    for (const message of outgoing) if (!this.#isReady(message, now)) return this.#dispatchWhenReady(outgoing)
+    for (const message of outgoing) if (!this.#destinations.isReady(message, now)) return this.#dispatchWhenReady(outgoing)
     return this.#dispatch(outgoing, now)
   }
 
@@ -82,7 +77,7 @@ export class Publisher {
 
   async #dispatchWhenReady(outgoing: readonly OutgoingMessage[]): Promise<void> {
     const { clock } = this.#options
-    for (const message of outgoing) if (!this.#isReady(message, clock.now())) await this.#makeReady(message)
+    for (const message of outgoing) if (!this.#destinations.isReady(message, clock.now())) await this.#destinations.makeReady(message)
     await this.#dispatch(outgoing, clock.now())
   }
 
@@ -124,73 +119,6 @@ export class Publisher {
     const publication = new Publication(route.exchange, route.routingKey, content, properties, to, batch)
     publication.mayBeCut = Header.FailedQ in properties.headers
     return publication
-  }
-
-  /** Whether nothing has to be looked for or declared before the message is published. */
-  #isReady({ to, deliverAt }: OutgoingMessage, now: number): boolean {
-    if ('event' in to) return this.#declaredEvents.has(to.event.fullName)
-    if (deliverAt !== undefined) return this.#isKnown(delayOf(addressOf(to)), now)
-    return 'exactQueue' in to || !this.#options.topology.hasAddressExchanges || this.#isKnown(to.address, now)
-  }
-
-  #isKnown(key: string, now: number): boolean {
-    const seen = this.#known.get(key)
-    return seen !== undefined && now - seen < knownForMs
-  }
-
-  #makeReady({ to, deliverAt }: OutgoingMessage): Promise<void> {
-    const address = addressOf(to)
-    const key = 'event' in to ? `event ${address}` : deliverAt === undefined ? address : delayOf(address)
-    const readying =
-      this.#readying.get(key) ??
-      ('event' in to ? this.#declareEvent(to.event) : this.#look(to, key, deliverAt !== undefined)).finally(() =>
-        this.#readying.delete(key),
-      )
-    this.#readying.set(key, readying)
-    return readying
-  }
-
-  async #look(to: Destination, key: string, delayed: boolean): Promise<void> {
-    const { clock, connection, topology } = this.#options
-    const address = addressOf(to)
-    try {
-      await connection.withChannel(async (channel) => {
-        if (delayed) await this.#bindForDelay(channel, to)
-        else await channel.checkExchange(address)
-      })
-    } catch (error) {
-      if (replyCode(error) === 404) throw this.#noQueue(address)
-      throw channelError(error, `send to '${address}' over the ${topology.name} topology`)
-    }
-    this.#known.set(key, clock.now())
-  }
-
-  /** Makes a delayed message to an address that does not exist fail here, and not when it is due. */
-  async #bindForDelay(channel: Channel, to: Destination): Promise<void> {
-    const bind = async (on: Channel): Promise<void> => {
-      if ('exactQueue' in to) await on.bindQueue(to.exactQueue, deliveryExchange, `#.${to.exactQueue}`)
-      else await this.#options.topology.bindForDelay(on, addressOf(to))
-    }
-    try {
-      await this.#options.connection.withChannel(bind)
-    } catch (error) {
-      if (replyCode(error) !== 404 || !errorText(error).includes(deliveryExchange)) throw error
-      await declareDelayInfrastructure(channel)
-      await bind(channel)
-    }
-  }
-
-  async #declareEvent(event: EventType): Promise<void> {
-    const { connection, topology, warn } = this.#options
-    try {
-      await connection.withChannel((channel) => topology.declareEvent(channel, event))
-    } catch (error) {
-      const code = replyCode(error)
-      if (code !== 403 && code !== 406) throw error
-      // Somebody else may have declared it: publishing shows it.
-      warn(`The exchanges of '${event.fullName}' could not be declared: ${replyText(errorText(error))}.`)
-    }
-    this.#declaredEvents.add(event.fullName)
   }
 
   #publishOrWait(publication: Publication): void {
@@ -258,17 +186,10 @@ export class Publisher {
   }
 
   #confirmed(channel: ConfirmChannel, publication: Publication, error: unknown): void {
-    if (!error) return this.#settle(publication, publication.returned && this.#unroutable(publication, publication.returned))
+    if (!error)
+      return this.#settle(publication, publication.returned && unroutable(publication, publication.returned, this.#options.settings))
     const reason = ended.get(channel)
-    if (reason === undefined && errorText(error) === 'message nacked')
-      return this.#settle(
-        publication,
-        new NsbError({
-          code: 'NSB_NACKED',
-          message: `The broker refused a message for '${targetOf(publication)}': a queue is full or has failed.`,
-          suggestions: ['Look at the queue and its limits, then send it again'],
-        }),
-      )
+    if (reason === undefined && errorText(error) === 'message nacked') return this.#settle(publication, nacked(publication))
     // The channel has ended: of another message's fault, of its own, or with the connection.
     if (replyCode(reason) !== 404) return this.#settle(publication, this.#channelEnded(reason))
     if (errorText(reason).includes(`'${publication.exchange}'`) && publication.exchange !== '') return this.#exchangeMissing(publication)
@@ -284,14 +205,14 @@ export class Publisher {
   #exchangeMissing(publication: Publication): void {
     const { to } = publication
     if (!to || !('event' in to)) {
-      this.#known.clear()
+      this.#destinations.forgetSeen()
       return this.#settle(publication, this.#noQueue(to ? addressOf(to) : publication.exchange))
     }
     // Somebody has removed the exchange of the event since it was declared.
-    this.#declaredEvents.delete(to.event.fullName)
     if (publication.again) return this.#settle(publication, this.#noQueue(publication.exchange))
     publication.again = true
-    this.#declareEvent(to.event)
+    this.#destinations
+      .declareAgain(to.event)
       .then(() => this.#open())
       .then(
         (channel) => this.#publishOn(channel, publication),
@@ -309,19 +230,7 @@ export class Publisher {
   }
 
   #noQueue(address: string): NsbError {
-    return new QueueNotFoundError(address, [], `on ${this.#options.settings.toString()}`)
-  }
-
-  #unroutable(publication: Publication, { fields }: Message): NsbError {
-    const { to } = publication
-    if (to && 'exactQueue' in to) return this.#noQueue(to.exactQueue)
-    if (to && 'address' in to && publication.exchange === '') return this.#noQueue(to.address)
-    const { replyCode: code, replyText: text } = fields as { readonly replyCode?: number; readonly replyText?: string }
-    return new NsbError({
-      code: 'NSB_UNROUTABLE',
-      message: `Message could not be routed to '${targetOf(publication)}' (${code ?? ''} ${text ?? ''}): the exchange '${fields.exchange}' has no queue for it.`,
-      suggestions: ['Start its endpoint once, so that it creates its queue'],
-    })
+    return noQueue(address, this.#options.settings)
   }
 
   #open(): Promise<ConfirmChannel> {
@@ -343,7 +252,7 @@ export class Publisher {
     channel.on('error', end)
     channel.on('close', () => end())
     this.#channel = channel
-    this.#known.clear()
+    this.#destinations.forgetSeen()
     return channel
   }
 
@@ -386,52 +295,3 @@ export class Publisher {
 const ended = new WeakMap<Channel, unknown>()
 
 const isEnded = (error: unknown): boolean => error instanceof Error && error.name === 'IllegalOperationError'
-
-const delayOf = (address: string): string => `delay ${address}`
-
-function addressOf(to: Destination): string {
-  return 'address' in to ? to.address : 'exactQueue' in to ? to.exactQueue : to.event.fullName
-}
-
-function targetOf({ exchange, routingKey, to }: Publication): string {
-  return to ? addressOf(to) : exchange || routingKey
-}
-
-/** @throws {NsbError} NSB_DELAYED_EVENT, NSB_DELAYED_AND_EXPIRING, NSB_DELAY_TOO_LONG */
-function checkedDelay({ expiresAfterMs, id, to }: OutgoingMessage, deliverAt: Date, now: number): number {
-  if ('event' in to)
-    throw new NsbError({
-      code: 'NSB_DELAYED_EVENT',
-      message: `The event '${to.event.fullName}' cannot be delayed: RabbitMQ delays what goes to one queue.`,
-    })
-  if (expiresAfterMs !== undefined)
-    throw new NsbError({
-      code: 'NSB_DELAYED_AND_EXPIRING',
-      message: `Message '${id}' is delayed and has a time to be received; RabbitMQ cannot do both.`,
-      suggestions: ['Leave one of the two out'],
-    })
-  return delaySeconds(deliverAt.getTime(), now)
-}
-
-function noConfirm(publication: Publication, timeoutMs: number, blocked: string | undefined): NsbError {
-  return new NsbError({
-    code: 'NSB_NO_CONFIRM',
-    message: `The broker did not confirm a message for '${targetOf(publication)}' within ${timeoutMs} ms${blocked === undefined ? '' : `; it takes none now: ${blocked}`}. Whether it arrives is not known.`,
-    suggestions: ['Look at the broker, then at the queue, before sending it again'],
-  })
-}
-
-function tooLarge({ headers }: NativeProperties, cause: RangeError): NsbError {
-  const sizes = Object.entries(headers)
-    .map(([name, value]) => ({ name, size: typeof value === 'string' ? Buffer.byteLength(value) : 8 }))
-    .toSorted((a, b) => b.size - a.size)
-  return new NsbError({
-    code: 'NSB_HEADERS_TOO_LARGE',
-    message: `The headers of a message are ${sizes.reduce((sum, { name, size }) => sum + name.length + size + 6, 0)} bytes; the limit is 64 KiB together and 255 for a name. The largest: ${sizes
-      .slice(0, 3)
-      .map(({ name, size }) => `'${name.slice(0, 60)}' (${size})`)
-      .join(', ')}.`,
-    suggestions: ['Put large data into the body'],
-    cause,
-  })
-}
