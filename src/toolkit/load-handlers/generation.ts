@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { access, mkdir, readdir, rm } from 'node:fs/promises'
+import { access, lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -23,7 +23,7 @@ export async function newGeneration(root: string, outDir?: string): Promise<Gene
   const modules = outDir === undefined ? await nearestModules(root) : undefined
   const inProject = outDir ?? (modules === undefined ? undefined : join(modules, '.cache', 'nsbus'))
   const made = inProject === undefined ? undefined : await tryMake(inProject, name)
-  const folder = made ?? (await mustMake(join(tmpdir(), 'nsbus'), name))
+  const folder = made ?? (await mustMake(await ownTemporary(), name))
   if (!removesAtExit) process.once('exit', () => folders.forEach((each) => rmSync(each, { recursive: true, force: true })))
   removesAtExit = true
   folders.add(folder)
@@ -54,6 +54,22 @@ async function tryMake(base: string, name: string): Promise<string | undefined> 
     if (error.code === 'EACCES' || error.code === 'EROFS' || error.code === 'EPERM') return undefined
     throw error
   })
+}
+
+/**
+ * The temporary folder of this user. What is built there is run, so one that somebody else made, or may write to, is not used; and a
+ * folder for all users would be open to the first of them only.
+ */
+async function ownTemporary(): Promise<string> {
+  const user = process.getuid?.()
+  // On Windows the temporary folder is the user's own.
+  if (user === undefined) return join(tmpdir(), 'nsbus')
+  const folder = join(tmpdir(), `nsbus-${user}`)
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const facts = await lstat(folder)
+  return facts.isDirectory() && facts.uid === user && (facts.mode & 0o022) === 0 ? folder : mkdtemp(join(tmpdir(), 'nsbus-'))
 }
 
 async function mustMake(base: string, name: string): Promise<string> {

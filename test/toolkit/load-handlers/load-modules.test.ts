@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
 import { loadModules } from '../../../src/toolkit/load-handlers/load-modules.ts'
 import { userFrame } from '../../../src/toolkit/load-handlers/frames.ts'
 import { projectWith } from './project.ts'
@@ -212,4 +212,45 @@ it('builds of processes that are gone are removed', async () => {
 
   assert.ok(!existsSync(join(project.root, 'node_modules/.cache/nsbus/4194999')))
   await dispose()
+})
+
+describe.skipIf(process.getuid === undefined)('without a node_modules', () => {
+  const own = `nsbus-${process.getuid?.()}`
+  /** Which folders below a temporary one have built files in them. */
+  const builtIn = async (temporary: string): Promise<readonly string[]> => {
+    await using project = await projectWith({ 'a.ts': 'export const a = 1' })
+    vi.stubEnv('TMPDIR', temporary)
+    try {
+      const { dispose } = await loadModules({ root: project.root, files: ['a.ts'] })
+      const files = readdirSync(temporary, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.mjs'))
+      await dispose()
+      return files.map((name) => name.split(sep, 1)[0] as string)
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  }
+
+  it('builds in a temporary folder that is its user’s alone', async () => {
+    await using temporary = await projectWith({})
+
+    const folders = await builtIn(temporary.root)
+
+    assert.deepEqual([...new Set(folders)], [own])
+    assert.equal(statSync(join(temporary.root, own)).mode & 0o777, 0o700)
+  })
+
+  it('does not build where somebody else could change what is run', async () => {
+    await using temporary = await projectWith({})
+    await using linked = await projectWith({ 'elsewhere/x': '' })
+    mkdirSync(join(temporary.root, own))
+    chmodSync(join(temporary.root, own), 0o777)
+    symlinkSync(join(linked.root, 'elsewhere'), join(linked.root, own))
+
+    for (const root of [temporary.root, linked.root]) {
+      const [folder = '', ...more] = new Set(await builtIn(root))
+
+      assert.match(folder, /^nsbus-[A-Za-z0-9]{6}$/)
+      assert.deepEqual([more, folder === own], [[], false])
+    }
+  })
 })
