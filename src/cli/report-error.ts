@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { NsbError, errorText } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
 import { withoutPasswords } from '../toolkit/config/secrets.ts'
@@ -70,7 +71,7 @@ function namedError(error: unknown): ReportedError {
     return {
       code: 'NSB_CANNOT_ACCESS',
       message: `${systemCodes[systemCode]}: ${message}`,
-      suggestions: [],
+      suggestions: lookAt(systemCode, (error as NodeJS.ErrnoException).path),
       exitCode: Exit.cannotReach,
       details: { systemCode },
       stack,
@@ -83,6 +84,11 @@ function namedError(error: unknown): ReportedError {
     details: {},
     stack,
   }
+}
+
+function lookAt(systemCode: string, path: string | undefined): readonly string[] {
+  const at = path ?? '<path>'
+  return [systemCode === 'ENOSPC' || systemCode === 'EROFS' ? `df -h ${at}` : `ls -ld ${dirname(at)} ${at}`]
 }
 
 // Some flags are refused by oclif without its own class for it.

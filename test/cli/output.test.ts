@@ -136,7 +136,8 @@ describe('an error', () => {
   it('that nsb does not know ends with 1, a file that may not be read with 5', () => {
     assert.equal(reportedError(new Error('x')).exitCode, 1)
     assert.equal(reportedError('text').exitCode, 1)
-    assert.equal(reportedError(Object.assign(new Error('x'), { code: 'EACCES' })).exitCode, 5)
+    const refused = reportedError(Object.assign(new Error('x'), { code: 'EACCES', path: '/a/b' }))
+    assert.deepEqual([refused.exitCode, refused.suggestions], [5, ['ls -ld /a /a/b']])
   })
 
   it('is explained by its section of docs/errors.md, or its row', () => {
