@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { learningTransport } from '../../src/transport/learning/transport.ts'
 import { nsb } from '../cli/nsb.ts'
 import { storedMessages } from '../support/folders.ts'
-import { startRun } from '../support/running-nsb.ts'
+import { startNsb, startRun } from '../support/running-nsb.ts'
 import { project, shop, write } from '../support/shop-project.ts'
 
 const waiting = (folder: string, queue = 'Shop') => storedMessages(join(folder, '.learningtransport'), queue)
@@ -405,6 +405,23 @@ export const ask = handler(PlaceOrder, (_, context) => context.reply(new Sum({ T
     const [replyQueue] = readdirSync(join(folder, '.learningtransport')).filter((name) => name.startsWith('nsb.reply.'))
     expect(waiting(folder, replyQueue)).toHaveLength(1)
   })
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'CLI-11 killed with %s before the reply, does not make the handler of the request fail',
+    async (signal) => {
+      const folder = shop()
+      const asking = startNsb(['send', 'PlaceOrder', '--data', 'OrderId=1', '--await-reply'], folder)
+      await expect.poll(() => asking.stderr, { timeout: 20_000 }).toContain('sent Shop.PlaceOrder')
+
+      asking.kill(signal)
+      const asked = await asking.ended
+      const run = await nsb(['run', '--no-retries', '--until-idle', '200ms', '--log', 'json'], { cwd: folder })
+
+      expect([asked, run.code]).toEqual([signal === 'SIGINT' ? 130 : null, 0])
+      expect(run.stdout).toContain('"event":"handled"')
+      expect(waiting(folder, 'error')).toEqual([])
+    },
+  )
 
   it('CB-29 says in its help that callbacks are for data whose loss is acceptable', async () => {
     const { stdout } = await nsb(['send', '--help'], { cwd: shop() })
