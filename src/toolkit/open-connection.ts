@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { relative } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import type { BrokerChoice, Connection, Project } from './project.ts'
+import { stateFolder } from './state-folder.ts'
 import { discoverStorage, openTransport } from '../transport/open.ts'
 import type { Transport } from '../transport/transport.ts'
 
@@ -67,6 +68,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     kind: 'rabbitmq',
     rabbitmq: {
       ...settings,
+      stateFolder: stateFolder(process.env),
       ...(queueType !== undefined && { queueType }),
       ...(times.timeoutMs !== undefined && { timeoutMs: times.timeoutMs }),
       ...(times.confirmTimeoutMs !== undefined && { confirmTimeoutMs: times.confirmTimeoutMs }),

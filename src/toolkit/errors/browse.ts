@@ -1,7 +1,7 @@
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupOf } from './group.ts'
-import { checkHold, holdIfThere, lookCarefully } from './hold.ts'
+import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
@@ -51,7 +51,7 @@ interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'
 async function browse(operations: Operations, options: BrowseOptions, look: Look): Promise<Browsed> {
   const lookCosts = !operations.can.lookWithoutTrace
   const fromSnapshot = lookCosts && options.cached === true ? await browseSnapshot(options, look.seen) : undefined
-  return fromSnapshot ?? lookCarefully(operations, options, () => browseQueue(operations, options, look))
+  return fromSnapshot ?? browseQueue(operations, options, look)
 }
 
 async function browseQueue(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {

@@ -1,6 +1,5 @@
 import { NsbError } from '../../message/nsb-error.ts'
 import { isBrokerQueue } from '../broker-queue.ts'
-import type { SnapshotFile } from './snapshot.ts'
 import type { HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
 
 /** undefined: there is no such queue. */
@@ -9,37 +8,6 @@ export async function holdIfThere(operations: Operations, queue: string, options
     return await operations.hold(queue, options)
   } catch (error) {
     if (error instanceof NsbError && error.code === 'NSB_QUEUE_NOT_FOUND') return undefined
-    throw error
-  }
-}
-
-const exhausted = 'NSB_LOOKS_EXHAUSTED'
-
-interface Careful {
-  readonly queue: string
-  readonly overrule: readonly string[]
-  readonly snapshot?: SnapshotFile | undefined
-}
-
-/**
- * Looks with the memory of earlier commands: where one of them has found that hardly any look is left, not one more is spent on that.
- *
- * @throws {NsbError} NSB_LOOKS_EXHAUSTED, and what looking throws
- */
-export async function lookCarefully<T>(operations: Operations, { overrule, queue, snapshot }: Careful, look: () => Promise<T>): Promise<T> {
-  const note = operations.can.lookWithoutTrace ? undefined : await snapshot?.exhausted()
-  if (note !== undefined) {
-    const facts = await operations.inspect(queue)
-    const isSameLimit = facts?.looksLeft === note.limit || facts?.looksLeft === 'unknown'
-    const holds = facts !== undefined && facts.depth > 0 && isSameLimit && !overrule.includes(exhausted)
-    if (holds)
-      throw new NsbError({ code: exhausted, message: note.message, suggestions: note.suggestions, details: { queue, limit: note.limit } })
-    await snapshot?.forgetExhausted()
-  }
-  try {
-    return await look()
-  } catch (error) {
-    if (error instanceof NsbError && error.code === exhausted) await snapshot?.noteExhausted(error)
     throw error
   }
 }

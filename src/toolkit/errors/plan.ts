@@ -3,9 +3,8 @@ import { readFailure } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
-import { checkHold, holdIfThere, lookCarefully } from './hold.ts'
+import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
-import type { SnapshotFile } from './snapshot.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
 
@@ -26,8 +25,6 @@ export interface ReplayOptions {
   readonly overrule: readonly string[]
   readonly maxHold: number
   readonly signal: AbortSignal
-  /** What is remembered of the queue; undefined: nothing is. */
-  readonly snapshot?: SnapshotFile | undefined
 }
 
 /** One message that was selected, and where it goes. */
@@ -86,10 +83,6 @@ export async function checkSelection(operations: Operations, { all, criteria, to
  */
 export async function planReplay(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
   await checkSelection(operations, options)
-  return lookCarefully(operations, options, () => planLooking(operations, options))
-}
-
-async function planLooking(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
   const { maxHold, overrule, queue, signal } = options
   const holding = await holdIfThere(operations, queue, {
     purpose: 'look',

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Header } from '../../message/headers.ts'
-import type { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, Headers, QueueFacts } from '../../transport/transport.ts'
 import { innermostFrame } from './stack-title.ts'
 
@@ -58,34 +57,6 @@ export class SnapshotFile {
   async forget(): Promise<void> {
     await rm(this.#path, { force: true }).catch(() => undefined)
   }
-
-  /** Why its messages should not be looked at again, and the limit at which that was so. */
-  async exhausted(): Promise<Exhausted | undefined> {
-    return parsed<Exhausted>(await readFile(this.#exhaustedPath, 'utf8').catch(() => ''))
-  }
-
-  async noteExhausted({ details, message, suggestions }: NsbError): Promise<void> {
-    const note: Exhausted = { limit: details['limit'], message, suggestions }
-    try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
-      await writeFile(this.#exhaustedPath, JSON.stringify(note), { mode: 0o600 })
-    } catch {
-      // Then the next look finds it out again, at the price of one more.
-    }
-  }
-
-  async forgetExhausted(): Promise<void> {
-    await rm(this.#exhaustedPath, { force: true }).catch(() => undefined)
-  }
-
-  get #exhaustedPath(): string {
-    return `${this.#path}.exhausted`
-  }
-}
-
-/** As {@link SnapshotFile.exhausted} gives it. */
-export interface Exhausted extends Pick<NsbError, 'message' | 'suggestions'> {
-  readonly limit: unknown
 }
 
 const schema = 'nsb.snapshot/1'

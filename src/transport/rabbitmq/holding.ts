@@ -6,12 +6,13 @@ import type { Clock } from '../clock.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { endedChannelError, isOutage, replyCode } from './broker-error.ts'
+import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
-import type { Publisher, RawMessage } from './publisher.ts'
+import type { Publisher } from './publisher.ts'
 import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
+import { type Copy, Rescue } from './rescue.ts'
 
 /** Nothing came for so long: either there is no more, or the broker is slow. */
 const silenceMs = 1000
@@ -21,8 +22,6 @@ const patience = 10
 const visibleWithinMs = 2000
 /** Copies of messages at their limit that are on their way at the same time. */
 const rescuedTogether = 100
-/** How often a copy is tried again, a second apart, while there is no connection to publish on. */
-const rescueTries = 10
 /** Rounds of taking what came while the rest was being taken. */
 const restRounds = 5
 const barrierPollMs = 1
@@ -43,6 +42,8 @@ export interface RabbitHoldingOptions {
   readonly facts: QueueFacts
   readonly limits: HeldLimits
   readonly hold: HoldOptions
+  /** Where messages are kept whole of which only a cut copy can be made; undefined: nowhere. */
+  readonly stateFolder: string | undefined
   readonly warn: (warning: string) => void
   /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */
   exhausted(): void
@@ -73,11 +74,12 @@ export class RabbitHolding implements Holding {
   readonly #options: RabbitHoldingOptions
   readonly #channel: Channel
   readonly #acknowledgements: Acknowledgements
+  readonly #rescue: Rescue
   /** By delivery tag, in the order of the queue. */
   readonly #held = new Map<number, Held>()
   readonly #messages = new WeakMap<HeldMessage, Held>()
   /** What has to be published again instead of being given back, and is therefore kept whole. */
-  readonly #atLimit = new Map<number, { readonly copy: Pick<RawMessage, 'content' | 'properties'>; readonly message: HeldMessage }>()
+  readonly #atLimit = new Map<number, { readonly copy: Copy; readonly message: HeldMessage }>()
   #read = 0
   #takes = 0
   #lost: NsbError | undefined
@@ -103,6 +105,8 @@ export class RabbitHolding implements Holding {
     this.#channel = channel
     this.#acknowledgements = new Acknowledgements(channel)
     const { queue } = options.facts
+    const { clock, publisher, stateFolder, warn } = options
+    this.#rescue = new Rescue({ publisher, clock, queue, stateFolder, warn })
     let reason: NsbError | undefined
     channel.on('error', (error) => {
       reason =
@@ -410,7 +414,7 @@ export class RabbitHolding implements Holding {
     this.#atLimit.clear()
     for (let from = 0; from < waiting.length; from += rescuedTogether) {
       const group = waiting.slice(from, from + rescuedTogether)
-      const safe = await Promise.all(group.map(([, { copy, message }]) => this.#rescue(copy, message)))
+      const safe = await Promise.all(group.map(([, { copy, message }]) => this.#rescue.rescue(copy, message)))
       this.#throwIfLost()
       for (const [index, [tag, { message }]] of group.entries()) {
         if (!safe[index]) continue
@@ -420,28 +424,6 @@ export class RabbitHolding implements Holding {
       }
     }
     this.#acknowledgements.flush()
-  }
-
-  /** @returns whether there is a copy now */
-  async #rescue(copy: Pick<RawMessage, 'content' | 'properties'>, message: HeldMessage): Promise<boolean> {
-    const { clock, publisher, warn } = this.#options
-    const { queue } = this.facts
-    for (let tries = 1; ; tries++) {
-      try {
-        await publisher.dispatchRaw({
-          route: { exchange: '', routingKey: queue },
-          ...copy,
-          to: { exactQueue: queue },
-        })
-        return true
-      } catch (error) {
-        if (!isOutage(error) || tries === rescueTries) {
-          warn(`Message '${message.id}' of '${queue}' is at its delivery limit, and no copy could be made: ${errorText(error)}`)
-          return false
-        }
-      }
-      await new Promise<void>((resolve) => clock.after(1000, resolve))
-    }
   }
 
   async #release(rescued: HeldMessage[]): Promise<void> {

@@ -19,6 +19,8 @@ export interface RabbitSettings {
   /** Direct topology: the topic exchange of events; default: `amq.topic`. */
   readonly eventExchange?: string
   readonly management?: ManagementSettings
+  /** Where queues that must not be looked at again are noted, and messages kept that cannot stay whole; files nobody else may read. Default: nowhere. */
+  readonly stateFolder?: string
   /** Bounds connecting, in ms; default: 30,000. */
   readonly timeoutMs?: number
   /** A message that is not confirmed for so long counts as failed, in ms; default: the connection decides. */

@@ -23,12 +23,13 @@ import { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
 import { checkDeliveryLimit } from './delivery-limit.ts'
+import { ExhaustedQueues } from './exhausted-queues.ts'
 import { RabbitHolding, looksExhausted } from './holding.ts'
 import { Management, type ManagementSettings } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
 import { readPolicies } from './policies.ts'
-import { type HeldLimits, type QueueLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
+import { type HeldLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
 import { RabbitReceiver } from './receiver.ts'
 import { BrokerTap } from './tap.ts'
 import { conventionalTopology } from './topology/conventional.ts'
@@ -48,6 +49,8 @@ export interface RabbitOptions {
   /** Direct topology: the topic exchange of all events; default: `amq.topic`. */
   readonly eventExchange?: string
   readonly management?: ManagementSettings
+  /** Where what the next process has to know is kept, and messages that cannot stay whole on the broker; default: nowhere. */
+  readonly stateFolder?: string
   /** Bounds connecting to one host; default: 30 s. */
   readonly timeoutMs?: number
   /** After this time without a confirm a message counts as failed; default: the connection decides. */
@@ -92,8 +95,7 @@ class RabbitTransport implements Transport {
   readonly #management: Management
   readonly #holdings = new Set<Holding>()
   readonly #taps = new Set<BrokerTap>()
-  /** Queues whose messages have hardly any look left, and the limit that is so: not one more is spent on finding that out again. */
-  readonly #exhausted = new Map<string, QueueLimits['limit']>()
+  readonly #exhausted: ExhaustedQueues
   /** Queues that were made for messages that may be lost. */
   readonly #mayLose = new Set<string>()
   /** What was said of delivery limits, which concerns several queues. */
@@ -112,6 +114,7 @@ class RabbitTransport implements Transport {
         ? directTopology({ ...common, ...(options.eventExchange === undefined ? {} : { exchange: options.eventExchange }) })
         : conventionalTopology(common)
     this.can = { tap: this.#topology.hasAddressExchanges, lookWithoutTrace: false, newestFirst: false }
+    this.#exhausted = new ExhaustedQueues(options.stateFolder, options.settings.toString(), this.#clock)
     this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs)
     this.#administration = this.#connection(`${this.#endpoint} Administration`)
     this.#publishing = this.#connection(`${this.#endpoint} Publish`)
@@ -232,9 +235,9 @@ class RabbitTransport implements Transport {
     const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
     if (kind === 'stream') throw isStream(queue)
     const limits: HeldLimits = { kind, limit }
-    if (counts.depth === 0 || this.#exhausted.get(queue) !== limits.limit || options.overrule.includes('NSB_LOOKS_EXHAUSTED'))
-      this.#exhausted.delete(queue)
-    if (this.#exhausted.has(queue)) throw looksExhausted(queue, limits, undefined)
+    if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
+      throw looksExhausted(queue, limits, undefined)
+    await this.#exhausted.delete(queue)
     const connection = this.#connection(`${queue} Browse`)
     try {
       if (!options.overrule.includes('NSB_QUEUE_LOCKED')) await this.#lock(connection, queue)
@@ -245,8 +248,9 @@ class RabbitTransport implements Transport {
         facts: { queue, ...counts, kind: limits.kind, looksLeft: limits.limit },
         limits,
         hold: options,
+        stateFolder: this.#options.stateFolder,
         warn: this.#warn,
-        exhausted: () => this.#exhausted.set(queue, limits.limit),
+        exhausted: () => this.#exhausted.add(queue, limit),
         ended: async () => {
           this.#holdings.delete(holding)
           await connection.close()

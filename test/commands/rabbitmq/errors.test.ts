@@ -99,6 +99,28 @@ describe('the errors commands', () => {
     }
   })
 
+  it('E-12 end with 6 from the third look on at a queue with a limit of 3, in ten processes, and lose nothing', {
+    timeout: 120_000,
+  }, async () => {
+    const { errors, shop } = await makeWorld({ kind: 'quorum', deliveryLimit: 3 })
+    await errors.fill(20)
+
+    const outcomes: (number | null)[] = []
+    for (let number = 0; number < 10; number++) {
+      const { code } = await shop.run('errors', 'list', '--refresh', '--json')
+      outcomes.push(code)
+      assert.equal(await errors.depth(), 20)
+    }
+
+    assert.deepEqual(outcomes, [0, 0, 6, 6, 6, 6, 6, 6, 6, 6])
+    const lying = await errors.drain()
+    assert.deepEqual(lying.map(({ body }) => body).toSorted(), numbers(20).toSorted())
+    // Refused before the first get: no further delivery was spent.
+    assert.ok(lying.every(({ headers }) => headers['x-delivery-count'] === 3))
+    const [note = ''] = readdirSync(join(shop.state, 'exhausted'))
+    assert.equal(statSync(join(shop.state, 'exhausted', note)).mode & 0o777, 0o600)
+  })
+
   it('E-15 warn of a consumer when they read, and refuse to write beside it unless forced', async () => {
     const { errors, sales, shop } = await makeWorld()
     await errors.fill(10)

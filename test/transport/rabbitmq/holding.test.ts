@@ -1,4 +1,12 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readCaptured } from '../../../src/testing/captured.ts'
+import { systemClock } from '../../../src/transport/clock.ts'
+import type { RabbitOptions } from '../../../src/transport/rabbitmq/transport.ts'
+import { temporaryFolder } from '../../cli/nsb.ts'
+import { fieldTable, headerFrame, longString, openWire } from '../../interop/rabbitmq/wire.ts'
 import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
 import { depthIs, hasCode, holdOptions, look, message, openRabbit, receive, textOf, until } from './faults-support.ts'
 import type { OpenedTransport } from './faults-support.ts'
@@ -27,6 +35,19 @@ async function withMessages(queue: string, texts: readonly string[]): Promise<vo
   const transport = openRabbit(host.url)
   await transport.dispatch(texts.map((text) => ({ ...message(text, queue), to: { exactQueue: queue } })))
   await depthIs(transport, queue, texts.length)
+}
+
+/** One of a client with room for more headers than amqplib has. */
+async function withForeign(queue: string, stack: string): Promise<void> {
+  const wire = await openWire(host.url)
+  const headers = fieldTable([
+    ['NServiceBus.FailedQ', 'S', longString('Sales')],
+    ['count', 'I', Buffer.from([0, 0, 0, 7])],
+    ['NServiceBus.ExceptionInfo.StackTrace', 'S', longString(stack)],
+  ])
+  wire.publishFrames('', queue, headerFrame(headers, 'foreign'), Buffer.from('foreign body'))
+  await depthIs(openRabbit(host.url), queue, 1)
+  await wire.close()
 }
 
 const open = (told: boolean): OpenedTransport =>
@@ -95,6 +116,92 @@ describe('looking', () => {
     expect(outcomes.slice(0, 4)).toEqual(['40', '40', 'NSB_LOOKS_EXHAUSTED', 'NSB_LOOKS_EXHAUSTED'])
     const [shown] = await look(open(true), queue, { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] })
     expect(shown?.map(textOf).toSorted()).toEqual(texts.toSorted())
+  })
+
+  it('E-12 a refusal is known to the next process until the queue is empty, its limit another, a day over, or it is forced', async () => {
+    const { queue } = await filled(5, limited(3))
+    const stateFolder = temporaryFolder()
+    const process = (options: Partial<RabbitOptions> = {}): OpenedTransport =>
+      openRabbit(host.url, { management: host.management, stateFolder, ...options })
+    const looksAt = (transport: OpenedTransport): Promise<string> =>
+      textsOf(transport, queue).then(
+        (shown) => `${shown.length}`,
+        (error: unknown) => (error as { code: string }).code,
+      )
+    for (const outcome of ['5', '5', 'NSB_LOOKS_EXHAUSTED']) expect(await looksAt(process())).toBe(outcome)
+    const [note = ''] = readdirSync(join(stateFolder, 'exhausted'))
+    expect(statSync(join(stateFolder, 'exhausted', note)).mode & 0o777).toBe(0o600)
+
+    // One look more would have cost the messages their last one, and moved them.
+    for (let number = 0; number < 5; number++) expect(await looksAt(process())).toBe('NSB_LOOKS_EXHAUSTED')
+    await expect(process().hold(queue, holdOptions())).rejects.toSatisfy(hasCode('NSB_LOOKS_EXHAUSTED'))
+
+    const tomorrow = { ...systemClock, now: () => Date.now() + 25 * 3_600_000 }
+    const forced = await look(process(), queue, { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] })
+    expect(forced.flat().map(({ givenBack }) => givenBack)).toEqual([3, 3, 3, 3, 3])
+    for (const outcome of ['5', '5', 'NSB_LOOKS_EXHAUSTED', 'NSB_LOOKS_EXHAUSTED']) expect(await looksAt(process())).toBe(outcome)
+    expect(await looksAt(process({ clock: tomorrow }))).toBe('NSB_LOOKS_EXHAUSTED')
+    // That one has read them, and rescued all.
+    expect((await look(process(), queue, { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] })).flat().map(({ givenBack }) => givenBack)).toEqual([
+      0, 0, 0, 0, 0,
+    ])
+    await process().purge(queue)
+    expect(await looksAt(process())).toBe('0')
+    await withMessages(queue, ['new'])
+    expect(await looksAt(process())).toBe('1')
+  })
+
+  it('E-12 a message with headers that cannot be written again is rescued in a cut form, and kept whole in a file', async () => {
+    const { queue } = await filled(0, limited(1))
+    const stateFolder = temporaryFolder()
+    const transport = openRabbit(host.url, { management: host.management, stateFolder })
+    const large = 's'.repeat(90_000)
+    await withForeign(queue, large)
+    const forced = { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] }
+
+    for (const givenBack of [0, 1, 0, 1, 0]) {
+      const [shown] = await look(transport, queue, forced)
+      expect(shown?.map((each) => [textOf(each), each.givenBack])).toEqual([['foreign body', givenBack]])
+      await depthIs(transport, queue, 1)
+    }
+
+    const path = join(stateFolder, 'rescued', `${queue}.ndjson`)
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+    expect(lines.length).toBe(1)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      schema: 'nsb.message/1',
+      messageId: 'foreign',
+      kind: 'failure',
+      queue,
+      properties: { messageId: 'foreign' },
+      headers: { 'NServiceBus.ExceptionInfo.StackTrace': large, 'NServiceBus.FailedQ': 'Sales', count: { '!': 'int', v: 7 } },
+      body: { encoding: 'utf8', data: 'foreign body' },
+      sha256: createHash('sha256').update('foreign body').digest('hex'),
+    })
+    expect(readCaptured(lines[0] ?? '').headers).toEqual({ count: '7' })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(transport.warnings).toContainEqual(
+      expect.stringMatching(/^Message 'foreign' .* its copy is cut\. It was written whole to '.*ndjson'/),
+    )
+    const [[cut] = []] = await look(transport, queue, forced)
+    expect(cut?.headers['NServiceBus.FailedQ']).toBe('Sales')
+    expect(cut?.headers['NServiceBus.ExceptionInfo.StackTrace']).toMatch(/^s+… cut by nsb$/)
+  })
+
+  it.each(['no folder', 'a folder that cannot be written'])('E-12 such a message is not dropped with %s', async (folder) => {
+    const { queue } = await filled(0, limited(1))
+    const file = join(temporaryFolder(), 'file')
+    writeFileSync(file, '')
+    const transport = openRabbit(host.url, { management: host.management, ...(folder === 'no folder' ? {} : { stateFolder: file }) })
+    await withForeign(queue, 's'.repeat(90_000))
+    const forced = { ...all, overrule: ['NSB_LOOKS_EXHAUSTED'] }
+
+    for (let number = 0; number < 4; number++) {
+      await look(transport, queue, forced)
+      await depthIs(transport, queue, 1)
+    }
+
+    expect(transport.warnings).toContainEqual(expect.stringMatching(/its copy is cut\. (No folder is known|It could not be written)/))
   })
 
   it('E-12 a forced look at the limit rescues every message', async () => {

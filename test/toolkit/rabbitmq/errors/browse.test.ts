@@ -72,12 +72,13 @@ describe('a look at an error queue of a broker', () => {
 
   it('E-12 of a queue with limit 3 is refused from the third time on, and no message is ever lost', async () => {
     const queue = await errorQueue({ kind: 'quorum', deliveryLimit: 3 }, 40)
-    const snapshot = new SnapshotFile(temporaryFolder(), host.name, queue.name)
+    const stateFolder = temporaryFolder()
+    const snapshot = new SnapshotFile(stateFolder, host.name, queue.name)
     const outcomes: string[] = []
 
     // Each time as a command of its own does it: nothing but the state folder is remembered.
     for (let time = 1; time <= 10; time++) {
-      const transport = rabbitTransport({ settings: host.settings, management: host.management, warn: () => undefined })
+      const transport = rabbitTransport({ settings: host.settings, management: host.management, stateFolder, warn: () => undefined })
       outcomes.push(
         await listFailed(transport, listOptions(queue, { snapshot })).then(
           ({ total }) => String(total),
