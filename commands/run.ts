@@ -20,8 +20,8 @@ With --watch a change stops the endpoint, lets the messages in hand finish (5 s)
 that does not compile keeps it stopped, and its messages wait. Of a folder with several projects, or an nsb.json with "workspaces", every
 endpoint runs in a process of its own; they end together. In a terminal there are keys: h lists them.
 
-Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 6 --purge was not confirmed, 8 a message
-failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
+Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 6 --purge or the protected profile was not
+confirmed, 8 a message failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   static override examples = [
     '<%= config.bin %> run',
     '<%= config.bin %> run --watch --no-retries',
@@ -59,6 +59,8 @@ failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
     if (args.dir !== undefined) enterFolder(args.dir)
     const { findEndpoints } = await import('../src/toolkit/run/find-endpoints.ts')
     const found = await findEndpoints(process.cwd(), args.dir !== undefined)
+    for (const { folder, name } of found.endpoints)
+      await this.confirmProtected(`Run '${name}'? It makes its queues, and consumes what waits in them.`, folder)
     const [first, ...further] = found.endpoints
     const keys = await this.#wantsKeys(flags)
     if (further.length > 0) refuseForSeveral(flags)

@@ -207,12 +207,24 @@ export abstract class BaseCommand extends Command {
    */
   protected async confirm(question: string, options: Confirmation = {}): Promise<void> {
     const { protect, profile } = await this.connection()
-    if (protect && this.globals.confirm !== profile.value)
-      return confirm(`Profile '${profile.value}' is protected. ${question}`, this.terminal, {
-        typed: profile.value,
-        flag: `--confirm ${profile.value}`,
-      })
-    if (!protect && this.globals.yes !== true) await confirm(question, this.terminal, options)
+    if (protect) await this.#confirmByName(profile.value, question)
+    else if (this.globals.yes !== true) await confirm(question, this.terminal, options)
+  }
+
+  /**
+   * The confirmation of a command that asks on a protected profile only.
+   *
+   * @param folder whose project says which profile it is
+   * @throws {NsbError} as {@link confirm} does
+   */
+  protected async confirmProtected(question: string, folder: string): Promise<void> {
+    const { protect, profile } = await this.connection(undefined, await findProject(folder, userConfigFile(process.env)))
+    if (protect) await this.#confirmByName(profile.value, question)
+  }
+
+  async #confirmByName(profile: string, question: string): Promise<void> {
+    if (this.globals.confirm === profile) return
+    await confirm(`Profile '${profile}' is protected. ${question}`, this.terminal, { typed: profile, flag: `--confirm ${profile}` })
   }
 
   /** One question; `flag` names what answers it without a terminal. */
@@ -238,8 +250,9 @@ export abstract class BaseCommand extends Command {
    * Which transport the flags, the environment and nsb.json choose.
    *
    * @param profile named as an argument, instead of `--profile`
+   * @param project default: the one around the working directory
    */
-  protected async connection(profile?: Setting<string>): Promise<Connection> {
+  protected async connection(profile?: Setting<string>, project?: Project): Promise<Connection> {
     const given = (['profile', 'transport', 'connection', 'storage'] as const).flatMap((name) => {
       const value = this.globals[name]
       return value === undefined || value === '' ? [] : [[name, { value, origin: this.originOf(name) }]]
@@ -250,7 +263,7 @@ export abstract class BaseCommand extends Command {
       ...(profile && { profile }),
       ...(fallback && { fallback: { value: fallback, origin: fallbackVariable } }),
     }
-    return chooseConnection(await this.project(), choice, process.cwd())
+    return chooseConnection(project ?? (await this.project()), choice, process.cwd())
   }
 
   /** Where the value of a flag comes from: the command line, or the environment. */

@@ -61,6 +61,28 @@ describe('nsb run on RabbitMQ', () => {
     expect(purged.stderr).toContain('removed 2 from Shop')
   })
 
+  it('CLI-17 consumes from a protected profile only with --confirm and its name; --yes alone is refused', { timeout: 60_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const shop = brokerShop(host, { protect: true })
+    await shop.run('queues', 'create', 'Shop', '--confirm', 'default')
+    await shop.run('send', 'PlaceOrder', '--data', 'OrderId=1', '--confirm', 'default')
+
+    const refused = [
+      await shop.run('run', '--until-idle', '200ms'),
+      await shop.run('run', '--until-idle', '200ms', '--yes'),
+      await shop.run('run', '--until-idle', '200ms', '--confirm', 'prod'),
+      await shop.run('run', '--watch', '--until-idle', '200ms', '--yes'),
+    ]
+    const left = await depthOf(host, 'Shop')
+    const ran = await shop.run('run', '--until-idle', '500ms', '--confirm', 'default')
+    const watched = await shop.run('run', '--watch', '--max-time', '1s', '--confirm', 'default')
+
+    expect([...refused.map(({ code }) => code), left]).toEqual([6, 6, 6, 6, 1])
+    expect(refused[0]?.stderr).toContain('--confirm default')
+    expect([ran.code, watched.code, await depthOf(host, 'Shop')], ran.stderr + watched.stderr).toEqual([0, 0, 0])
+  })
+
   it('goes on with new code under --watch', { timeout: 60_000 }, async () => {
     const { shop } = await makeShop()
     const file = join(shop.folder, 'src/handlers/place-order.handler.ts')
