@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { nsb, temporaryFolder } from '../../cli/nsb.ts'
+import { type Broker, startBroker } from '../../support/broker.ts'
+import { depthIs, message, openRabbit, receive, textOf, until } from './faults-support.ts'
+
+// An alarm is that of the whole broker, so this one is nobody else's.
+let broker: Broker
+let url: string
+beforeAll(async () => {
+  broker = await startBroker()
+  url = `amqp://guest:guest@127.0.0.1:${broker.port}`
+})
+afterAll(() => broker.remove())
+
+/** Wants more free space than any disk has. @returns ends the alarm */
+async function raiseDiskAlarm(): Promise<() => Promise<unknown>> {
+  await broker.control('set_disk_free_limit', 'mem_relative', '10000.0')
+  const end = (): Promise<unknown> => broker.control('set_disk_free_limit', '1000000')
+  onTestFinished(async () => void (await end()))
+  const isAlarmed = async (): Promise<boolean> => {
+    const nodes = (await broker.api('GET', 'nodes?columns=disk_free_alarm')) as readonly { readonly disk_free_alarm: boolean }[]
+    return nodes.some(({ disk_free_alarm: alarm }) => alarm)
+  }
+  await until('the alarm is raised', isAlarmed)
+  return end
+}
+
+describe('while the disk of the broker is full', () => {
+  it('sends wait, which is said once, receiving goes on, and afterwards everything arrives once', { timeout: 60_000 }, async () => {
+    const transport = openRabbit(url, { management: { url: `http://127.0.0.1:${broker.managementPort}` } })
+    await transport.createQueues(['Sales', 'Waiting'])
+    await transport.dispatch([message('before', 'Sales'), ...Array.from({ length: 50 }, (_, n) => message(`w${n}`, 'Waiting'))])
+    const endAlarm = await raiseDiskAlarm()
+
+    let sent = 0
+    const texts = Array.from({ length: 500 }, (_, number) => `m${number}`)
+    const sending = texts.map((text) => transport.dispatch([message(text, 'Sales')]).then(() => (sent += 1)))
+    await until('the alarm is reported', () => transport.warnings.some((warning) => warning.includes('takes no messages')))
+    const waiting = await receive(transport, 'Waiting')
+    await until('what waited is received', () => waiting.deliveries.length === 50)
+    await waiting.stop()
+    const sentDuring = sent
+
+    await endAlarm()
+    await Promise.all(sending)
+
+    expect(sentDuring).toBeLessThan(texts.length)
+    await depthIs(transport, 'Waiting', 0)
+    const all = await receive(transport, 'Sales')
+    await until('all have arrived', () => all.deliveries.length > texts.length)
+    await all.stop()
+    await depthIs(transport, 'Sales', 0)
+    expect(all.deliveries.map(textOf).toSorted()).toEqual(['before', ...texts].toSorted())
+    expect(transport.warnings).toEqual([
+      expect.stringMatching(/^The broker takes no messages on 'nsb Publish' for now: .*disk.* Sends wait until it does again\.$/),
+      expect.stringMatching(/^The broker takes messages on 'nsb Publish' again\.$/),
+    ])
+  })
+
+  it('CLI-3 nsb send ends with 5 after --timeout, and names the alarm', { timeout: 60_000 }, async () => {
+    const transport = openRabbit(url)
+    await transport.createQueues(['Orders'])
+    const endAlarm = await raiseDiskAlarm()
+    const send = () =>
+      nsb(
+        [
+          'send',
+          'Shop.PlaceOrder',
+          '--to',
+          'Orders',
+          '--no-validate',
+          '--data',
+          'OrderId=1',
+          '--timeout',
+          '2s',
+          '--connection',
+          url,
+          '--json',
+        ],
+        { cwd: temporaryFolder() },
+      )
+
+    const refused = await send()
+    await endAlarm()
+    const sent = await send()
+
+    expect([refused.code, sent.code], refused.stderr + sent.stderr).toEqual([5, 0])
+    expect(refused.json()).toMatchObject({
+      error: { code: 'NSB_NO_CONFIRM', message: expect.stringMatching(/within 2000 ms; it takes none now: .*disk/) },
+    })
+  })
+})
