@@ -1,4 +1,5 @@
 import { type MessageType, definitionOf } from '../message/declaration.ts'
+import { nearest } from '../message/nearest.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { Serializer } from '../serialization/serializer.ts'
 import type { Headers, TransactionMode } from '../transport/transport.ts'
@@ -117,6 +118,41 @@ export function route(match: { readonly prototype: object; readonly name: string
   return { match: match as MessageType | string, destination }
 }
 
+const optionKeys: Readonly<Record<keyof EndpointOptions, true>> = {
+  handlers: true,
+  messages: true,
+  routes: true,
+  errorQueue: true,
+  auditQueue: true,
+  recoverability: true,
+  rateLimit: true,
+  instance: true,
+  callbacks: true,
+  sendOnly: true,
+  concurrency: true,
+  transactionMode: true,
+  createHandler: true,
+  first: true,
+  unitOfWork: true,
+  serializers: true,
+  host: true,
+  staticHeaders: true,
+  conventions: true,
+  inferTypes: true,
+  enclosedTypes: true,
+  tracing: true,
+  noHandler: true,
+  hooks: true,
+  mutators: true,
+}
+
+const retryKeys: Readonly<Record<keyof RetrySettings, true>> = {
+  immediateRetries: true,
+  delayedRetries: true,
+  delayIncreaseMs: true,
+  unrecoverable: true,
+}
+
 /**
  * Describes an endpoint; nothing connects here.
  *
@@ -132,6 +168,30 @@ export function defineEndpoint<const H extends readonly Handler[]>(name: string,
       `'${name}' cannot be the name of an endpoint: it names a queue, so it has no '/', '\\' or '@'.`,
       `defineEndpoint('Shop.Sales', { ... })`,
     )
+  // Without TypeScript nobody else says so, and the default would hold in silence.
+  const { recoverability } = options
+  const settings = typeof recoverability === 'object' ? { recoverability } : {}
+  for (const [path, given, known] of [
+    ['', options, optionKeys],
+    ['recoverability.', settings.recoverability ?? {}, retryKeys],
+  ] as const)
+    for (const key of Object.keys(given).filter((each) => !Object.hasOwn(known, each)))
+      refuse(
+        `'${name}' has the option '${path}${key}', which does not exist.`,
+        `Did you mean '${path}${nearest(key, Object.keys(known))[0] ?? Object.keys(known)[0]}'?`,
+      )
+  for (const [key, example] of [
+    ['errorQueue', 'error'],
+    ['auditQueue', 'audit'],
+    ['instance', 'a1'],
+  ] as const)
+    if (options[key]?.trim() === '') refuse(`The option ${key} of '${name}' is blank.`, `Leave it out, or name it: ${key}: '${example}'`)
+  for (const [key, known] of [
+    ['enclosedTypes', ['strict', 'merge']],
+    ['noHandler', ['retry', 'fail-fast']],
+  ] as const)
+    if (options[key] !== undefined && !(known as readonly string[]).includes(options[key]))
+      refuse(`The option ${key} of '${name}' is '${options[key] as string}'.`, `${key}: '${known.join(`' or '`)}'`)
   if (options.sendOnly && (options.handlers?.length ?? 0) > 0)
     refuse(`The send-only endpoint '${name}' has handlers, but no queue to get messages from.`, 'Leave out sendOnly, or the handlers')
   if (options.sendOnly && options.instance !== undefined)

@@ -133,6 +133,23 @@ describe('nsb run', () => {
     }
   })
 
+  it('says why a recoverability policy failed, and what to do about it', async () => {
+    const folder = project({
+      'src/messages/place-order.ts': placeOrder,
+      'endpoint.ts': `import { defineEndpoint, handler } from 'nsbus'
+import { PlaceOrder } from './src/messages/place-order.ts'
+const fails = handler(PlaceOrder, () => Promise.reject(new Error('no')), { name: 'Fails' })
+export default defineEndpoint('Shop', { handlers: [fails], recoverability: () => ({ kind: 'retry' }) as never })
+`,
+    })
+    await send(folder, '1')
+    const run = await startRun(folder)
+
+    await expect
+      .poll(() => run.stderr, { timeout: 20_000 })
+      .toMatch(/Failed to execute recoverability policy[^\n]*\n! {3}caused by NSB_BAD_RETRIES: [^\n]*which is no action\.\n {2}Try: /)
+  })
+
   it('takes the endpoint of endpoint.ts where there is one', async () => {
     const folder = project({
       'src/messages/place-order.ts': placeOrder,

@@ -469,6 +469,20 @@ describe('a definition that cannot work is refused at the start', () => {
     await expect(start([NoHandles])).rejects.toMatchObject({ code: 'NSB_NOT_A_HANDLER', message: expect.stringContaining(`'NoHandles'`) })
   })
 
+  it.each<[string, object, string]>([
+    ['an option that does not exist', { auditQeue: 'audit' }, `Did you mean 'auditQueue'?`],
+    [
+      'a setting of the retries that does not exist',
+      { recoverability: { immediate: 0 } },
+      `Did you mean 'recoverability.immediateRetries'?`,
+    ],
+    ['a blank error queue', { errorQueue: ' ' }, `Leave it out, or name it: errorQueue: 'error'`],
+    ['a blank instance', { instance: '' }, `Leave it out, or name it: instance: 'a1'`],
+    ['a reading of the type header that does not exist', { enclosedTypes: 'all' }, `enclosedTypes: 'strict' or 'merge'`],
+  ])('%s', (_name, options, suggestion) => {
+    expect(() => defineEndpoint('Test', options)).toThrow(expect.objectContaining({ code: 'NSB_BAD_ENDPOINT', suggestions: [suggestion] }))
+  })
+
   it('two types of one name', async () => {
     class Twin extends command('Shop.PlaceOrder', z.object({})) {}
     await expect(start([handler(PlaceOrder, () => undefined), handler(Twin, () => undefined)])).rejects.toMatchObject({

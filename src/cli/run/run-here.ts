@@ -1,6 +1,7 @@
 import { type MessageType, definitionOf } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { RunningEndpoint } from '../../runtime/endpoint.ts'
+import { causeOf } from '../../runtime/thrown.ts'
 import { type Logger, silentLogger } from '../../runtime/logger.ts'
 import { loadProjectCode, requireHandlers } from '../../toolkit/project-code.ts'
 import { type RunSummary, outcomeOf, runEndpoint } from '../../toolkit/run/run.ts'
@@ -157,7 +158,11 @@ async function purge(host: RunHost, transport: Transport, queue: string, parent:
 // Failures are printed from the events, with their place in the code; here is what has no message.
 function loggerOf(host: RunHost): Logger {
   const warn = (text: string, error?: unknown): void => {
-    if (!(error instanceof NsbError)) return host.warning(error === undefined ? text : `${text} ${errorText(error)}`)
+    if (!(error instanceof NsbError)) {
+      host.warning(error === undefined ? text : `${text} ${errorText(error)}`)
+      const cause = causeOf(error)
+      return cause === undefined ? undefined : warn('  caused by', cause)
+    }
     host.warning(`${text} ${error.code}: ${error.message}`)
     for (const suggestion of error.suggestions) host.note(`  Try: ${printable(suggestion)}`)
   }
