@@ -1,7 +1,6 @@
 import { NsbError } from '../message/nsb-error.ts'
 import type { Clock } from './clock.ts'
-import type { RabbitSettings } from './rabbitmq/open.ts'
-import type { BrokerReport, ProbeOptions } from './rabbitmq/probe.ts'
+import type { BrokerReport, ProbeOptions, RabbitSettings } from './rabbitmq/settings.ts'
 import type { Transport } from './transport.ts'
 
 export interface TransportSettings {

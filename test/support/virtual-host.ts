@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
 import { parseConnection } from '../../src/transport/rabbitmq/connection-settings.ts'
 import type { ConnectionSettings } from '../../src/transport/rabbitmq/connection-settings.ts'
-import type { ManagementSettings } from '../../src/transport/rabbitmq/management.ts'
+import type { ManagementSettings } from '../../src/transport/rabbitmq/settings.ts'
 
 /** A virtual host of the shared broker. */
 export interface VirtualHost {

@@ -1,25 +1,11 @@
 import { isIPv6 } from 'node:net'
 import { inspect } from 'node:util'
 import { NsbError } from '../../message/nsb-error.ts'
+import type { TlsSettings } from './settings.ts'
 
 export interface BrokerHost {
   readonly host: string
   readonly port: number
-}
-
-/** Certificates as PEM text or PKCS#12 bytes. */
-export interface TlsSettings {
-  /** Trusted authorities; default: those of the system. */
-  readonly ca?: string | Buffer
-  readonly certificate?: string | Buffer
-  readonly key?: string | Buffer
-  /** Certificate and key in one. */
-  readonly pfx?: Buffer
-  readonly passphrase?: string
-  /** Log in with the client certificate instead of a password. */
-  readonly externalAuth?: boolean
-  /** false accepts any certificate; for tests only. */
-  readonly verify?: boolean
 }
 
 interface Fields {
@@ -267,4 +253,9 @@ function bad(problems: readonly string[]): NsbError {
     ],
     details: { problems },
   })
+}
+
+/** As Node's TLS takes it. */
+export function certificateOf(given: string | Uint8Array): string | Buffer {
+  return typeof given === 'string' ? given : Buffer.from(given)
 }

@@ -4,7 +4,7 @@ import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { connectError, lostError } from './broker-error.ts'
-import type { BrokerHost, ConnectionSettings } from './connection-settings.ts'
+import { type BrokerHost, type ConnectionSettings, certificateOf } from './connection-settings.ts'
 import { socketOf, writeOncePerTurn } from './cork.ts'
 
 const heartbeatSeconds = 60
@@ -217,10 +217,10 @@ export class BrokerConnection {
           credentials: tls?.externalAuth ? credentials.external() : plainLogin(settings),
           ...(tls && {
             rejectUnauthorized: tls.verify ?? true,
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
-            ...(tls.key === undefined ? {} : { key: tls.key }),
-            ...(tls.pfx === undefined ? {} : { pfx: tls.pfx }),
+            ...(tls.ca === undefined ? {} : { ca: certificateOf(tls.ca) }),
+            ...(tls.certificate === undefined ? {} : { cert: certificateOf(tls.certificate) }),
+            ...(tls.key === undefined ? {} : { key: certificateOf(tls.key) }),
+            ...(tls.pfx === undefined ? {} : { pfx: certificateOf(tls.pfx) }),
             ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
           }),
         },

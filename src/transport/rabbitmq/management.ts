@@ -1,15 +1,8 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import type { ConnectionSettings } from './connection-settings.ts'
-
-/** Where the management API is and who asks; each falls back to the connection by itself. */
-export interface ManagementSettings {
-  /** Default: `http` on 15672, or `https` on 15671 with TLS, on the first host. */
-  readonly url?: string
-  readonly user?: string
-  readonly password?: string
-}
+import { type ConnectionSettings, certificateOf } from './connection-settings.ts'
+import type { ManagementSettings } from './settings.ts'
 
 interface Answer {
   readonly status: number
@@ -106,7 +99,7 @@ export class Management {
           signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#timeoutMs)]),
           ...(url.startsWith('https:') && {
             rejectUnauthorized: tls?.verify ?? true,
-            ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls?.ca === undefined ? {} : { ca: certificateOf(tls.ca) }),
           }),
         },
         (response) => {

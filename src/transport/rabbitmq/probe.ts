@@ -4,27 +4,8 @@ import { channelError, replyCode } from './broker-error.ts'
 import { BrokerConnection } from './connection.ts'
 import { deliveryExchange } from './delay.ts'
 import { Management } from './management.ts'
-import { type RabbitSettings, connectionOf } from './open.ts'
-
-/** What is found out about a broker without changing anything on it. */
-export interface BrokerReport {
-  /** `amqp://user:***@host:5672/vhost` of the first host. */
-  readonly address: string
-  readonly product: string
-  readonly version: string
-  /** Of the management API; `problem` says why it cannot be used. */
-  readonly management: { readonly address: string; readonly problem: string | undefined }
-  /** Are the exchanges of delayed messages there? The first endpoint that starts makes them. */
-  readonly hasDelays: boolean
-  /** What the user may not do. */
-  readonly refused: readonly string[]
-}
-
-export interface ProbeOptions {
-  readonly endpoint: string
-  readonly timeoutMs: number
-  readonly warn: (warning: string) => void
-}
+import { connectionOf } from './open.ts'
+import type { BrokerReport, ProbeOptions, RabbitSettings } from './settings.ts'
 
 const managementTimeoutMs = 5000
 

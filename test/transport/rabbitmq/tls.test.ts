@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { NsbError } from '../../../src/message/nsb-error.ts'
 import { parseConnection } from '../../../src/transport/rabbitmq/connection-settings.ts'
-import type { TlsSettings } from '../../../src/transport/rabbitmq/connection-settings.ts'
+import type { TlsSettings } from '../../../src/transport/rabbitmq/settings.ts'
 import { type Broker, certificateLoginIsInstalled, startBroker } from '../../support/broker.ts'
 import { depthIs, message, openRabbit } from './faults-support.ts'
 
