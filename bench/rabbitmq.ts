@@ -5,7 +5,7 @@
  *
  * A private broker with quorum queues; 1 KiB of JSON, 15 headers, persistent, publisher confirms. Each contestant runs in a process of
  * its own, from the built package, with new queues; the order rotates. The figure is the client's CPU time for one message, all
- * threads, after a warm-up of 4,000 messages. Writes `docs/rabbitmq-figures.md`.
+ * threads, after a warm-up of 4,000 messages (500 requests). Writes `docs/rabbitmq-figures.md`.
  */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -37,7 +37,7 @@ const workloads: Readonly<Record<string, Workload>> = {
   W1: { title: 'send 20,000, 1,000 under way', goal: 1.15, of: 'cpuMicros', words: ['send', '20000', '1000'] },
   'W2-100': { title: 'receive 12,000, 100 at once', goal: 1.15, of: 'cpuMicros', words: ['receive', '12000', '100'] },
   'W2-10': { title: 'receive 12,000, 10 at once', goal: 1.15, of: 'cpuMicros', words: ['receive', '12000', '10'] },
-  'W3-1': { title: 'request and reply, 1,000, one at a time', goal: 1.15, of: 'p50Ms', words: ['request', '1000', '1'] },
+  'W3-1': { title: 'request and reply, 4,000, one at a time', goal: 1.15, of: 'p50Ms', words: ['request', '4000', '1'] },
   'W3-32': { title: 'request and reply, 6,000, 32 under way', goal: 1.15, of: 'cpuMicros', words: ['request', '6000', '32'] },
   'W6-100': { title: 'two handlers, a send each, 8,000, 100 at once', goal: 1.15, of: 'cpuMicros', words: ['handle', '8000', '100'] },
   'W6-10': { title: 'two handlers, a send each, 8,000, 10 at once', goal: 1.15, of: 'cpuMicros', words: ['handle', '8000', '10'] },

@@ -1,5 +1,6 @@
 // All benchmarks, one after the other; each prints ratios against its baseline of the same run.
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +13,12 @@ const benches = {
   Pipeline: ['--import', 'tsx', here('pipeline.ts')],
   'First message': [here('first-message.mjs')],
   'Large error folder': [here('error-folder.mjs')],
+  ...(existsSync('/usr/lib/rabbitmq/bin/rabbitmq-server')
+    ? {
+        'RabbitMQ, W1 W2 W3 W6': ['--import', 'tsx', here('rabbitmq.ts')],
+        'RabbitMQ, the error queue, W4 W5': ['--import', 'tsx', here('rabbitmq-errors.ts')],
+      }
+    : {}),
 }
 
 console.log(`node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model ?? 'unknown processor'}`)
