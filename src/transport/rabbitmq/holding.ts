@@ -1,30 +1,21 @@
-import type { Channel, ConsumeMessage, Message } from 'amqplib'
+import type { ConsumeMessage, Message } from 'amqplib'
 import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { parseTimestamp } from '../../message/wire-formats.ts'
 import type { Clock } from '../clock.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
-import { QueueNotFoundError } from '../queue-not-found.ts'
-import { Acknowledgements } from './acknowledgements.ts'
-import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
 import type { Publisher } from './publisher.ts'
+import { QueueChannel, silenceMs } from './queue-channel.ts'
 import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
 import { type Copy, Rescue } from './rescue.ts'
 
-/** Nothing came for so long: either there is no more, or the broker is slow. */
-const silenceMs = 1000
-/** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
-const patience = 10
-/** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
-const visibleWithinMs = 2000
 /** Copies of messages at their limit that are on their way at the same time. */
 const rescuedTogether = 100
 /** Rounds of taking what came while the rest was being taken. */
 const restRounds = 5
-const barrierPollMs = 1
 /** Quorum queues with a limit keep the order of up to so many that are given back at once. */
 const keepsOrder = 16
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
@@ -72,8 +63,7 @@ interface Removal {
 export class RabbitHolding implements Holding {
   readonly facts: QueueFacts
   readonly #options: RabbitHoldingOptions
-  readonly #channel: Channel
-  readonly #acknowledgements: Acknowledgements
+  readonly #queue: QueueChannel
   readonly #rescue: Rescue
   /** By delivery tag, in the order of the queue. */
   readonly #held = new Map<number, Held>()
@@ -81,52 +71,31 @@ export class RabbitHolding implements Holding {
   /** What has to be published again instead of being given back, and is therefore kept whole. */
   readonly #atLimit = new Map<number, { readonly copy: Copy; readonly message: HeldMessage }>()
   #read = 0
-  #takes = 0
-  #lost: NsbError | undefined
   #removals: Removal[] = []
   #removing = false
   readonly #underWay = new Set<Promise<unknown>>()
   #givenBack: ReturnType<Holding['giveBack']> | undefined
   /** Messages that are being consumed. */
   #leaving = 0
-  /** Ends the stream there is; what it has brought stays held. */
-  #endStream: (() => Promise<void>) | undefined
   /** Something has come or gone. */
   #changed = (): void => {}
-  /** Ends the taking that is under way. */
-  #endTake: (() => void) | undefined
   #warned = false
-  /** Waiting for what was given back to be seen made sense so far. */
-  #isSeen = true
 
-  private constructor(options: RabbitHoldingOptions, channel: Channel) {
+  private constructor(options: RabbitHoldingOptions, queue: QueueChannel) {
     this.facts = options.facts
     this.#options = options
-    this.#channel = channel
-    this.#acknowledgements = new Acknowledgements(channel)
-    const { queue } = options.facts
+    this.#queue = queue
     const { clock, publisher, stateFolder, warn } = options
-    this.#rescue = new Rescue({ publisher, clock, queue, stateFolder, warn })
-    let reason: NsbError | undefined
-    channel.on('error', (error) => {
-      reason =
-        replyCode(error) === 404 ? new QueueNotFoundError(queue, [], 'any more') : endedChannelError(error, `hold messages of '${queue}'`)
-    })
-    channel.on('close', () => {
-      this.#acknowledgements.end()
-      this.#endStream = undefined
-      this.#lost = reason ?? options.connection.lostError('the channel was closed')
-      this.#endTake?.()
-      this.#changed()
-    })
-    // Right after its channels; it knows why.
-    options.connection.onLost((error) => {
-      this.#lost = error
-    })
+    this.#rescue = new Rescue({ publisher, clock, queue: options.facts.queue, stateFolder, warn })
   }
 
   static async open(options: RabbitHoldingOptions): Promise<RabbitHolding> {
-    return new RabbitHolding(options, await options.connection.createChannel())
+    const { clock, connection, facts, warn } = options
+    let changed = (): void => {}
+    const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, warn, changed: () => changed() })
+    const holding = new RabbitHolding(options, queue)
+    changed = () => holding.#changed()
+    return holding
   }
 
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
@@ -150,40 +119,24 @@ export class RabbitHolding implements Holding {
     let room = 0
     try {
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
-        this.#throwIfLost()
+        this.#queue.throwIfLost()
         // What stays held takes the place of what could come: from time to time another consumer has to make up for it.
         const staying = this.#held.size - this.#leaving
         if (room < Math.min(max, largestPage, staying + ahead / 2)) {
-          await this.#track(this.#endStream?.() ?? Promise.resolve())
+          await this.#track(this.#queue.endStream())
           room = Math.min(max, largestPage, staying + Math.max(ahead, keptAhead))
-          await this.#track(this.#openStream(room, arrived))
+          await this.#track(this.#queue.openStream(room, arrived))
         }
         const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((raw) => this.#hold(raw))
         if (messages.length > 0) {
           this.#read += messages.length
           this.#checkBudget(messages)
           yield messages
-        } else if (!this.#endStream || (this.#held.size >= room && this.#leaving === 0) || !(await this.#change())) return
+        } else if (!this.#queue.isStreaming || (this.#held.size >= room && this.#leaving === 0) || !(await this.#change())) return
       }
     } finally {
-      await this.#track(this.#endStream?.() ?? Promise.resolve())
+      await this.#track(this.#queue.endStream())
       for (const raw of arrived.splice(0)) this.#keep(raw)
-    }
-  }
-
-  async #openStream(room: number, arrived: ConsumeMessage[]): Promise<void> {
-    this.#takes += 1
-    await this.#ask(this.#channel.prefetch(room))
-    const { consumerTag } = await this.#ask(
-      this.#channel.consume(this.facts.queue, (message) => {
-        if (message === null) this.#endStream = undefined
-        else arrived.push(message)
-        this.#changed()
-      }),
-    )
-    this.#endStream = async () => {
-      this.#endStream = undefined
-      await this.#ask(this.#channel.cancel(consumerTag))
     }
   }
 
@@ -206,7 +159,7 @@ export class RabbitHolding implements Holding {
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
     const held = this.#messages.get(message)
     if (this.#options.hold.purpose === 'look' || held?.state !== 'held' || this.#givenBack) return Promise.reject(this.#notHeld(message))
-    if (this.#lost) return Promise.reject(this.#lost)
+    if (this.#queue.lost) return Promise.reject(this.#queue.lost)
     held.state = 'leaving'
     this.#leaving += 1
     return new Promise((resolve, reject) => {
@@ -236,7 +189,7 @@ export class RabbitHolding implements Holding {
 
   giveBack(): ReturnType<Holding['giveBack']> {
     this.#givenBack ??= this.#giveBack()
-    this.#endTake?.()
+    this.#queue.endTake()
     this.#changed()
     return this.#givenBack
   }
@@ -249,55 +202,9 @@ export class RabbitHolding implements Holding {
   }
 
   async #takePage(size: number): Promise<readonly HeldMessage[]> {
-    const messages = (await this.#take(size)).map((raw) => this.#hold(raw))
+    const messages = (await this.#queue.take(size)).map((raw) => this.#hold(raw))
     this.#read += messages.length
     return messages
-  }
-
-  /** Takes up to so many with a consumer that is cancelled when they are there; what a cancelled consumer took stays held. */
-  async #take(size: number): Promise<readonly ConsumeMessage[]> {
-    this.#takes += 1
-    const { clock, warn } = this.#options
-    const messages: ConsumeMessage[] = []
-    let end = (): void => {}
-    const ended = new Promise<void>((resolve) => {
-      end = resolve
-    })
-    this.#endTake = end
-    await this.#ask(this.#channel.prefetch(size))
-    const { consumerTag } = await this.#ask(
-      this.#channel.consume(this.facts.queue, (message) => {
-        if (message !== null) messages.push(message)
-        if (message === null || messages.length >= size) end()
-      }),
-    )
-    let cancel = (): void => {}
-    const watch = (seen: number, silences: number): void => {
-      cancel = clock.after(silenceMs, () => {
-        if (messages.length !== seen) return watch(messages.length, 0)
-        this.#depth().then((depth) => {
-          if (depth > 0 && silences < patience) return watch(seen, silences + 1)
-          if (depth > 0) warn(`${depth} message(s) of '${this.facts.queue}' do not come: another consumer may have the queue to itself.`)
-          end()
-        }, end)
-      })
-    }
-    watch(0, 1)
-    await ended
-    cancel()
-    this.#endTake = undefined
-    // Deliveries that cross the cancellation are ours too.
-    await this.#ask(this.#channel.cancel(consumerTag))
-    return messages
-  }
-
-  /** @throws {NsbError} that says why the channel or the connection ended */
-  async #ask<T>(request: Promise<T>): Promise<T> {
-    try {
-      return await this.#options.connection.answer(request)
-    } catch (error) {
-      throw this.#lost ?? endedChannelError(error, `hold messages of '${this.facts.queue}'`)
-    }
   }
 
   #hold(raw: ConsumeMessage): HeldMessage {
@@ -320,7 +227,7 @@ export class RabbitHolding implements Holding {
       enqueuedAt: enqueuedAt(raw),
       unreadable: undefined,
     }
-    const held: Held = { tag, take: this.#takes, state: 'held' }
+    const held: Held = { tag, take: this.#queue.takes, state: 'held' }
     this.#held.set(tag, held)
     this.#messages.set(message, held)
     if (copy) this.#atLimit.set(tag, { copy, message })
@@ -331,7 +238,7 @@ export class RabbitHolding implements Holding {
   #keep(raw: ConsumeMessage): void {
     const tag = raw.fields.deliveryTag
     if (this.#mustBeRescued(countOf(raw))) this.#hold(raw)
-    else this.#held.set(tag, { tag, take: this.#takes, state: 'held' })
+    else this.#held.set(tag, { tag, take: this.#queue.takes, state: 'held' })
   }
 
   #mustBeRescued(count: number): boolean {
@@ -365,13 +272,13 @@ export class RabbitHolding implements Holding {
       this.#removals = []
       try {
         await this.#options.hold.beforeRemove(group.map(({ message }) => message))
-        this.#throwIfLost()
+        this.#queue.throwIfLost()
       } catch (error) {
         for (const { reject } of group) reject(error)
         continue
       }
       for (const { held, message, resolve } of group) {
-        this.#acknowledgements.addTag(held.tag)
+        this.#queue.acknowledgements.addTag(held.tag)
         this.#held.delete(held.tag)
         this.#atLimit.delete(held.tag)
         this.#messages.delete(message)
@@ -385,14 +292,14 @@ export class RabbitHolding implements Holding {
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await Promise.all(this.#underWay)
     while (this.#leaving > 0) await this.#change()
-    await this.#endStream?.().catch(() => undefined)
+    await this.#queue.endStream().catch(() => undefined)
     const returned = this.#held.size
     const rescued: HeldMessage[] = []
     let newerArrivals = 0
     try {
-      this.#throwIfLost()
-      this.#acknowledgements.flush()
-      const waiting = await this.#depth()
+      this.#queue.throwIfLost()
+      this.#queue.acknowledgements.flush()
+      const waiting = await this.#queue.depth()
       newerArrivals = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
       await this.#rescueAll(rescued)
       await this.#release(rescued)
@@ -403,7 +310,7 @@ export class RabbitHolding implements Holding {
         `Giving back the messages of '${queue}' was interrupted: the broker gives them back, in its own order. ${errorText(error)}`,
       )
     }
-    await this.#options.connection.closeChannel(this.#channel)
+    await this.#queue.close()
     await this.#options.ended()
     return { returned, rescued, newerArrivals }
   }
@@ -415,15 +322,15 @@ export class RabbitHolding implements Holding {
     for (let from = 0; from < waiting.length; from += rescuedTogether) {
       const group = waiting.slice(from, from + rescuedTogether)
       const safe = await Promise.all(group.map(([, { copy, message }]) => this.#rescue.rescue(copy, message)))
-      this.#throwIfLost()
+      this.#queue.throwIfLost()
       for (const [index, [tag, { message }]] of group.entries()) {
         if (!safe[index]) continue
-        this.#acknowledgements.addTag(tag)
+        this.#queue.acknowledgements.addTag(tag)
         this.#held.delete(tag)
         rescued.push(message)
       }
     }
-    this.#acknowledgements.flush()
+    this.#queue.acknowledgements.flush()
   }
 
   async #release(rescued: HeldMessage[]): Promise<void> {
@@ -435,10 +342,10 @@ export class RabbitHolding implements Holding {
     }
     const most = kind === 'quorum' && limit !== 'unlimited' ? keepsOrder : largestPage
     for (const group of groupsOf([...this.#held.values()], most)) {
-      const before = this.#isSeen ? await this.#depth() : 0
+      const before = await this.#queue.depthBefore()
       // Everything before it is settled, so "up to" means this group.
-      this.#nack((group.at(-1) as Held).tag)
-      await this.#untilSeen(before, group.length)
+      this.#queue.nackUpTo((group.at(-1) as Held).tag)
+      await this.#queue.untilSeen(before, group.length)
     }
     this.#held.clear()
   }
@@ -446,7 +353,7 @@ export class RabbitHolding implements Holding {
   async #takeRest(): Promise<void> {
     const { max, page } = this.#options.hold
     for (let round = 0; round < restRounds; round++) {
-      const waiting = await this.#depth()
+      const waiting = await this.#queue.depth()
       if (waiting === 0) return
       if (waiting > max - this.#held.size) {
         this.#options.warn(
@@ -455,41 +362,12 @@ export class RabbitHolding implements Holding {
         return
       }
       for (let left = waiting; left > 0; ) {
-        const messages = await this.#take(Math.min(left, page, largestPage))
+        const messages = await this.#queue.take(Math.min(left, page, largestPage))
         if (messages.length === 0) return
         left -= messages.length
         for (const raw of messages) this.#keep(raw)
       }
     }
-  }
-
-  #nack(upTo: number): void {
-    this.#throwIfLost()
-    this.#channel.nack({ fields: { deliveryTag: upTo } } as Message, true, true)
-  }
-
-  async #depth(): Promise<number> {
-    return (await this.#ask(this.#channel.checkQueue(this.facts.queue))).messageCount
-  }
-
-  /** Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once. */
-  async #untilSeen(before: number, count: number): Promise<void> {
-    let most = before
-    let end = performance.now() + visibleWithinMs
-    while (this.#isSeen) {
-      const depth = await this.#depth()
-      if (depth >= before + count) return
-      if (depth > most) {
-        most = depth
-        end = performance.now() + visibleWithinMs
-      }
-      this.#isSeen = performance.now() < end
-      await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
-    }
-  }
-
-  #throwIfLost(): void {
-    if (this.#lost) throw this.#lost
   }
 }
 

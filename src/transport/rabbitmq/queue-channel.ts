@@ -1,0 +1,191 @@
+import type { Channel, ConsumeMessage, Message } from 'amqplib'
+import type { NsbError } from '../../message/nsb-error.ts'
+import type { Clock } from '../clock.ts'
+import { QueueNotFoundError } from '../queue-not-found.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { endedChannelError, replyCode } from './broker-error.ts'
+import type { BrokerConnection } from './connection.ts'
+
+/** Nothing came for so long: either there is no more, or the broker is slow. */
+export const silenceMs = 1000
+/** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
+const patience = 10
+/** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
+const visibleWithinMs = 2000
+const barrierPollMs = 1
+
+export interface QueueChannelOptions {
+  readonly connection: BrokerConnection
+  readonly clock: Clock
+  readonly queue: string
+  readonly warn: (warning: string) => void
+  /** Something has come, or the channel has ended. */
+  changed(): void
+}
+
+/** The channel on which messages of one queue are taken, settled and given back; what it took stays held for as long as it is open. */
+export class QueueChannel {
+  readonly acknowledgements: Acknowledgements
+  readonly #options: QueueChannelOptions
+  readonly #channel: Channel
+  /** Why it has ended. */
+  #lost: NsbError | undefined
+  /** Consumers there were: what one of them took was taken together. */
+  #takes = 0
+  #endTake: (() => void) | undefined
+  #stream: string | undefined
+  /** Waiting for what was given back to be seen made sense so far. */
+  #isSeen = true
+
+  private constructor(options: QueueChannelOptions, channel: Channel) {
+    this.#options = options
+    this.#channel = channel
+    this.acknowledgements = new Acknowledgements(channel)
+    let reason: NsbError | undefined
+    channel.on('error', (error) => {
+      reason =
+        replyCode(error) === 404
+          ? new QueueNotFoundError(options.queue, [], 'any more')
+          : endedChannelError(error, `hold messages of '${options.queue}'`)
+    })
+    channel.on('close', () => {
+      this.acknowledgements.end()
+      this.#stream = undefined
+      this.#lost = reason ?? options.connection.lostError('the channel was closed')
+      this.#endTake?.()
+      options.changed()
+    })
+    // Right after its channels; it knows why.
+    options.connection.onLost((error) => {
+      this.#lost = error
+    })
+  }
+
+  static async open(options: QueueChannelOptions): Promise<QueueChannel> {
+    return new QueueChannel(options, await options.connection.createChannel())
+  }
+
+  get lost(): NsbError | undefined {
+    return this.#lost
+  }
+
+  get takes(): number {
+    return this.#takes
+  }
+
+  get isStreaming(): boolean {
+    return this.#stream !== undefined
+  }
+
+  throwIfLost(): void {
+    if (this.#lost) throw this.#lost
+  }
+
+  /** Takes up to so many with a consumer that is cancelled when they are there; what a cancelled consumer took stays held. */
+  async take(size: number): Promise<readonly ConsumeMessage[]> {
+    this.#takes += 1
+    const { clock, queue, warn } = this.#options
+    const messages: ConsumeMessage[] = []
+    let end = (): void => {}
+    const ended = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    this.#endTake = end
+    await this.#ask(this.#channel.prefetch(size))
+    const { consumerTag } = await this.#ask(
+      this.#channel.consume(queue, (message) => {
+        if (message !== null) messages.push(message)
+        if (message === null || messages.length >= size) end()
+      }),
+    )
+    let cancel = (): void => {}
+    const watch = (seen: number, silences: number): void => {
+      cancel = clock.after(silenceMs, () => {
+        if (messages.length !== seen) return watch(messages.length, 0)
+        this.depth().then((depth) => {
+          if (depth > 0 && silences < patience) return watch(seen, silences + 1)
+          if (depth > 0) warn(`${depth} message(s) of '${queue}' do not come: another consumer may have the queue to itself.`)
+          end()
+        }, end)
+      })
+    }
+    watch(0, 1)
+    await ended
+    cancel()
+    this.#endTake = undefined
+    // Deliveries that cross the cancellation are ours too.
+    await this.#ask(this.#channel.cancel(consumerTag))
+    return messages
+  }
+
+  /** Ends the taking that is under way: what it has stays held. */
+  endTake(): void {
+    this.#endTake?.()
+  }
+
+  /** Brings messages until it is ended, and keeps `room` of them held. */
+  async openStream(room: number, arrived: ConsumeMessage[]): Promise<void> {
+    this.#takes += 1
+    await this.#ask(this.#channel.prefetch(room))
+    const { consumerTag } = await this.#ask(
+      this.#channel.consume(this.#options.queue, (message) => {
+        if (message === null) this.#stream = undefined
+        else arrived.push(message)
+        this.#options.changed()
+      }),
+    )
+    this.#stream = consumerTag
+  }
+
+  /** What it has brought stays held. */
+  async endStream(): Promise<void> {
+    const stream = this.#stream
+    this.#stream = undefined
+    if (stream !== undefined) await this.#ask(this.#channel.cancel(stream))
+  }
+
+  /** Gives back everything up to a delivery that is not settled yet. */
+  nackUpTo(deliveryTag: number): void {
+    this.throwIfLost()
+    this.#channel.nack({ fields: { deliveryTag } } as Message, true, true)
+  }
+
+  /** Messages waiting in the queue. */
+  async depth(): Promise<number> {
+    return (await this.#ask(this.#channel.checkQueue(this.#options.queue))).messageCount
+  }
+
+  /** The depth, where it makes sense to wait for {@link untilSeen}. */
+  async depthBefore(): Promise<number> {
+    return this.#isSeen ? this.depth() : 0
+  }
+
+  /** Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once. */
+  async untilSeen(before: number, count: number): Promise<void> {
+    let most = before
+    let end = performance.now() + visibleWithinMs
+    while (this.#isSeen) {
+      const depth = await this.depth()
+      if (depth >= before + count) return
+      if (depth > most) {
+        most = depth
+        end = performance.now() + visibleWithinMs
+      }
+      this.#isSeen = performance.now() < end
+      await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#options.connection.closeChannel(this.#channel)
+  }
+
+  /** @throws {NsbError} that says why the channel or the connection ended */
+  async #ask<T>(request: Promise<T>): Promise<T> {
+    try {
+      return await this.#options.connection.answer(request)
+    } catch (error) {
+      throw this.#lost ?? endedChannelError(error, `hold messages of '${this.#options.queue}'`)
+    }
+  }
+}
