@@ -44,7 +44,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
     const sums = { total: 0, ungrouped: 0, poison: 0, newerArrivals: 0 }
     for (const queue of queues) {
       const found = await groupFailed(transport, { ...this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh), by })
-      this.noteFacts(queue, found, flags['max-hold'])
+      await this.noteFacts(queue, found, flags['max-hold'])
       groups = mergedGroups([...groups, ...found.groups])
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += found[name]
       const facts = found.facts

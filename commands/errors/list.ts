@@ -18,7 +18,7 @@ groups, show and list --cached, which then touch nothing.
 The learning transport lists by the time of the files: without criteria only the newest entries are read, 1,000 at least, and the
 older ones count as failures.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown, or a queue that was named; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
   static override aliases = ['errors:ls']
   static override examples = [
     '<%= config.bin %> errors list',
@@ -61,7 +61,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown; 5
         limit: flags.limit,
         exact: flags.count,
       })
-      this.noteFacts(queue, listed, flags['max-hold'])
+      await this.noteFacts(queue, listed, flags['max-hold'])
       rows.push(...listed.items.map((item) => ({ ...item, errorQueue: queue })))
       unread += listed.unread
       total += listed.total

@@ -41,13 +41,13 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     const needsAll = flags.refresh || flags.headers || flags.body || flags.raw || flags.stack || this.jsonEnabled()
     const remembered = needsAll || transport.can.lookWithoutTrace ? undefined : await rememberFailed(options, args.id)
     if (remembered !== undefined) {
-      this.noteFacts(queue, remembered, flags['max-hold'])
+      await this.noteFacts(queue, remembered, flags['max-hold'])
       this.out(rememberedText(remembered, this.colour.out))
       this.next(`nsb errors show ${shortId(remembered.failed.uniqueId)} --refresh`)
       return undefined
     }
     const shown = await showFailed(transport, options, args.id)
-    this.noteFacts(queue, shown, flags['max-hold'])
+    await this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
     if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)

@@ -3,6 +3,7 @@ import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
+import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import { BaseCommand } from '../base-command.ts'
 import { relativeTime } from '../relative-time.ts'
 import { type SelectionChoice, criteriaFrom } from '../selection-flags.ts'
@@ -61,10 +62,24 @@ export abstract class ErrorsCommand extends BaseCommand {
     return new SnapshotFile(stateFolder(process.env), this.where, queue)
   }
 
-  /** Says what the reader of a list must know about the queue. */
-  protected noteFacts(queue: string, { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>, maxHold: number): void {
+  /**
+   * Says what the reader of a list must know about the queue.
+   *
+   * @throws {NsbError} NSB_QUEUE_NOT_FOUND where the user named a queue that a broker does not have: a misspelt one is never empty
+   */
+  protected async noteFacts(
+    queue: string,
+    { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>,
+    maxHold: number,
+  ): Promise<void> {
     if (takenAt !== undefined) return this.note(`as '${queue}' was ${relativeTime(takenAt, Date.now())}; --refresh reads it again`)
-    if (facts === undefined) return this.detail(`there is no queue '${queue}': nothing failed yet`)
+    if (facts === undefined) {
+      const { transport } = await this.connection()
+      // A folder is made by the first failure.
+      if (transport.value === 'rabbitmq' && this.globals['error-queue'] !== undefined)
+        throw new QueueNotFoundError(queue, [], 'on the broker')
+      return this.detail(`there is no queue '${queue}': nothing failed yet`)
+    }
     if (facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
   }

@@ -216,6 +216,18 @@ describe('the errors commands', () => {
     expect((await errors.drain()).every(({ redelivered }) => !redelivered)).toBe(true)
   })
 
+  it('end with 4 when the error queue that was named does not exist, so that a misspelt name does not pass for an empty queue', async () => {
+    const { shop } = await makeWorld()
+
+    for (const words of [['list', '--fail-if-any'], ['list', '--count'], ['groups'], ['show', 'abcd'], ['replay', '--all', '--yes']]) {
+      const ended = await shop.run('errors', ...words, '--error-queue', 'eror', '--json')
+
+      expect([words, ended.code]).toEqual([words, 4])
+    }
+    const listed = await shop.run('errors', 'list', '--error-queue', 'eror', '--json')
+    expect(codeOf(listed)).toBe('NSB_QUEUE_NOT_FOUND')
+  })
+
   it('E-25 E-32 change nothing in a dry run, and nothing without a yes', async () => {
     const { errors, sales, shop } = await makeWorld()
     await errors.fill(5)
