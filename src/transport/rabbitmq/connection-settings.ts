@@ -83,6 +83,8 @@ export interface ParsedConnection {
  * @source NServiceBus.RabbitMQ: ConnectionConfiguration
  */
 export function parseConnection(text: string): ParsedConnection {
+  // Pairs may stand between blanks; an address may not, and would be taken for pairs.
+  if (/^\s+amqps?:/i.test(text)) throw bad(['it begins with a blank; leave it out'])
   return /^amqp/i.test(text) ? parseUri(text) : parsePairs(text)
 }
 
