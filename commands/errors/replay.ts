@@ -153,11 +153,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const { colour } = this
     for (const item of report.items.filter((each) => each.result === 'failed').slice(0, 20))
       this.note(
-        `${colour.err.failure('✗')} ${shortId(item.uniqueId)}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
+        `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
       )
     for (const item of report.items.filter((each) => each.result === 'failedAgain').slice(0, 20))
       this.note(
-        `${colour.err.failure('✗')} ${shortId(item.uniqueId)}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
+        `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )
     if (report.stopped) this.warning('stopped: too many failures; the rest stays in the error queue')
     const counts = [

@@ -40,6 +40,7 @@ function resolveId(id: string, entries: readonly Identified[]): string {
     throw new NsbError({
       code: 'NSB_BAD_ID',
       message: `'${id}' is too short for an id: give at least ${shortest} characters of it.`,
+      suggestions: ['nsb errors list -o ids'],
       details: { id },
     })
   throw new NsbError({
