@@ -276,9 +276,9 @@ const nsb = {
   },
 }
 
-async function start(definition, observe) {
+async function start({ name = queue, ...options }, observe) {
   const transport = await openTransport(url)
-  const endpoint = await startEndpoint(defineEndpoint(definition.name ?? queue, { messages: [PlaceOrder], ...definition }), {
+  const endpoint = await startEndpoint(defineEndpoint(name, { messages: [PlaceOrder], ...options }), {
     transport,
     logger: silentLogger,
     ...(observe ? { observe } : {}),
