@@ -160,6 +160,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )
     if (report.stopped) this.warning('stopped: too many failures; the rest stays in the error queue')
+    if (this.signal.aborted)
+      this.warning('interrupted: what was not replayed is in the error queue still; a new replay of it goes on from here')
     const counts = [
       `replayed ${document.published}`,
       ...(document.succeeded === undefined ? [] : [`succeeded ${document.succeeded}`]),

@@ -255,6 +255,21 @@ describe('the errors commands', () => {
     expect([await sales.depth(), await errors.depth()]).toEqual([5000, 0])
   })
 
+  it('say where the rest is when a replay is interrupted, and lose none of it', { timeout: 60_000 }, async () => {
+    const { errors, sales, shop } = await makeWorld({ kind: 'classic' })
+    await errors.fill(20_000)
+    const replay = shop.start('errors', 'replay', '--all', '--yes', '--window', '1')
+    await expect.poll(() => sales.depth(), { timeout: 20_000, interval: 1 }).toBeGreaterThan(0)
+
+    replay.kill('SIGINT')
+
+    expect(await replay.ended).toBe(130)
+    expect(replay.stderr).toContain('interrupted: what was not replayed is in the error queue still')
+    const replayed = Number(/^replayed (\d+), /m.exec(replay.stdout)?.[1])
+    expect(replayed).toBeLessThan(20_000)
+    await expect.poll(async () => [await sales.depth(), await errors.depth()]).toEqual([replayed, 20_000 - replayed])
+  })
+
   it('E-22 send back what gets its full round of immediate and delayed retries again', { timeout: 60_000 }, async () => {
     const host = await makeVirtualHost()
     onTestFinished(() => host.remove())
