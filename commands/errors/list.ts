@@ -3,9 +3,11 @@ import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
+import { printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { byTimeDescending, listFailed } from '../../src/toolkit/errors/browse.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
+import { hasCriteria } from '../../src/toolkit/errors/select.ts'
 
 export default class ErrorsList extends ErrorsCommand {
   static override summary = 'list failed messages, newest first'
@@ -79,9 +81,10 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown, o
     if (flags.count) this.out(String(total))
     else {
       await this.list(shown, listColumns(now, queues.length > 1), flags, { id: (row) => row.failed.uniqueId, fields, summary })
-      this.#hints(shown, { total, poison, newerArrivals, unread })
+      this.#hints(shown, { total, poison: flags.kind === undefined ? poison : 0, newerArrivals, unread })
     }
-    if (flags['fail-if-any'] && total > 0) this.finish(Exit.negative)
+    // Without a choice of kinds the question is whether anything is there that somebody has to look at.
+    if (flags['fail-if-any'] && total + (hasCriteria(criteria) ? 0 : poison) > 0) this.finish(Exit.negative)
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
@@ -96,6 +99,9 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown, o
     if (poison > 0) this.note(`${poison} poison message${poison > 1 ? 's' : ''}: nsb errors list --kind poison`)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     const first = shown[0]?.failed
-    if (first !== undefined) this.next(`nsb errors show ${shortId(first.uniqueId)}`, `nsb errors replay ${shortId(first.uniqueId)} --wait`)
+    if (first === undefined) return
+    const id = printableLine(shortId(first.uniqueId))
+    // What does not say where it failed is sent nowhere without being told.
+    this.next(`nsb errors show ${id}`, ...(first.queue === undefined ? [] : [`nsb errors replay ${id} --wait`]))
   }
 }

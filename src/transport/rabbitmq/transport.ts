@@ -226,12 +226,15 @@ class RabbitTransport implements Transport {
     const counts = await this.#countsOf(queue)
     if (!counts) throw await this.#notFound(queue)
     const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
-    if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER'))
+    if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
+      // Another nsb consumes while it holds; then it is not a consumer that stays.
+      await this.#checkLock(queue)
       throw new NsbError({
         code: 'NSB_QUEUE_HAS_CONSUMER',
         message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
         suggestions: ['Stop them, or use --force'],
       })
+    }
     if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
     const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
     if (kind === 'stream') throw isStream(queue)
@@ -262,6 +265,16 @@ class RabbitTransport implements Transport {
     } catch (error) {
       await connection.close()
       throw error
+    }
+  }
+
+  /** @throws {NsbError} NSB_QUEUE_LOCKED */
+  async #checkLock(queue: string): Promise<void> {
+    const connection = this.#connection(`${queue} Browse`)
+    try {
+      await this.#lock(connection, queue)
+    } finally {
+      await connection.close()
     }
   }
 

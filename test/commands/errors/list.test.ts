@@ -47,8 +47,13 @@ describe('errors list', () => {
 
     const failures = await nsb(['errors', 'list', '--json'], { cwd: folder })
     const poison = await nsb(['errors', 'list', '--kind', 'poison', '--json'], { cwd: folder })
+    const check = await nsb(['errors', 'list', '--fail-if-any', '--quiet'], { cwd: folder })
+    const hints = await nsb(['errors', 'list', '--kind', 'poison'], { cwd: folder })
 
     assert.equal(failures.json()['total'], 0)
+    assert.equal(check.code, 8)
+    assert.ok(hints.stderr.includes('nsb errors show'))
+    assert.ok(!hints.stderr.includes('--kind poison') && !hints.stderr.includes('nsb errors replay'), hints.stderr)
     assert.deepEqual(
       itemsOf(poison.json())
         .map((item) => `${String(item['kind'])} ${String(item['messageId'])}`)
