@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { type MessageHandlerContext, defineEndpoint, handler, route, startEndpoint } from '../../src/index.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import type { EndpointEvent } from '../../src/runtime/engine.ts'
@@ -219,9 +219,16 @@ function outcomeOf({ message, outcome }: EndpointEvent): unknown {
 /** That the same happens on a transport of ours as in the recorded endpoint; ids, times and the order inside one batch are left out. */
 export async function expectSameTrace(carrier: Transport, mode: TransactionMode, golden: RecordedTrace, mainType: string): Promise<void> {
   const { deliveries, others, stop } = await trace(carrier, mode, golden, mainType)
-  await expect
-    .poll(() => [deliveries.length, deliveries.at(-1)?.outcome !== undefined, others.length], { timeout: 15_000 })
-    .toEqual([golden.deliveries.length, true, golden.otherMessagesProcessed.length])
+  // Not expect.poll: it knows one running test only, and these run beside each other.
+  await vi.waitFor(
+    () =>
+      expect([deliveries.length, deliveries.at(-1)?.outcome !== undefined, others.length]).toEqual([
+        golden.deliveries.length,
+        true,
+        golden.otherMessagesProcessed.length,
+      ]),
+    { timeout: 15_000 },
+  )
   await stop()
 
   expect(
