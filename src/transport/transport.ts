@@ -41,6 +41,11 @@ export interface OutgoingMessage {
   readonly nativeId?: string
   /** Of the message it is a copy of: {@link HeldMessage.native}, kept as far as this transport knows such properties. */
   readonly native?: Readonly<Record<string, unknown>>
+  /**
+   * It is moved rather than sent: `headers` and `native` are those of a held message of this kind of transport, and every property and
+   * header value keeps its type, but for an expiration. Refused when it cannot be written as it is.
+   */
+  readonly unchanged?: true
   /** Never delivered earlier; the receiver may see it up to a second later. */
   readonly deliverAt?: Date
   /** The message vanishes when nobody has taken it for this long. */

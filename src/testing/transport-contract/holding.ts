@@ -124,6 +124,27 @@ export const holding: ContractGroup = {
       },
     },
     {
+      name: 'a message that is moved unchanged comes out as it went in',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const target = world.unique('target')
+        await transport.createQueues([target])
+        const [text = ''] = await fill(transport, queue, 1)
+        const [before] = (await look(transport, queue)).flat()
+        const held = await transport.hold(queue, holdOptions())
+
+        for await (const page of held.pages())
+          for (const each of page) {
+            const { body, headers, id, native } = each
+            await held.consume(each, [{ id, headers, body, native, to: { exactQueue: target }, unchanged: true }])
+          }
+        await held.giveBack()
+
+        const [after] = (await look(transport, target)).flat()
+        same([textOf(after ?? { body: new Uint8Array() }), after?.headers, after?.native], [text, before?.headers, before?.native])
+      },
+    },
+    {
       name: 'consuming calls may overlap',
       async run(world) {
         const { transport, queue } = await openWithQueue(world)

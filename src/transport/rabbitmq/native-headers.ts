@@ -40,7 +40,7 @@ export function headersOf(properties: MessageProperties): Headers {
   // A foreign table of this name became what the object inherits from.
   if (Object.getPrototypeOf(headers) !== Object.prototype) Object.setPrototypeOf(headers, Object.prototype)
   for (const name of Object.keys(headers)) {
-    if (mayBeStripped(name) && stripped.has(name)) {
+    if (isNotShown(name)) {
       delete headers[name]
       continue
     }
@@ -48,6 +48,11 @@ export function headersOf(properties: MessageProperties): Headers {
     if (typeof value !== 'string') headers[name] = textOf(value)
   }
   return withProperties(headers as Record<string, string>, properties)
+}
+
+/** Is it left out of the headers that {@link headersOf} gives? */
+export function isNotShown(name: string): boolean {
+  return mayBeStripped(name) && stripped.has(name)
 }
 
 /** What most names are not can be told from two letters. */

@@ -12,6 +12,7 @@ import { fitted } from './fit.ts'
 import { type CustomizeMessage, type NativeProperties, propertiesOf } from './outgoing.ts'
 import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
 import { addressOf, checkedDelay, nacked, noConfirm, noQueue, targetOf, tooLarge, unroutable } from './publish-error.ts'
+import { unchangedProperties } from './raw.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
 /** What may be on its way without a confirm; more waits its turn, so that memory stays bounded. */
@@ -113,11 +114,12 @@ export class Publisher {
           : 'address' in to
             ? topology.routeTo(to.address)
             : { exchange: '', routingKey: to.exactQueue }
-    const properties = propertiesOf(message, seconds)
-    customize?.(properties, message)
+    const isMoved = message.unchanged === true && message.native !== undefined && Object.keys(message.native).length > 0
+    const properties = isMoved ? unchangedProperties(message) : propertiesOf(message, seconds)
+    if (!isMoved) customize?.(properties, message)
     const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     const publication = new Publication(route.exchange, route.routingKey, content, properties, to, batch)
-    publication.mayBeCut = Header.FailedQ in properties.headers
+    publication.mayBeCut = !isMoved && Header.FailedQ in properties.headers
     return publication
   }
 

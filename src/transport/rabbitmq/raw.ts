@@ -1,5 +1,7 @@
 import type { Message } from 'amqplib'
-import { Native, deepest, textOf } from './native-headers.ts'
+import { Header } from '../../message/headers.ts'
+import type { OutgoingMessage } from '../transport.ts'
+import { Native, deepest, isNotShown, textOf } from './native-headers.ts'
 import { NativeProperties } from './outgoing.ts'
 
 /** Counted by the queue itself, or meant for the exchange it came from. */
@@ -55,13 +57,44 @@ function withWidths(value: unknown, counted: boolean, depth = 0): unknown {
 
 const nativeNames = [...propertyNames, 'userId'] as const
 
-/** The typed properties beside the headers, and those headers that are no text: what moving and exporting keep. */
+/**
+ * What moving and exporting keep beside the headers that are shown: the typed properties; as `headers` those values that are no text, are
+ * not shown, or are shown with the value of a property; as `added` the names of what is shown and only a property says.
+ */
 export function nativeOf({ properties }: Message): Readonly<Record<string, unknown>> {
   const native: Record<string, unknown> = {}
   for (const name of nativeNames) if (properties[name] !== undefined) native[name] = properties[name]
   const headers: Readonly<Record<string, unknown>> = properties.headers ?? {}
-  let typed: Record<string, unknown> | undefined
-  for (const name of Object.keys(headers)) if (typeof headers[name] !== 'string') (typed ??= {})[name] = headers[name]
-  if (typed) native['headers'] = typed
+  let hidden: Record<string, unknown> | undefined
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (typeof value !== 'string' || isNotShown(name)) (hidden ??= {})[name] = value
+  }
+  let added: string[] | undefined
+  const shown = (name: string, property: unknown): void => {
+    if (property === undefined || property === '' || headers[name] === property) return
+    if (!Object.hasOwn(headers, name)) (added ??= []).push(name)
+    else (hidden ??= {})[name] = headers[name]
+  }
+  shown(Header.ReplyToAddress, headers[Native.CallbackQueue] ?? properties.replyTo)
+  shown(Header.CorrelationId, properties.correlationId)
+  if (properties.deliveryMode === 1) shown(Native.NonPersistent, 'True')
+  if (headers[Header.EnclosedMessageTypes] === undefined) shown(Header.EnclosedMessageTypes, properties.type)
+  shown(Header.ContentType, properties.contentType)
+  if (hidden) native['headers'] = hidden
+  if (added) native['added'] = added
   return native
+}
+
+/** The properties that {@link nativeOf} and the headers were read from. */
+export function unchangedProperties({ headers, native = {}, nativeId }: OutgoingMessage): NativeProperties {
+  const shown: Record<string, unknown> = { ...headers }
+  const { added, headers: hidden } = native
+  if (Array.isArray(added)) for (const name of added) delete shown[String(name)]
+  const properties = new NativeProperties(rawHeaders({ ...shown, ...(typeof hidden === 'object' ? hidden : {}) }))
+  const target = properties as unknown as Record<string, unknown>
+  for (const name of propertyNames) target[name] = native[name]
+  properties.expiration = undefined
+  if (nativeId !== undefined) properties.messageId = nativeId
+  return properties
 }
