@@ -45,8 +45,8 @@ describe('a message that is moved unchanged', () => {
       'x-first-death-queue': 'Sales',
       'x-death': [{ count: { '!': 'int64', value: 1 }, queue: 'Sales', 'routing-keys': ['Sales'] }],
     }
-    const properties = {
-      deliveryMode: 1,
+    const { persistent, ...properties } = {
+      persistent: false,
       messageId: 'native-1',
       correlationId: 'of the property',
       replyTo: 'Web',
@@ -58,7 +58,7 @@ describe('a message that is moved unchanged', () => {
       timestamp: 1_700_000_000,
     }
 
-    const [message] = await moved(headers, properties)
+    const [message] = await moved(headers, { persistent, ...properties })
 
     expect(message?.body).toBe('a body')
     expect(message?.headers).toEqual({
@@ -67,7 +67,7 @@ describe('a message that is moved unchanged', () => {
       at: { '!': 'timestamp', value: 1_700_000_000 },
       'x-death': [{ count: 1, queue: 'Sales', 'routing-keys': ['Sales'] }],
     })
-    expect(message?.properties).toMatchObject(properties)
+    expect(message?.properties).toMatchObject({ ...properties, deliveryMode: 1 })
   })
 
   it('keeps a header that a property of another value hides', async () => {
