@@ -243,7 +243,7 @@ class World implements TestWorld {
       queues: () => transport.queues(),
       inspect: (queue) => transport.inspect(queue),
       hold: (queue, options) => transport.hold(queue, options),
-      tap: (queue, onSeen) => transport.tap(queue, onSeen),
+      tap: (queue, onSeen, events) => transport.tap(queue, onSeen, events),
       createBoundedQueue: (queue, bounds) => transport.createBoundedQueue(queue, bounds),
       temporaryQueue: (prefix, expiresAfterMs) => transport.temporaryQueue(prefix, expiresAfterMs),
       purge: (queue) => transport.purge(queue),

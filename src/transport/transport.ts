@@ -183,6 +183,15 @@ export interface TemporaryQueue {
   remove(): Promise<void>
 }
 
+/** What befalls a tap while it is watched. */
+export interface TapEvents {
+  /** Nothing is shown from now on, and what comes until {@link resumed} never will be. */
+  interrupted(reason: unknown): void
+  resumed(): void
+  /** It cannot go on, and shows nothing any more. */
+  ended(reason: unknown): void
+}
+
 /** How a queue that nobody may ever read keeps itself small. */
 export interface QueueBounds {
   /** Messages older than that go. */
@@ -205,8 +214,12 @@ export interface Operations {
   /** undefined: no such queue. */
   inspect(queue: string): Promise<QueueFacts | undefined>
   hold(queue: string, options: HoldOptions): Promise<Holding>
-  /** Shows every message that reaches the queue from now on; the queue need not exist yet. */
-  tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }>
+  /**
+   * Shows every message that reaches the queue from now on; the queue need not exist yet.
+   *
+   * @param events default: what befalls it is a warning
+   */
+  tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }>
   /**
    * Creates a queue for messages that may be lost, such as replies that nobody awaits. A broker keeps to the bounds; folders and memory
    * keep everything.

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
 import { errorText } from '../../message/nsb-error.ts'
-import type { IncomingMessage } from '../transport.ts'
+import type { IncomingMessage, TapEvents } from '../transport.ts'
 import { nativeIdOf } from './layout.ts'
 import { type MessageFile, listMessages, readMessage } from './listing.ts'
 import { type StorageFolder, listOrEmpty } from './storage.ts'
@@ -19,7 +19,7 @@ export class FolderTap {
   readonly #queue: string
   readonly #seen: (message: IncomingMessage) => void
   readonly #clock: Clock
-  readonly #warn: (warning: string) => void
+  readonly #ended: (reason: unknown) => void
   readonly #watcher: FolderWatcher
   #known: Set<string>
   #cancelPoll: (() => void) | undefined
@@ -31,12 +31,14 @@ export class FolderTap {
     seen: (message: IncomingMessage) => void,
     clock: Clock,
     warn: (warning: string) => void,
+    events?: TapEvents,
   ) {
     this.#storage = storage
     this.#queue = queue
     this.#seen = seen
     this.#clock = clock
-    this.#warn = warn
+    this.#ended =
+      events?.ended.bind(events) ?? ((reason): void => warn(`The tap on queue '${this.#queue}' has ended: ${errorText(reason)}`))
     this.#known = new Set(this.#list().map((file) => file.name))
     this.#watcher = new FolderWatcher(storage.queuePath(queue), () => this.#look())
     this.#poll()
@@ -62,7 +64,7 @@ export class FolderTap {
     } catch (error) {
       // Nobody waits for this call, so an error would end the process. The tap ends instead, and says so.
       this.stop()
-      this.#warn(`The tap on queue '${this.#queue}' has ended: ${errorText(error)}`)
+      this.#ended(error)
     }
   }
 

@@ -13,6 +13,7 @@ import type {
   ReceiveOptions,
   Receiving,
   Subscriber,
+  TapEvents,
   TemporaryQueue,
   Transport,
 } from '../transport.ts'
@@ -131,8 +132,8 @@ class LearningTransport implements Transport {
     return holding
   }
 
-  async tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }> {
-    const tap = new FolderTap(this.#storage, checkAddress(queue), seen, this.#clock, this.#warn)
+  async tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }> {
+    const tap = new FolderTap(this.#storage, checkAddress(queue), seen, this.#clock, this.#warn, events)
     this.#taps.add(tap)
     return {
       stop: async () => {

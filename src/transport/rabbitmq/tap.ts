@@ -2,7 +2,7 @@ import type { ConsumeMessage } from 'amqplib'
 import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
-import type { IncomingMessage } from '../transport.ts'
+import type { IncomingMessage, TapEvents } from '../transport.ts'
 import { channelError } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { headersOf } from './native-headers.ts'
@@ -17,6 +17,8 @@ export interface TapOptions {
   readonly durable: boolean
   readonly clock: Clock
   readonly warn: (warning: string) => void
+  /** Undefined: an interruption is a warning. */
+  readonly events: TapEvents | undefined
   /** Waits before the connection is opened again; the last one repeats. In ms. */
   readonly recoveryDelaysMs: readonly number[]
 }
@@ -109,7 +111,9 @@ export class BrokerTap {
   /** What comes meanwhile is not seen; what comes afterwards is. */
   #lost(reason: unknown): void {
     if (this.#stopped || this.#recovering) return
-    this.#options.warn(`Watching '${this.#options.queue}' was interrupted (${errorText(reason)}); it goes on by itself.`)
+    const { events, queue, warn } = this.#options
+    if (events === undefined) warn(`Watching '${queue}' was interrupted (${errorText(reason)}); it goes on by itself.`)
+    else events.interrupted(reason)
     this.#recovering = true
     this.#recover(0)
   }
@@ -121,6 +125,7 @@ export class BrokerTap {
       this.#consume().then(
         () => {
           this.#recovering = false
+          if (!this.#stopped) this.#options.events?.resumed()
         },
         () => {
           if (!this.#stopped) this.#recover(attempt + 1)

@@ -15,6 +15,7 @@ import type {
   ReceiveOptions,
   Receiving,
   Subscriber,
+  TapEvents,
   TemporaryQueue,
   Transport,
 } from '../transport.ts'
@@ -296,7 +297,7 @@ class RabbitTransport implements Transport {
     }
   }
 
-  async tap(queue: string, seen: (message: IncomingMessage) => void): Promise<{ stop(): Promise<void> }> {
+  async tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }> {
     if (!this.can.tap)
       throw new NsbError({
         code: 'NSB_NO_TAP',
@@ -310,6 +311,7 @@ class RabbitTransport implements Transport {
         durable: this.#options.durable ?? true,
         clock: this.#clock,
         warn: this.#warn,
+        events,
         recoveryDelaysMs: this.#options.recoveryDelaysMs ?? recoveryDelaysMs,
       },
       seen,
