@@ -38,6 +38,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_CONNECTION_REFUSED: Exit.cannotReach,
   NSB_CONNECTION_TIMED_OUT: Exit.cannotReach,
   NSB_HOST_NOT_FOUND: Exit.cannotReach,
+  NSB_JOURNAL_UNWRITABLE: Exit.cannotReach,
   NSB_LOGIN_REFUSED: Exit.cannotReach,
   NSB_MANAGEMENT_UNREACHABLE: Exit.cannotReach,
   NSB_NACKED: Exit.cannotReach,
