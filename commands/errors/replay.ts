@@ -8,7 +8,6 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
-import { checkCanListen } from '../../src/toolkit/errors/answers.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
@@ -77,7 +76,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const about = { profile: await this.profileName(), queue }
     if (flags['dry-run']) return this.#dryRun(about, await planReplay(transport, options), flags.newest)
 
-    if (flags.wait !== undefined) checkCanListen(transport)
     const { protect } = await this.connection()
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
     this.atEnd(() => prepared.release())

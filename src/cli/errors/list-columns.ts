@@ -1,5 +1,5 @@
 import { displayTypeOf, narrowTypeOf } from '../../message/failure.ts'
-import { exceptionText } from '../../toolkit/errors/answers.ts'
+import { exceptionText } from '../../toolkit/errors/exception-text.ts'
 import type { ListedFailure } from '../../toolkit/errors/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import { relativeTime } from '../relative-time.ts'

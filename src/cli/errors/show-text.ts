@@ -1,6 +1,6 @@
 import { displayTypeOf, isTextBody } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
-import { exceptionText } from '../../toolkit/errors/answers.ts'
+import { exceptionText } from '../../toolkit/errors/exception-text.ts'
 import type { Remembered, Shown } from '../../toolkit/errors/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import type { Colours } from '../colour.ts'

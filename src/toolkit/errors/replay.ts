@@ -150,7 +150,7 @@ async function sendBack(
   let answers: Answers | undefined
   let given: Awaited<ReturnType<Holding['giveBack']>> | undefined
   try {
-    if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue)
+    if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue, holding.facts.depth)
     const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
     const sending = new SendingBack({ operations: transport, holding, run, signal, answers, acknowledgeTo, of })
     let sent: Sent

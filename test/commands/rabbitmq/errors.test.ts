@@ -310,21 +310,27 @@ describe('the errors commands', () => {
     expect(await ErrorQueue.open(host, 'nsb.acks').depth()).toBe(1)
   })
 
-  it('E-30 wait for what an endpoint makes of it', { timeout: 60_000 }, async () => {
-    const host = await makeVirtualHost()
-    onTestFinished(() => host.remove())
-    const shop = brokerShop(host)
-    await shop.run('queues', 'create', 'Shop')
-    await shop.run('send', 'PlaceOrder', '--data', 'OrderId=bad')
-    const failed = await shop.run('run', '--no-retries', '--max', '1', '--max-time', '30s')
-    expect(failed.code, failed.stderr).toBe(8)
-    const endpoint = shop.start('run', '--no-retries', '--log', 'json')
-    await expect.poll(() => endpoint.stdout.includes('"event":"ready"') || endpoint.stderr, { timeout: 20_000 }).toBe(true)
+  it.each(['conventional', 'direct'])(
+    'E-30 wait for what an endpoint makes of it, in the %s topology',
+    {
+      timeout: 60_000,
+    },
+    async (topology) => {
+      const host = await makeVirtualHost()
+      onTestFinished(() => host.remove())
+      const shop = brokerShop(host, { topology })
+      await shop.run('queues', 'create', 'Shop')
+      await shop.run('send', 'PlaceOrder', '--data', 'OrderId=bad')
+      const failed = await shop.run('run', '--no-retries', '--max', '1', '--max-time', '30s')
+      expect(failed.code, failed.stderr).toBe(8)
+      const endpoint = shop.start('run', '--no-retries', '--log', 'json')
+      await expect.poll(() => endpoint.stdout.includes('"event":"ready"') || endpoint.stderr, { timeout: 20_000 }).toBe(true)
 
-    const again = await shop.run('errors', 'replay', '--all', '--yes', '--wait', '20s', '--json')
+      const again = await shop.run('errors', 'replay', '--all', '--yes', '--wait', '20s', '--json')
 
-    expect(again.code, again.stderr).toBe(8)
-    expect(again.json()).toMatchObject({ selected: 1, published: 1, failedAgain: 1, items: [{ result: 'failedAgain' }] })
-    expect((again.json()['items'] as { exception: string }[])[0]?.exception).toContain('no stock for bad')
-  })
+      expect(again.code, again.stderr).toBe(8)
+      expect(again.json()).toMatchObject({ selected: 1, published: 1, failedAgain: 1, items: [{ result: 'failedAgain' }] })
+      expect((again.json()['items'] as { exception: string }[])[0]?.exception).toContain('no stock for bad')
+    },
+  )
 })
