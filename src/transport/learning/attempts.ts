@@ -76,11 +76,11 @@ export function forgetAttempts(storage: StorageFolder, queue: string, fileName: 
 export function removeLeftoverAttempts(storage: StorageFolder, queue: string, now: number): void {
   const folder = storage.attemptsPath(queue)
   const names = listOrEmpty(folder, (path) => readdirSync(path))
-  const old = names.filter((name) => (statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? now) < now - leftoversKeepForMs)
-  if (old.length > 0) {
-    const present = storage.metadataFilesOf(queue)
-    for (const name of old) if (!present.has(name)) forgetAttempts(storage, queue, name)
-  }
+  const old = new Set(
+    names.filter((name) => (statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? now) < now - leftoversKeepForMs),
+  )
+  if (old.size > 0) for (const name of storage.metadataFilesOf(queue)) old.delete(name)
+  for (const name of old) forgetAttempts(storage, queue, name)
   removeFolder(folder)
 }
 

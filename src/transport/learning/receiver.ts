@@ -5,8 +5,9 @@ import { MessagesInHand, type Taken, lostInModeNone } from '../in-hand.ts'
 import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
 import { Attempts } from './attempts.ts'
 import { releaseDue } from './delayed.ts'
+import { FolderSnapshot, sendTime } from './folder-snapshot.ts'
 import { checkAddress, errorCode } from './layout.ts'
-import { type MessageFile, type Reading, listMessages, sendTime } from './listing.ts'
+import type { Reading } from './reading.ts'
 import { killerCopy, killerReason, mostKills, poisonCopy } from './poison.ts'
 import { recover } from './recovery.ts'
 import { storageErrorOf } from './storage-error.ts'
@@ -37,8 +38,11 @@ export class LearningReceiver implements Receiving {
   readonly #outage: StorageOutage
   readonly #watcher: FolderWatcher
   readonly #ended: () => void
-  /** The rest of the last listing, oldest last. */
-  #files: MessageFile[] = []
+  /** The last listing, and the oldest of it that was not taken yet. */
+  #snapshot: FolderSnapshot | undefined
+  #next = 0
+  /** Names of files that were put back; taken again before the others. */
+  #putBack: string[] = []
   /** Messages whose file cannot be read yet, and what cancels the next look. */
   readonly #unreadable = new Map<Transaction, () => void>()
   #cancelPoll: (() => void) | undefined
@@ -119,9 +123,9 @@ export class LearningReceiver implements Receiving {
       if (this.#outage.lasts && !this.#inHand.full) this.#endOutage()
       while (!this.#inHand.full) {
         if (performance.now() - this.#turnStarted > turnMs) return this.#wake()
-        const file = this.#files.pop() ?? this.#list()
-        if (!file) return this.#idle()
-        this.#take(file)
+        const fileName = this.#putBack.pop() ?? this.#nextName() ?? this.#list()
+        if (fileName === undefined) return this.#idle()
+        this.#take(fileName)
       }
     } catch (error) {
       this.#outage.report(error)
@@ -153,7 +157,8 @@ export class LearningReceiver implements Receiving {
     storage.createReceiverFolders(this.#options.queue)
     owner.touch(this.#clock.now())
     restore()
-    this.#files = []
+    this.#snapshot = undefined
+    this.#putBack = []
   }
 
   #recover(): number {
@@ -161,16 +166,24 @@ export class LearningReceiver implements Receiving {
     return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#outage.tell(error))
   }
 
-  #list(): MessageFile | undefined {
+  #nextName(): string | undefined {
+    const snapshot = this.#snapshot
+    if (snapshot !== undefined && this.#next < snapshot.length) return snapshot.nameAt(this.#next++)
+    this.#snapshot = undefined
+    return undefined
+  }
+
+  #list(): string | undefined {
     try {
-      this.#files = listMessages(this.#folder).reverse()
+      this.#snapshot = new FolderSnapshot(this.#folder)
+      this.#next = 0
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
       if (!this.#restoreIfReplaced()) this.#restore()
     }
     this.#attempts.refresh()
-    if (this.#files.length >= busyFrom) this.#watcher.close()
-    return this.#files.pop()
+    if (this.#snapshot !== undefined && this.#snapshot.length >= busyFrom) this.#watcher.close()
+    return this.#nextName()
   }
 
   #idle(): void {
@@ -197,8 +210,8 @@ export class LearningReceiver implements Receiving {
     })
   }
 
-  #take(file: MessageFile): void {
-    const transaction = Transaction.claim(this.#room, this.#options.queue, file.name)
+  #take(fileName: string): void {
+    const transaction = Transaction.claim(this.#room, this.#options.queue, fileName)
     if (!transaction) return
     let reading: Reading
     try {
@@ -207,15 +220,15 @@ export class LearningReceiver implements Receiving {
       transaction.putBack()
       throw error
     }
-    this.#begin(transaction, file, reading)
+    this.#begin(transaction, reading)
   }
 
-  #begin(transaction: Transaction, file: MessageFile, reading: Reading): void {
-    if (reading.kind === 'unreadable') return this.#lookAgain(transaction, file, unreadable.tries)
+  #begin(transaction: Transaction, reading: Reading): void {
+    if (reading.kind === 'unreadable') return this.#lookAgain(transaction, unreadable.tries)
     if (reading.kind === 'gone') return this.#attempt(() => transaction.putBack())
     if (reading.timeToBeReceivedMs !== undefined && this.#hasExpired(transaction, reading.timeToBeReceivedMs))
       return this.#attempt(() => transaction.discard())
-    const earlier = this.#attempts.of(file.name)
+    const earlier = this.#attempts.of(transaction.fileName)
     if (earlier.killed >= mostKills)
       return this.#attempt(() =>
         this.#toErrorQueue(
@@ -234,7 +247,7 @@ export class LearningReceiver implements Receiving {
       queue: this.#options.queue,
       attempt: 1 + earlier.failed + earlier.killed,
     }
-    this.#inHand.settle(new Delivery(this, transaction, file, message))
+    this.#inHand.settle(new Delivery(this, transaction, message))
   }
 
   /** Carries out `consume`. */
@@ -248,11 +261,11 @@ export class LearningReceiver implements Receiving {
   }
 
   /** Carries out `putBack`. */
-  putBack(transaction: Transaction, message: IncomingMessage, file: MessageFile, attempted: boolean): void {
+  putBack(transaction: Transaction, message: IncomingMessage, attempted: boolean): void {
     if (this.#options.transactionMode === 'none') lostInModeNone(message)
     if (attempted) this.#attempts.failed(transaction.fileName, message.attempt)
     transaction.putBack()
-    this.#files.push(file)
+    this.#putBack.push(transaction.fileName)
   }
 
   async #consumeAndSend(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
@@ -305,12 +318,12 @@ export class LearningReceiver implements Receiving {
   }
 
   /** Looks again later, without keeping others waiting; in the end it is poison. */
-  #lookAgain(transaction: Transaction, file: MessageFile, triesLeft: number): void {
+  #lookAgain(transaction: Transaction, triesLeft: number): void {
     const cancel = this.#clock.after(unreadable.lookAgainMs, () => {
       this.#unreadable.delete(transaction)
       this.#attempt(() => {
         const reading = transaction.read()
-        if (reading.kind === 'unreadable' && triesLeft > 1) return this.#lookAgain(transaction, file, triesLeft - 1)
+        if (reading.kind === 'unreadable' && triesLeft > 1) return this.#lookAgain(transaction, triesLeft - 1)
         if (reading.kind === 'unreadable') return this.#moveToErrorQueue(transaction, reading)
         transaction.putBack()
         this.#wake()
@@ -353,13 +366,11 @@ export class LearningReceiver implements Receiving {
 class Delivery implements Taken {
   readonly #receiver: LearningReceiver
   readonly #transaction: Transaction
-  readonly #file: MessageFile
   readonly message: IncomingMessage
 
-  constructor(receiver: LearningReceiver, transaction: Transaction, file: MessageFile, message: IncomingMessage) {
+  constructor(receiver: LearningReceiver, transaction: Transaction, message: IncomingMessage) {
     this.#receiver = receiver
     this.#transaction = transaction
-    this.#file = file
     this.message = message
   }
 
@@ -368,6 +379,6 @@ class Delivery implements Taken {
   }
 
   putBack(attempted: boolean): void {
-    this.#receiver.putBack(this.#transaction, this.message, this.#file, attempted)
+    this.#receiver.putBack(this.#transaction, this.message, attempted)
   }
 }

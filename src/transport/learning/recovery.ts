@@ -1,9 +1,12 @@
 import { readdirSync, statSync } from 'node:fs'
 import { forgetAttempts, noteKilled, removeLeftoverAttempts } from './attempts.ts'
+import { entriesIfAny } from './folder-snapshot.ts'
 import { nativeIdOf } from './layout.ts'
 import { type Owner, type Ownership, guid } from './owner.ts'
 import { type StorageFolder, listOrEmpty, removeFile, removeIfPossible } from './storage.ts'
 import { type TargetFile, moveIfThere, readTargets, removeTree, targetsFile } from './transaction.ts'
+
+const bodyEnding = '.body.txt'
 
 /** A transaction of somebody we cannot look up, such as a .NET endpoint, is left alone for this long. */
 const strangersKeepForMs = 15 * 60_000
@@ -93,14 +96,13 @@ function rollForward(storage: StorageFolder, queue: string, id: string): void {
 /** The metadata file is gone already; the transaction's id has all but the first 8 digits of the message's. */
 function removeBodyLeftBy(storage: StorageFolder, queue: string, id: string): void {
   if (!guid.test(id)) return
-  const ending = `${id.slice(8)}.body.txt`
-  const bodies = listOrEmpty(`${storage.queuePath(queue)}/.bodies`, (folder) => readdirSync(folder)).filter((name) => name.endsWith(ending))
-  if (bodies.length === 0) return
-  const present = new Set([...storage.metadataFilesOf(queue)].map(nativeIdOf))
-  for (const body of bodies) {
-    const nativeId = body.slice(0, -'.body.txt'.length)
-    if (!present.has(nativeId)) removeFile(storage.bodyPath(queue, nativeId))
-  }
+  const ending = `${id.slice(8)}${bodyEnding}`
+  const bodies = new Set<string>()
+  for (const { name } of entriesIfAny(`${storage.queuePath(queue)}/.bodies`))
+    if (name.endsWith(ending)) bodies.add(name.slice(0, -bodyEnding.length))
+  if (bodies.size === 0) return
+  for (const name of storage.metadataFilesOf(queue)) bodies.delete(nativeIdOf(name))
+  for (const nativeId of bodies) removeFile(storage.bodyPath(queue, nativeId))
 }
 
 const isOurAddition = (name: string): boolean => name === targetsFile || name.endsWith('.metadata.out')

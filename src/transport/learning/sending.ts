@@ -104,7 +104,12 @@ export class Sending {
       message.expiresAfterMs === undefined ? undefined : formatTimeSpan(message.expiresAfterMs),
     )
     // The text is pure ASCII, so characters are bytes.
-    if (this.#restrictSize && metadata.length + message.body.length > largestMessage && message.unchanged !== true && !isCopy(message.headers))
+    if (
+      this.#restrictSize &&
+      metadata.length + message.body.length > largestMessage &&
+      message.unchanged !== true &&
+      !isCopy(message.headers)
+    )
       throw new NsbError({
         code: 'NSB_MESSAGE_TOO_LARGE',
         message:

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { QueueNotFoundError } from '../queue-not-found.ts'
+import { entriesIfAny } from './folder-snapshot.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
 
 /** A copy on its way to a queue. */
@@ -74,15 +75,13 @@ export class StorageFolder {
   }
 
   /** Names of all metadata files of a queue, those of messages in work or due later included. */
-  metadataFilesOf(queue: string): ReadonlySet<string> {
+  *metadataFilesOf(queue: string): Generator<string, void> {
     const folder = this.queuePath(queue)
-    const inFolders = ['.pending', '.committed', '.delayed'].flatMap((stage) =>
-      listOrEmpty(`${folder}/${stage}`, (path) => readdirSync(path)).flatMap((name) =>
-        listOrEmpty(`${folder}/${stage}/${name}`, (path) => readdirSync(path)),
-      ),
-    )
+    for (const stage of ['.pending', '.committed', '.delayed'])
+      for (const { name } of entriesIfAny(`${folder}/${stage}`))
+        for (const file of entriesIfAny(`${folder}/${stage}/${name}`)) yield file.name
     // Listed last: a message that is put back meanwhile is seen in one of the two places.
-    return new Set([...inFolders, ...listOrEmpty(folder, (path) => readdirSync(path))])
+    for (const file of entriesIfAny(folder)) yield file.name
   }
 
   /** @throws {QueueNotFoundError} */

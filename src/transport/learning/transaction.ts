@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { NsbError } from '../../message/nsb-error.ts'
 import { delayedFolderOf, errorCode, isFolderName, nativeIdOf } from './layout.ts'
-import { type Reading, readMessage } from './listing.ts'
+import { type Reading, readMessage } from './reading.ts'
 import type { Owner } from './owner.ts'
 import type { Sending } from './sending.ts'
 import { storageErrorOf } from './storage-error.ts'

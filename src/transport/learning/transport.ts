@@ -17,15 +17,15 @@ import type {
   TemporaryQueue,
   Transport,
 } from '../transport.ts'
+import { FolderSnapshot, countMessages } from './folder-snapshot.ts'
 import { LearningHolding } from './holding.ts'
-import { checkAddress, nativeIdOf } from './layout.ts'
-import { type MessageFile, listMessages } from './listing.ts'
+import { checkAddress, errorCode, nativeIdOf } from './layout.ts'
 import { acquireOwner } from './owner.ts'
 import { LearningReceiver } from './receiver.ts'
 import { hasTransactions, recover } from './recovery.ts'
 import { Sending } from './sending.ts'
 import { storageErrorOf } from './storage-error.ts'
-import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
+import { StorageFolder, removeFile } from './storage.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { FolderTap } from './tap.ts'
 import { makeTemporaryQueue } from './temporary.ts'
@@ -106,11 +106,11 @@ class LearningTransport implements Transport {
   }
 
   async queues(): Promise<readonly QueueFacts[]> {
-    return this.#storage.queueNames().map((queue) => this.#factsOf(queue, this.#list(queue).length))
+    return this.#storage.queueNames().map((queue) => this.#factsOf(queue, countMessages(this.#storage.queuePath(queue))))
   }
 
   async inspect(queue: string): Promise<QueueFacts | undefined> {
-    return this.#storage.exists(checkAddress(queue)) ? this.#factsOf(queue, this.#list(queue).length) : undefined
+    return this.#storage.exists(checkAddress(queue)) ? this.#factsOf(queue, countMessages(this.#storage.queuePath(queue))) : undefined
   }
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {
@@ -119,12 +119,12 @@ class LearningTransport implements Transport {
       recover(this.#storage, this.#room().owner, queue, this.#clock.now(), (error) =>
         this.#warn(`A transaction of queue '${queue}' could not be finished, and waits for the next time: ${errorText(error)}`),
       )
-    const files = this.#list(queue)
+    const snapshot = this.#snapshotOf(queue)
     const holding: LearningHolding = new LearningHolding(
       this.#storage,
       () => this.#room(),
-      this.#factsOf(queue, files.length),
-      files,
+      this.#factsOf(queue, snapshot.length),
+      snapshot,
       options,
       () => this.#holdings.delete(holding),
     )
@@ -153,9 +153,11 @@ class LearningTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     let removed = 0
-    for (const file of listMessages(this.#storage.queuePath(this.#storage.checkExists(queue)))) {
-      if (!removeFile(`${this.#storage.queuePath(queue)}/${file.name}`)) continue
-      removeFile(this.#storage.bodyPath(queue, nativeIdOf(file.name)))
+    const snapshot = this.#snapshotOf(queue)
+    for (let rank = 0; rank < snapshot.length; rank++) {
+      const fileName = snapshot.nameAt(rank)
+      if (!removeFile(snapshot.pathOf(fileName))) continue
+      removeFile(this.#storage.bodyPath(queue, nativeIdOf(fileName)))
       removed++
     }
     return removed
@@ -191,8 +193,16 @@ class LearningTransport implements Transport {
     }
   }
 
-  #list(queue: string): readonly MessageFile[] {
-    return listOrEmpty(this.#storage.queuePath(queue), listMessages)
+  /** @throws {QueueNotFoundError} */
+  #snapshotOf(queue: string): FolderSnapshot {
+    this.#storage.checkExists(queue)
+    try {
+      return new FolderSnapshot(this.#storage.queuePath(queue))
+    } catch (error) {
+      // It went meanwhile.
+      if (errorCode(error) === 'ENOENT') this.#storage.checkExists(queue)
+      throw error
+    }
   }
 
   #factsOf(queue: string, depth: number): QueueFacts {

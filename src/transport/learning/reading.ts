@@ -1,51 +1,9 @@
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { Headers } from '../transport.ts'
 import { parseTimeSpan } from '../../message/wire-formats.ts'
-import { errorCode, nativeIdOf, queueFolders } from './layout.ts'
+import { errorCode, nativeIdOf } from './layout.ts'
 import { readMetadata } from './metadata.ts'
 import type { StorageFolder } from './storage.ts'
-
-/** A file that stands for a message. */
-export interface MessageFile {
-  readonly name: string
-  /** When it was sent, in ms since 1970. */
-  readonly time: number
-}
-
-/**
- * The messages that wait in a queue, oldest first. Every file of the folder counts, whatever its name, as for .NET.
- *
- * @throws ENOENT when there is no such queue
- */
-export function listMessages(folder: string): MessageFile[] {
-  const files: MessageFile[] = []
-  for (const name of readdirSync(folder)) {
-    const file = queueFolders.has(name) ? undefined : messageFile(folder, name)
-    if (file) files.push(file)
-  }
-  return files.sort(bySendTime)
-}
-
-const quietly = { throwIfNoEntry: false } as const
-
-/** Does this entry of a queue's folder stand for a message? */
-export function isMessage(folder: string, name: string): boolean {
-  return !queueFolders.has(name) && messageFile(folder, name) !== undefined
-}
-
-function messageFile(folder: string, name: string): MessageFile | undefined {
-  const stat = statSync(`${folder}/${name}`, quietly)
-  return stat?.isFile() ? { name, time: sendTime(stat) } : undefined
-}
-
-function bySendTime(a: MessageFile, b: MessageFile): number {
-  return a.time - b.time || (a.name < b.name ? -1 : 1)
-}
-
-/** What .NET calls the creation time on Linux; a rename keeps it. */
-export function sendTime(stat: { readonly mtimeMs: number; readonly ctimeMs: number }): number {
-  return Math.min(stat.mtimeMs, stat.ctimeMs)
-}
 
 export type Reading =
   | { readonly kind: 'message'; readonly headers: Headers; readonly body: Uint8Array; readonly timeToBeReceivedMs: number | undefined }

@@ -1,0 +1,106 @@
+import { type Dirent, opendirSync, statSync } from 'node:fs'
+import { FileNames } from './file-names.ts'
+import { errorCode, queueFolders } from './layout.ts'
+
+/** Entries that are in memory at once as objects. */
+const entriesAtOnce = 1000
+
+const quietly = { throwIfNoEntry: false } as const
+
+/**
+ * The entries of a folder in the order of the file system, those of {@link queueFolders} left out; read as they are asked for, since
+ * there may be a million.
+ *
+ * @throws ENOENT when there is no such folder
+ */
+export function* entriesOf(folder: string): Generator<Dirent, void> {
+  const opened = opendirSync(folder, { bufferSize: entriesAtOnce })
+  try {
+    for (let entry = opened.readSync(); entry !== null; entry = opened.readSync()) if (!queueFolders.has(entry.name)) yield entry
+  } finally {
+    opened.closeSync()
+  }
+}
+
+/** Does this entry of a queue's folder stand for a message? Every file does, whatever its name, as for .NET. */
+export function isMessage(folder: string, entry: Dirent): boolean {
+  if (entry.isFile()) return true
+  if (entry.isDirectory()) return false
+  // A link, or a file system that does not say what its entries are.
+  return statSync(`${folder}/${entry.name}`, quietly)?.isFile() ?? false
+}
+
+/** {@link entriesOf}, or none where there is no folder. */
+export function* entriesIfAny(folder: string): Generator<Dirent, void> {
+  try {
+    yield* entriesOf(folder)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** How many messages wait in a queue; 0 when there is none. */
+export function countMessages(folder: string): number {
+  let count = 0
+  for (const entry of entriesIfAny(folder)) if (isMessage(folder, entry)) count++
+  return count
+}
+
+/** What .NET calls the creation time on Linux; a rename keeps it. */
+export function sendTime(stat: { readonly mtimeMs: number; readonly ctimeMs: number }): number {
+  return Math.min(stat.mtimeMs, stat.ctimeMs)
+}
+
+/** The messages that waited in a queue at one moment, oldest first, in 28 bytes for each. */
+export class FolderSnapshot {
+  readonly #folder: string
+  readonly #names = new FileNames()
+  /** When each was sent, in ms since 1970, by the place of its name. */
+  readonly #times: Float64Array
+  /** Places of the names, oldest first. */
+  readonly #order: Uint32Array
+
+  /** @throws ENOENT when there is no such queue */
+  constructor(folder: string) {
+    this.#folder = folder
+    const names = this.#names
+    // All names before the first time, so that what others take and put back meanwhile is not met twice.
+    for (const entry of entriesOf(folder)) if (!entry.isDirectory()) names.add(entry.name)
+    const times = new Float64Array(names.length)
+    const places = new Uint32Array(names.length)
+    let found = 0
+    for (let place = 0; place < names.length; place++) {
+      const stat = statSync(this.pathOf(names.at(place)), quietly)
+      if (!stat?.isFile()) continue
+      times[place] = sendTime(stat)
+      places[found++] = place
+    }
+    this.#times = times
+    this.#order = places.subarray(0, found).sort((a, b) => (times[a] as number) - (times[b] as number) || names.compare(a, b))
+  }
+
+  get length(): number {
+    return this.#order.length
+  }
+
+  /** @param rank 0 is the oldest */
+  nameAt(rank: number): string {
+    return this.#names.at(this.#order[rank] as number)
+  }
+
+  /** When the message was sent, in ms since 1970. */
+  timeAt(rank: number): number {
+    return this.#times[this.#order[rank] as number] as number
+  }
+
+  pathOf(name: string): string {
+    return `${this.#folder}/${name}`
+  }
+
+  /** How many messages are in the queue now that were not then. */
+  countNewer(): number {
+    let count = 0
+    for (const entry of entriesIfAny(this.#folder)) if (!this.#names.has(entry.name) && isMessage(this.#folder, entry)) count++
+    return count
+  }
+}
