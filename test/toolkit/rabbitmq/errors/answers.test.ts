@@ -23,9 +23,9 @@ interface World {
   readonly answers: Answers
   readonly errors: ErrorQueue
   /** As an endpoint does that succeeded. */
-  acknowledge(uniqueId: string): Promise<void>
+  readonly acknowledge: (uniqueId: string) => Promise<void>
   /** As an endpoint does whose handler fails. */
-  fail(messageId: string, uniqueId?: string): Promise<void>
+  readonly fail: (messageId: string, uniqueId?: string) => Promise<void>
 }
 
 /** The direct topology, where no message can be seen without taking it. `lying` messages stay in the error queue, `sent` ones are replayed. */
