@@ -1,0 +1,174 @@
+import { Decimal } from '../../../serialization/decimal.ts'
+import { parseLossless } from '../../../serialization/json-parse.ts'
+
+/**
+ * JSON as it is written. A plain tree would not do for a body that is written again: it forgets how numbers and escapes were written, puts
+ * keys that look like numbers first, and knows one value of a key that stands twice. Nodes are changed in place.
+ */
+export type JsonNode = JsonScalar | JsonContainer
+
+export interface JsonScalar {
+  readonly kind: 'scalar'
+  /** As written, quotes and escapes included. */
+  readonly text: string
+}
+
+export interface JsonContainer {
+  readonly kind: 'object' | 'array'
+  readonly entries: JsonEntry[]
+  /** Blanks before the closing bracket. */
+  readonly end: string
+}
+
+/** A member of an object or an item of an array, with the blanks around it. */
+export interface JsonEntry {
+  readonly before: string
+  /** Of a member as written, with its quotes; of an item empty. */
+  readonly key: string
+  /** Of a member with the blanks around it; of an item empty. */
+  readonly colon: string
+  value: JsonNode
+  /** Blanks before the comma. */
+  readonly after: string
+}
+
+/** A whole text: its value and the blanks around it. */
+export interface JsonText {
+  readonly before: string
+  root: JsonNode
+  readonly after: string
+}
+
+/** @throws {NotJsonError} NSB_NOT_JSON with line and column */
+export function readJsonText(text: string): JsonText {
+  parseLossless(text)
+  return new Reader(text).whole()
+}
+
+export function writeJsonText({ after, before, root }: JsonText): string {
+  return before + writeNode(root) + after
+}
+
+export function writeNode(node: JsonNode): string {
+  if (node.kind === 'scalar') return node.text
+  const inside = node.entries.map(({ after, before, colon, key, value }) => before + key + colon + writeNode(value) + after).join(',')
+  return node.kind === 'object' ? `{${inside}${node.end}}` : `[${inside}${node.end}]`
+}
+
+/** Without the blanks of its text, for a value that is put into another one. */
+export function compact(node: JsonNode): JsonNode {
+  if (node.kind === 'scalar') return node
+  const entries = node.entries.map(({ key, value }) => ({
+    before: '',
+    key,
+    colon: key === '' ? '' : ':',
+    value: compact(value),
+    after: '',
+  }))
+  return { kind: node.kind, entries, end: '' }
+}
+
+/** The key that a written one stands for. */
+export const keyOf = ({ key }: JsonEntry): string => JSON.parse(key) as string
+
+/** The member that readers see: of a key that stands twice the last one counts. */
+export function memberOf({ entries }: JsonContainer, key: string): JsonEntry | undefined {
+  return entries.findLast((entry) => keyOf(entry) === key)
+}
+
+/** Equal as JSON values: however they are written, and members in any order. */
+export function equal(a: JsonNode, b: JsonNode): boolean {
+  if (a.kind === 'scalar' || b.kind === 'scalar') return a.kind === 'scalar' && b.kind === 'scalar' && equalScalars(a.text, b.text)
+  if (a.kind !== b.kind) return false
+  if (a.kind === 'array')
+    return a.entries.length === b.entries.length && a.entries.every(({ value }, at) => equal(value, (b.entries[at] as JsonEntry).value))
+  const [ofA, ofB] = [membersOf(a), membersOf(b)]
+  return (
+    ofA.size === ofB.size &&
+    [...ofA].every(([key, value]) => {
+      const other = ofB.get(key)
+      return other !== undefined && equal(value, other)
+    })
+  )
+}
+
+function membersOf({ entries }: JsonContainer): ReadonlyMap<string, JsonNode> {
+  return new Map(entries.map((entry) => [keyOf(entry), entry.value]))
+}
+
+const isNumber = (text: string): boolean => /^[-\d]/.test(text)
+
+function equalScalars(a: string, b: string): boolean {
+  if (isNumber(a) && isNumber(b)) return Decimal.of(a).equals(b)
+  return a === b || (a.startsWith('"') && b.startsWith('"') && JSON.parse(a) === JSON.parse(b))
+}
+
+const blanks = /[ \t\n\r]*/y
+const word = /[^\s,\]}]+/y
+
+/** Reads a text that is known to be JSON. */
+class Reader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  whole(): JsonText {
+    return { before: this.#take(blanks), root: this.#node(), after: this.#take(blanks) }
+  }
+
+  #node(): JsonNode {
+    switch (this.#text[this.#at]) {
+      case '{':
+        return this.#container('object', '}')
+      case '[':
+        return this.#container('array', ']')
+      case '"':
+        return { kind: 'scalar', text: this.#string() }
+      default:
+        return { kind: 'scalar', text: this.#take(word) }
+    }
+  }
+
+  #container(kind: JsonContainer['kind'], close: string): JsonContainer {
+    this.#at++
+    const entries: JsonEntry[] = []
+    let before = this.#take(blanks)
+    while (this.#text[this.#at] !== close) {
+      const key = kind === 'object' ? this.#string() : ''
+      const colon = kind === 'object' ? this.#colon() : ''
+      const value = this.#node()
+      const after = this.#take(blanks)
+      const isLast = this.#text[this.#at] === close
+      entries.push({ before, key, colon, value, after: isLast ? '' : after })
+      if (!isLast) this.#at++
+      before = isLast ? after : this.#take(blanks)
+    }
+    this.#at++
+    return { kind, entries, end: before }
+  }
+
+  #colon(): string {
+    const before = this.#take(blanks)
+    this.#at++
+    return `${before}:${this.#take(blanks)}`
+  }
+
+  // No regular expression: one that skips escapes exhausts the stack on a string of some megabytes.
+  #string(): string {
+    let end = this.#at + 1
+    while (this.#text[end] !== '"') end = this.#text[end] === '\\' ? end + 2 : end + 1
+    const text = this.#text.slice(this.#at, end + 1)
+    this.#at = end + 1
+    return text
+  }
+
+  #take(pattern: RegExp): string {
+    pattern.lastIndex = this.#at
+    const [text = ''] = pattern.exec(this.#text) ?? []
+    this.#at += text.length
+    return text
+  }
+}
