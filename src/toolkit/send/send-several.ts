@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { OutgoingMessage, Transport } from '../../transport/transport.ts'
+import { Pace } from './pace.ts'
 
 /** How far several messages got. */
 export interface SentSeveral {
@@ -26,12 +26,13 @@ export async function sendSeveral(
 ): Promise<SentSeveral> {
   const { perSecond, progress, signal } = options
   const sent: OutgoingMessage[] = []
-  const start = performance.now()
+  const pace = perSecond === undefined ? undefined : new Pace(perSecond)
   try {
     while (sent.length < count) {
-      if (perSecond !== undefined) await until(start + (sent.length * 1000) / perSecond, signal)
+      await pace?.ready(signal)
       signal.throwIfAborted()
-      const size = perSecond === undefined ? Math.min(group, count - sent.length) : 1
+      pace?.begin()
+      const size = pace === undefined ? Math.min(group, count - sent.length) : 1
       const messages = Array.from({ length: size }, (_, index) => build(sent.length + index))
       await transport.dispatch(messages)
       sent.push(...messages)
@@ -41,9 +42,4 @@ export async function sendSeveral(
   } catch (error) {
     return { sent, problem: signal.aborted ? signal.reason : error }
   }
-}
-
-async function until(moment: number, signal: AbortSignal): Promise<void> {
-  const ms = moment - performance.now()
-  if (ms > 0) await pause(ms, undefined, { signal })
 }
