@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core'
 import { failedKinds } from '../message/failure.ts'
+import type { BodyPath } from '../toolkit/errors/body-path.ts'
 import type { Criteria } from '../toolkit/errors/select.ts'
 
 const several = { multiple: true, multipleNonGreedy: true, helpGroup: 'SELECT' } as const
@@ -19,6 +20,11 @@ export const selectionFlags = {
   header: Flags.string({
     helpValue: '<criterion>',
     summary: "name, name=value or 'name~regex'; ! in front negates; repeated: all of them",
+    ...several,
+  }),
+  body: Flags.string({
+    helpValue: '<jsonpath>',
+    summary: "JSONPath that finds something in the body: '$.Lines[?@.Quantity > 5]', '$[?$.Total == 10]'",
     ...several,
   }),
   conversation: Flags.string({ helpValue: '<id>', summary: 'conversation, at least 4 characters of its id', ...several }),
@@ -44,6 +50,7 @@ export interface SelectionChoice {
   readonly since?: string | undefined
   readonly until?: string | undefined
   readonly header?: string[] | undefined
+  readonly body?: string[] | undefined
   readonly conversation?: string[] | undefined
   readonly kind?: string[] | undefined
   readonly 'not-replayed'?: boolean
@@ -70,8 +77,14 @@ export async function criteriaFrom(choice: SelectionChoice, positional: readonly
     kind,
   }
   return {
+    ...(choice.body === undefined ? {} : { body: await compiled(choice.body) }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ids: [...positional, ...read],
     notReplayed: choice['not-replayed'] === true,
   }
+}
+
+async function compiled(paths: readonly string[]): Promise<readonly BodyPath[]> {
+  const { bodyPath } = await import('../toolkit/errors/body-path.ts')
+  return Promise.all(paths.map((path) => bodyPath(path)))
 }

@@ -4,7 +4,7 @@ import { type Classifier, type Group, displayTitle, groupOf } from './group.ts'
 import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
-import { type Criteria, hasCriteria, selector } from './select.ts'
+import { type Criteria, hasCriteria, needsBodies, selector } from './select.ts'
 import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
 
 export interface BrowseOptions {
@@ -96,8 +96,8 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
 
 /** undefined: there is none that could answer. */
 async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: Look['seen']): Promise<Browsed | undefined> {
-  // It does not know every header.
-  const found = criteria.header === undefined ? await snapshot?.read(now) : undefined
+  // It knows neither every header nor any body.
+  const found = criteria.header === undefined && !needsBodies(criteria) ? await snapshot?.read(now) : undefined
   if (found === undefined) return undefined
   let poison = 0
   for await (const entry of found.entries) {
@@ -155,16 +155,16 @@ export async function listFailed(operations: Operations, options: ListOptions): 
   let [total, read] = [0, 0]
   const browsed = await browse(operations, options, {
     newestFirst,
-    withoutBodies: true,
-    seen(failed, message) {
+    withoutBodies: !needsBodies(criteria),
+    seen(failed, message, held) {
       read++
       if (!ids.every((id) => !couldMean(id, failed))) named.push(failed)
       else if (ids.length > 0) return
-      if (!matches(failed, message.headers)) return
+      if (!matches(failed, message.headers, held?.body)) return
       total++
       const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
       items.push({ failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt })
-      if (ids.length === 0 && items.length >= 2 * limit + 1000) items = items.toSorted(byTimeDescending).slice(0, limit)
+      if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(byTimeDescending).slice(0, limit)
     },
     enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
   })
@@ -195,9 +195,9 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
   let [total, ungrouped] = [0, 0]
   let oldest: number | undefined
   const browsed = await browse(operations, options, {
-    withoutBodies: true,
-    seen(failed, message) {
-      if (!matches(failed, message.headers)) return
+    withoutBodies: !needsBodies(options.criteria),
+    seen(failed, message, held) {
+      if (!matches(failed, message.headers, held?.body)) return
       total++
       if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
       const key = groupOf(message.headers, options.by)

@@ -3,9 +3,10 @@ import { NsbError } from '../../message/nsb-error.ts'
 import { shortTypeName } from '../../message/type-names.ts'
 import { parseDuration } from '../../message/wire-formats.ts'
 import type { Headers } from '../../transport/transport.ts'
+import type { BodyPath } from './body-path.ts'
 import { isInGroup } from './group.ts'
 
-/** Criteria as they are typed; those of different fields are ANDed, those of one field ORed. */
+/** Criteria as they are typed, paths compiled; those of different fields are ANDed, those of one field ORed. */
 export interface Criteria {
   /** Prefixes of unique ids (4 characters at least), or whole message ids. */
   readonly ids?: readonly string[]
@@ -23,13 +24,24 @@ export interface Criteria {
   readonly until?: string
   /** `name`, `name=value`, `name~regex`, each with `!` in front to negate. */
   readonly header?: readonly string[]
+  /** Paths that find something in the body. */
+  readonly body?: readonly BodyPath[]
   readonly conversation?: readonly string[]
   readonly kind?: readonly string[]
   readonly notReplayed?: boolean
 }
 
-/** Answers for one entry of an error queue. Ids are not looked at: which entry an id means depends on all of them. */
-export type Matches = (failed: FailedMessage, headers: Headers) => boolean
+/**
+ * Answers for one entry of an error queue. Ids are not looked at: which entry an id means depends on all of them.
+ *
+ * @param body undefined: it was not read, see {@link needsBodies}
+ */
+export type Matches = (failed: FailedMessage, headers: Headers, body: Uint8Array | undefined) => boolean
+
+/** Can the criteria only be judged with the bodies? */
+export function needsBodies({ body }: Criteria): boolean {
+  return body !== undefined && body.length > 0
+}
 
 /** Did somebody say which messages are meant? */
 export function hasCriteria(criteria: Criteria): boolean {
@@ -70,9 +82,10 @@ export function selector(criteria: Criteria, now: number): Matches {
     }),
     ...(since === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt >= since]),
     ...(until === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt < until]),
+    ...(needsBodies(criteria) ? [bodyCriterion(criteria.body ?? [])] : []),
     ...(criteria.notReplayed === true ? [(_: FailedMessage, headers: Headers) => headers['Nsb.Replay.Count'] === undefined] : []),
   ]
-  return (failed, headers) => all.every((matches) => matches(failed, headers))
+  return (failed, headers, body) => all.every((matches) => matches(failed, headers, body))
 }
 
 // Without --kind only failures are meant, unless an entry was named by its id.
@@ -82,6 +95,10 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
     if (!failedKinds.includes(kind as FailedKind)) throw badCriterion(`--kind '${kind}'`, `one of ${failedKinds.join(', ')}`)
   if (given.length > 0) return new Set(given as FailedKind[])
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
+}
+
+function bodyCriterion(paths: readonly BodyPath[]): Matches {
+  return (_, __, body) => body !== undefined && paths.some((path) => path.matches(body))
 }
 
 type TextTest = (text: string) => boolean
@@ -145,7 +162,8 @@ function headerCriterion(text: string): (headers: Headers) => boolean {
   if (name === '') throw badCriterion(`--header '${text}'`, `name, name=value or 'name~regex'`)
   const regex = operator === '~' ? compile(value, '', `--header ${text}`) : undefined
   return (headers) => {
-    const found = headers[name]
+    // A header may have the name of something that every object has.
+    const found = Object.hasOwn(headers, name) ? headers[name] : undefined
     const matches = found !== undefined && (regex === undefined ? operator === undefined || found === value : regex.test(found))
     return matches !== negated
   }

@@ -20,7 +20,7 @@ const headers: Record<string, string> = {
   Tenant: 'blue',
 }
 
-const matches = (criteria: Criteria, of = headers): boolean => selector(criteria, now)(readFailure(of, 'native'), of)
+const matches = (criteria: Criteria, of = headers): boolean => selector(criteria, now)(readFailure(of, 'native'), of, undefined)
 
 describe('one criterion', () => {
   it.each<[Criteria, boolean]>([
@@ -56,6 +56,12 @@ describe('one criterion', () => {
     [{ header: ['!Tenant=red'] }, true],
     [{ header: ['Tenant~^bl'] }, true],
     [{ header: ['!Missing'] }, true],
+    [{ header: ['constructor'] }, false],
+    [{ message: ['/no ANSWER/gi'] }, true],
+    [{ message: ['/WITHIN/'] }, false],
+    [{ since: '2026-11-21T10:00:00.000Z' }, true],
+    [{ until: '2026-11-21T10:00:00.000Z' }, false],
+    [{ since: 'today' }, true],
     [{ header: ['Tenant', 'Missing'] }, false],
     [{ conversation: ['f7c4'] }, true],
     [{ conversation: ['f7c'] }, false],
