@@ -210,7 +210,8 @@ export interface Operations {
     /** {@link HoldOptions.newestFirst}, without holding what is not shown. */
     readonly newestFirst: boolean
   }
-  queues(): Promise<readonly QueueFacts[]>
+  /** @param prefix only those whose names begin like that */
+  queues(prefix?: string): Promise<readonly QueueFacts[]>
   /** undefined: no such queue. */
   inspect(queue: string): Promise<QueueFacts | undefined>
   hold(queue: string, options: HoldOptions): Promise<Holding>
@@ -225,6 +226,10 @@ export interface Operations {
    * keep everything.
    */
   createBoundedQueue(queue: string, bounds: QueueBounds): Promise<void>
+  /** Creates a queue whose messages are as safe as those of another one, for {@link Destination.exactQueue} alone. */
+  createQueueLike(queue: string, like: string): Promise<void>
+  /** Removes a queue. @returns false: it stays, since messages are in it or somebody has it in hand */
+  removeIfEmpty(queue: string): Promise<boolean>
   /** Outlives its maker by `expiresAfterMs` at least, then goes by itself or with a later call. */
   temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue>
   /** Removes what waits, and says how many messages that were. */

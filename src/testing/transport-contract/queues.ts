@@ -1,6 +1,6 @@
 import type { IncomingMessage } from '../../transport/transport.ts'
 import type { ContractGroup } from './contract.ts'
-import { depthIs, fill, hasCode, message, openWithQueue, rejects, same, textOf, until, yes } from './support.ts'
+import { depthIs, fill, hasCode, holdOptions, message, openWithQueue, rejects, same, textOf, until, yes } from './support.ts'
 
 export const queues: ContractGroup = {
   name: 'queues',
@@ -50,6 +50,57 @@ export const queues: ContractGroup = {
         await transport.dispatch([message('one', queue)])
         await transport.createBoundedQueue(queue, bounds)
 
+        await depthIs(transport, queue, 1)
+      },
+    },
+    {
+      name: 'can be created like another one, twice as well, take exactly their messages, and are listed by their prefix',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const like = world.unique('nsb.like')
+        await transport.createQueueLike(like, queue)
+
+        await transport.dispatch([message('one', '', { to: { exactQueue: like } })])
+        await transport.createQueueLike(like, queue)
+
+        await depthIs(transport, like, 1)
+        same(
+          (await transport.queues(like.slice(0, -1))).map((facts) => facts.queue),
+          [like],
+        )
+      },
+    },
+    {
+      name: 'are removed when they are empty, and only then',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const like = world.unique('nsb.like')
+        await transport.createQueueLike(like, queue)
+        await transport.dispatch([message('one', '', { to: { exactQueue: like } })])
+        await depthIs(transport, like, 1)
+
+        same(await transport.removeIfEmpty(like), false)
+        const held = await transport.hold(like, holdOptions())
+        for await (const page of held.pages()) for (const each of page) await held.consume(each, [])
+        await held.giveBack()
+        await depthIs(transport, like, 0)
+
+        same(await transport.removeIfEmpty(like), true)
+        same(await transport.inspect(like), undefined)
+        same(await transport.removeIfEmpty(like), true)
+      },
+    },
+    {
+      name: 'are not removed while their messages are held to be changed',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        await fill(transport, queue, 1)
+        const held = await transport.hold(queue, holdOptions())
+        for await (const page of held.pages()) same(page.length, 1)
+
+        same(await (await world.open()).removeIfEmpty(queue), false)
+
+        await held.giveBack()
         await depthIs(transport, queue, 1)
       },
     },

@@ -102,6 +102,22 @@ export class StorageFolder {
     for (const folder of queueFolders) makeFolders(`${this.queuePath(queue)}/${folder}`)
   }
 
+  /**
+   * Removes the folder of a queue and those in it, as far as they are empty: a message, and one that is being written, keeps it.
+   *
+   * @returns false: something was in it
+   */
+  removeQueueIfEmpty(queue: string): boolean {
+    const folder = this.queuePath(queue)
+    if (!this.exists(queue)) return true
+    for (const entry of listOrEmpty(folder, (path) => readdirSync(path))) if (!queueFolders.has(entry)) return false
+    for (const stage of queueFolders) removeFolder(`${folder}/${stage}`)
+    removeFolder(folder)
+    if (!this.exists(queue)) return true
+    makeFolders(`${folder}/.bodies`)
+    return false
+  }
+
   writeBody(copy: Copy): void {
     writeFile(this.bodyPath(copy.queue, copy.nativeId), copy.body, copy.chosenId ? 'wx' : 'w')
   }

@@ -105,8 +105,9 @@ class LearningTransport implements Transport {
     this.#using(() => this.#subscriptions.remove(subscriber, event))
   }
 
-  async queues(): Promise<readonly QueueFacts[]> {
-    return this.#storage.queueNames().map((queue) => this.#factsOf(queue, countMessages(this.#storage.queuePath(queue))))
+  async queues(prefix = ''): Promise<readonly QueueFacts[]> {
+    const names = this.#storage.queueNames().filter((queue) => queue.startsWith(prefix))
+    return names.map((queue) => this.#factsOf(queue, countMessages(this.#storage.queuePath(queue))))
   }
 
   async inspect(queue: string): Promise<QueueFacts | undefined> {
@@ -145,6 +146,14 @@ class LearningTransport implements Transport {
 
   createBoundedQueue(queue: string): Promise<void> {
     return this.createQueues([queue])
+  }
+
+  createQueueLike(queue: string): Promise<void> {
+    return this.createQueues([queue])
+  }
+
+  async removeIfEmpty(queue: string): Promise<boolean> {
+    return this.#using(() => this.#storage.removeQueueIfEmpty(checkAddress(queue)))
   }
 
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {

@@ -74,10 +74,11 @@ class MemoryTransport implements Transport {
     this.#network.unsubscribe(subscriber, event.fullName)
   }
 
-  async queues(): Promise<readonly QueueFacts[]> {
+  async queues(prefix = ''): Promise<readonly QueueFacts[]> {
     const now = this.#clock.now()
     return this.#network
       .queues(now)
+      .filter(({ name }) => name.startsWith(prefix))
       .map((queue) => factsOf(queue, now))
       .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
   }
@@ -120,6 +121,18 @@ class MemoryTransport implements Transport {
 
   createBoundedQueue(queue: string): Promise<void> {
     return this.createQueues([queue])
+  }
+
+  createQueueLike(queue: string): Promise<void> {
+    return this.createQueues([queue])
+  }
+
+  async removeIfEmpty(name: string): Promise<boolean> {
+    const now = this.#clock.now()
+    const queue = this.#network.find(name, now)
+    if (queue && (queue.waiting(now).length > 0 || queue.nextDue !== undefined || queue.consumers > 0 || queue.locked)) return false
+    this.#network.remove(name)
+    return true
   }
 
   async temporaryQueue(prefix: string, expiresAfterMs: number): Promise<TemporaryQueue> {

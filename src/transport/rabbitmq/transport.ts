@@ -36,7 +36,7 @@ import type { ManagementSettings } from './settings.ts'
 import { BrokerTap } from './tap.ts'
 import { conventionalTopology } from './topology/conventional.ts'
 import { directTopology } from './topology/direct.ts'
-import type { QueueType, Topology } from './topology/topology.ts'
+import { type QueueType, type Topology, declareQueue } from './topology/topology.ts'
 
 export interface RabbitOptions {
   readonly settings: ConnectionSettings
@@ -196,7 +196,7 @@ class RabbitTransport implements Transport {
   }
 
   /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
-  async queues(): Promise<readonly QueueFacts[]> {
+  async queues(prefix = ''): Promise<readonly QueueFacts[]> {
     // A broker that cannot be reached is named as such, not its management API.
     await this.#administration.open()
     const [listed, policies, major] = await Promise.all([
@@ -205,7 +205,7 @@ class RabbitTransport implements Transport {
       majorVersion(this.#administration),
     ])
     const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
-      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix))
+      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix) && name.startsWith(prefix))
       .map((told) => {
         const { kind, limit } = limitsIn(told, policies, major)
         const { consumers, messages_ready: depth, name } = told
@@ -333,6 +333,36 @@ class RabbitTransport implements Transport {
       // Somebody made it with other bounds, or may not make any: what is there will do.
       const isThere = replyCode(error) === 406 || replyCode(error) === 403 ? await this.#countsOf(queue) : undefined
       if (isThere === undefined) throw channelError(error, `create queue '${queue}'`)
+    }
+  }
+
+  async createQueueLike(queue: string, like: string): Promise<void> {
+    const { kind } = await limitsOf(this.#administration, this.#management, like)
+    try {
+      await this.#administration.withChannel((channel) =>
+        declareQueue(channel, queue, { queueType: kind === 'quorum' ? 'quorum' : 'classic', durable: true }),
+      )
+    } catch (error) {
+      // Somebody made it in another way: it will do.
+      if (replyCode(error) !== 406) throw channelError(error, `create queue '${queue}'`)
+    }
+  }
+
+  /** A quorum queue cannot be removed on the condition that it is empty, so nobody else may have it in hand meanwhile. */
+  async removeIfEmpty(queue: string): Promise<boolean> {
+    const connection = this.#connection(`${queue} Removal`)
+    try {
+      await this.#lock(connection, queue)
+      const counts = await this.#countsOf(queue)
+      if (counts === undefined) return true
+      if (counts.depth > 0 || counts.consumers > 0) return false
+      await this.#administer(`remove queue '${queue}'`, (channel) => channel.deleteQueue(queue))
+      return true
+    } catch (error) {
+      if (error instanceof NsbError && error.code === 'NSB_QUEUE_LOCKED') return false
+      throw error
+    } finally {
+      await connection.close()
     }
   }
 
