@@ -9,7 +9,7 @@ import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import { type ReplayOptions, type ReplayPlan, planReplay } from '../../src/toolkit/errors/plan.ts'
+import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
 import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
@@ -80,7 +80,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
     this.atEnd(() => prepared.release())
     const { facts, plan } = prepared
-    const most = plan?.messages.length ?? facts?.depth ?? 0
+    const most = plan?.selected ?? facts?.depth ?? 0
     if (most === 0) throw nothingMatched(queue)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
     await this.#confirmed(questionOf(most, plan, options), {
@@ -95,7 +95,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       waitMs: flags.wait,
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
-      everyItem: this.jsonEnabled() || flags.wait !== undefined,
+      everyItem: (this.jsonEnabled() && Math.min(most, flags.limit ?? most) <= mostItems) || flags.wait !== undefined,
       clock: Date.now,
       progress: (step) => progress?.show(step),
     })
@@ -109,7 +109,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   }
 
   #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean): unknown {
-    if (plan.messages.length === 0) throw nothingMatched(about.queue)
+    if (plan.selected === 0) throw nothingMatched(about.queue)
     this.#showPlan(plan, newest)
     this.note('dry run: nothing was changed')
     if (plan.facts?.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
@@ -130,11 +130,10 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   }
 
   #showPlan(plan: ReplayPlan, newest: boolean): void {
-    const { matching, messages, duplicates, targets } = plan
-    this.note(`${matching} match${matching === 1 ? 'es' : ''}, ${messages.length} selected, ${newest ? 'newest' : 'oldest'} first`)
+    const { matching, selected, duplicates, targets, wishes } = plan
+    this.note(`${matching} match${matching === 1 ? 'es' : ''}, ${selected} selected, ${newest ? 'newest' : 'oldest'} first`)
     for (const target of targets) this.note(`  ${targetLine(target)}`)
     this.#noteDuplicates(duplicates)
-    const wishes = messages.filter((message) => message.redirectedByMessage).length
     if (wishes > 0) this.warning(`${wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
   }
 

@@ -20,6 +20,9 @@ export interface ReplayDocument {
   readonly failed: number
   readonly leftInQueue: number
   readonly newerArrivals: number
+  /** Of a dry run: how many messages go where, and why they cannot. */
+  readonly targets?: readonly object[]
+  /** Every message of up to 10,000; above that the first of a dry run, otherwise only failures, 1,000 at most. */
   readonly items: readonly object[]
 }
 
@@ -51,15 +54,28 @@ export function replayDocument({ profile, queue }: About, report: ReplayReport, 
 }
 
 function dryRun(plan: ReplayPlan): Omit<ReplayDocument, 'schema' | 'profile' | 'queue'> {
-  const problems = new Map(plan.targets.map(({ target, problem }) => [target, problem]))
-  const items = plan.messages.map(({ uniqueId, target }) => {
+  const { facts, first, selected, targets } = plan
+  const problems = new Map(targets.map(({ target, problem }) => [target, problem]))
+  const items = first.map(({ uniqueId, target }) => {
     const problem = problems.get(target)
     return problem === undefined
       ? { uniqueId, target, result: 'planned' }
       : { uniqueId, target, result: 'failed', error: problemFields(problem) }
   })
-  const failed = items.filter((item) => item.result === 'failed').length
-  return { dryRun: true, selected: items.length, published: 0, failed, leftInQueue: plan.facts?.depth ?? 0, newerArrivals: 0, items }
+  return {
+    dryRun: true,
+    selected,
+    published: 0,
+    failed: targets.reduce((sum, { count, problem }) => sum + (problem === undefined ? 0 : count), 0),
+    leftInQueue: facts?.depth ?? 0,
+    newerArrivals: 0,
+    targets: targets.map(({ count, problem, target }) => ({
+      target,
+      count,
+      ...(problem === undefined ? {} : { error: problemFields(problem) }),
+    })),
+    items,
+  }
 }
 
 function problemFields(problem: unknown): object {

@@ -2,11 +2,11 @@ import type { FailedMessage } from '../../message/failure.ts'
 import { readFailure } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
-import type { HeldMessage, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
+import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
 import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
-import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
+import { Wanted } from './wanted.ts'
 
 export interface ReplayOptions {
   readonly queue: string
@@ -44,8 +44,14 @@ export interface ReplayPlan {
   readonly matching: number
   /** Further copies of a failure that is in the queue already; they stay. */
   readonly duplicates: number
-  /** In the order in which they are taken. */
-  readonly messages: readonly PlannedMessage[]
+  /** How many of those that match are taken. */
+  readonly selected: number
+  /** Which ones. */
+  readonly wanted: Wanted
+  /** How many of them are sent where the message itself wishes. */
+  readonly wishes: number
+  /** The first of them in the order in which they are taken, {@link mostItems} at most. */
+  readonly first: readonly PlannedMessage[]
   /** For each target how many messages, and the facts of its queue or why there is none. */
   readonly targets: readonly PlannedTarget[]
 }
@@ -60,6 +66,8 @@ export interface PlannedTarget {
 
 /** Messages of a page whose bodies are in memory at once. */
 export const replayPage = 1000
+/** A plan names so many messages at most, and a report names each only of so many: a million would not fit into memory. */
+export const mostItems = 10_000
 
 /**
  * Refuses what selects nothing, and a `to` that does not exist.
@@ -83,18 +91,10 @@ export async function checkSelection(operations: Operations, { all, criteria, to
  */
 export async function planReplay(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
   await checkSelection(operations, options)
-  const { maxHold, overrule, queue, signal } = options
-  const holding = await holdIfThere(operations, queue, {
-    purpose: 'look',
-    overrule,
-    page: replayPage,
-    max: maxHold,
-    signal,
-    beforeRemove: () => undefined,
-  })
+  const holding = await holdIfThere(operations, options.queue, holdOptions(operations, 'look', options))
   if (holding === undefined) {
     resolveIds(options.criteria.ids ?? [], [])
-    return { facts: undefined, matching: 0, duplicates: 0, messages: [], targets: [] }
+    return { ...new Choice(options, true).chosen(), facts: undefined, targets: [] }
   }
   try {
     checkHold(holding.facts, options)
@@ -102,6 +102,14 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
   } finally {
     await holding.giveBack()
   }
+}
+
+/** What is held for a replay; where looking costs nothing, nothing is held, and so it has no bound. */
+export function holdOptions(operations: Operations, purpose: HoldOptions['purpose'], options: ReplayOptions): HoldOptions {
+  const { maxHold, newest, overrule, signal } = options
+  const { lookWithoutTrace, newestFirst } = operations.can
+  const max = lookWithoutTrace ? Number.POSITIVE_INFINITY : maxHold
+  return { purpose, overrule, page: replayPage, max, newestFirst: newest && newestFirst, signal, beforeRemove: () => undefined }
 }
 
 /**
@@ -114,36 +122,91 @@ export async function planHeld(
   operations: Operations,
   holding: Holding,
   options: ReplayOptions,
-  selected: (planned: PlannedMessage, message: HeldMessage) => void = () => undefined,
+  selected: (message: HeldMessage) => void = () => undefined,
 ): Promise<ReplayPlan> {
-  const { criteria, signal } = options
+  const { criteria, newest, signal } = options
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
   const named: FailedMessage[] = []
-  let messages: PlannedMessage[] = []
+  const couldBeMeant: PlannedMessage[] = []
+  const choice = new Choice(options, !newest || operations.can.newestFirst)
   for await (const held of holding.pages())
     for (const message of held) {
       const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
       if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) continue
       if (ids.length > 0) named.push(failed)
-      if (!isReplayable(failed) || !matches(failed, message.headers)) continue
-      const plan = planned(message, failed, options)
-      messages.push(plan)
-      selected(plan, message)
+      if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
+      if (ids.length > 0) couldBeMeant.push(planned(message, failed, options))
+      else choice.add(planned(message, failed, options))
+      selected(message)
     }
   signal.throwIfAborted()
 
   const meant = resolveIds(ids, named)
-  if (ids.length > 0) messages = messages.filter((message) => meant.has(message.uniqueId))
-  const seen = new SeenFailures()
-  const distinct = messages.filter(({ failedAt, uniqueId }) => !seen.isDuplicate(uniqueId, failedAt))
-  const chosen = chosenOf(distinct, options)
-  return {
-    facts: holding.facts,
-    matching: distinct.length,
-    duplicates: messages.length - distinct.length,
-    messages: chosen,
-    targets: await targetsOf(operations, chosen),
+  for (const message of couldBeMeant) if (meant.has(message.uniqueId)) choice.add(message)
+  const chosen = choice.chosen()
+  return { ...chosen, facts: holding.facts, targets: await targetsOf(operations, chosen.targets) }
+}
+
+/** Takes the first or the last of the messages that match, and keeps none of them but those it names. */
+class Choice {
+  readonly #limit: number
+  readonly #inOrder: boolean
+  /** Those it names; while the last ones are looked for, those that may be among them. */
+  #kept: PlannedMessage[] = []
+  readonly #wanted = new Wanted()
+  readonly #targets = new Map<string | undefined, number>()
+  #matching = 0
+  #duplicates = 0
+  #wishes = 0
+
+  /** @param inOrder they come in the order in which they are to be taken; else in its reverse */
+  constructor({ limit = Number.POSITIVE_INFINITY }: ReplayOptions, inOrder: boolean) {
+    this.#limit = limit
+    this.#inOrder = inOrder
+  }
+
+  add(message: PlannedMessage): void {
+    if (!this.#wanted.see(message)) {
+      this.#duplicates++
+      return
+    }
+    this.#matching++
+    if (this.#inOrder) {
+      if (this.#wanted.left === this.#limit) return
+      this.#want(message)
+      if (this.#kept.length < mostItems) this.#kept.push(message)
+      return
+    }
+    const isUnlimited = this.#limit === Number.POSITIVE_INFINITY
+    if (isUnlimited) this.#want(message)
+    const most = isUnlimited ? mostItems : this.#limit
+    this.#kept.push(message)
+    if (this.#kept.length >= 2 * most + 1000) this.#kept = this.#kept.slice(-most)
+  }
+
+  chosen(): Omit<ReplayPlan, 'facts' | 'targets'> & { readonly targets: ReadonlyMap<string | undefined, number> } {
+    let first = this.#kept
+    if (!this.#inOrder) {
+      first = first.toReversed().slice(0, this.#limit)
+      if (this.#limit !== Number.POSITIVE_INFINITY) for (const message of first) this.#want(message)
+    }
+    return {
+      matching: this.#matching,
+      duplicates: this.#duplicates,
+      selected: this.#wanted.left,
+      wanted: this.#wanted,
+      wishes: this.#wishes,
+      first: first.slice(0, mostItems),
+      targets: this.#targets,
+    }
+  }
+
+  #want(message: PlannedMessage): void {
+    const { redirectedByMessage, target } = message
+    this.#wanted.want(message)
+    this.#targets.set(target, (this.#targets.get(target) ?? 0) + 1)
+    if (redirectedByMessage) this.#wishes++
   }
 }
 
@@ -176,15 +239,7 @@ export function planned(message: HeldMessage, failed: FailedMessage, options: Re
   }
 }
 
-// The queue's own order is that of failing; only which are taken depends on --newest.
-function chosenOf(messages: readonly PlannedMessage[], { limit, newest }: ReplayOptions): readonly PlannedMessage[] {
-  const inOrder = newest ? messages.toReversed() : messages
-  return limit === undefined ? inOrder : inOrder.slice(0, limit)
-}
-
-async function targetsOf(operations: Operations, messages: readonly PlannedMessage[]): Promise<readonly PlannedTarget[]> {
-  const counts = new Map<string | undefined, number>()
-  for (const { target } of messages) counts.set(target, (counts.get(target) ?? 0) + 1)
+async function targetsOf(operations: Operations, counts: ReadonlyMap<string | undefined, number>): Promise<readonly PlannedTarget[]> {
   const targets: PlannedTarget[] = []
   for (const [target, count] of counts) {
     // A target comes from a message, so it may be anything; why it is refused is asked for below.

@@ -1,8 +1,9 @@
 import type { HeldMessage, Holding, QueueFacts, Transport } from '../../transport/transport.ts'
 import { checkHold, holdIfThere } from './hold.ts'
-import { type PlannedMessage, type ReplayOptions, type ReplayPlan, checkSelection, planHeld, planReplay, replayPage } from './plan.ts'
+import { type ReplayOptions, type ReplayPlan, checkSelection, holdOptions, planHeld, planReplay } from './plan.ts'
 import { type ReplayReport, type ReplayRun, replay, replayAsTheyCome, replayKept } from './replay.ts'
 import { hasCriteria } from './select.ts'
+import { readHeld } from './sending-back.ts'
 
 /** A replay that needs nothing but a yes. */
 export interface PreparedReplay {
@@ -39,20 +40,16 @@ export async function prepareReplay(
 ): Promise<PreparedReplay> {
   if (transport.can.lookWithoutTrace) return prepareByLooking(transport, options)
   await checkSelection(transport, options)
-  const { maxHold, overrule, queue, signal } = options
+  const { maxHold, queue } = options
   const everything = !hasCriteria(options.criteria) && options.limit === undefined
   const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0
   const asTheyCome = inAnyCase && (everything || confirmed)
   // Of everything only what cannot be sent stays held.
   const max = asTheyCome && everything ? Math.max(maxHold, 2 * window) : maxHold
   const holding = await holdIfThere(transport, queue, {
-    purpose: 'change',
-    overrule,
-    page: replayPage,
+    ...holdOptions(transport, 'change', options),
     max,
     ...(asTheyCome ? { ahead: window } : {}),
-    signal,
-    beforeRemove: () => undefined,
   })
   if (holding === undefined) return prepareByLooking(transport, options)
   const release = async (): Promise<void> => void (await holding.giveBack())
@@ -77,22 +74,21 @@ async function prepareByLooking(transport: Transport, options: ReplayOptions): P
 }
 
 async function prepareByHolding(transport: Transport, holding: Holding, options: ReplayOptions): Promise<PreparedReplay> {
-  const kept = new Map<PlannedMessage, HeldMessage>()
+  let kept: HeldMessage[] = []
   let room = mostKeptBytes
-  const plan = await planHeld(transport, holding, options, (planned, message) => {
+  const plan = await planHeld(transport, holding, options, (message) => {
     if (room < 0) return
     room -= sizeOf(message)
-    if (room < 0) kept.clear()
-    else kept.set(planned, message)
+    if (room < 0) kept = []
+    else kept.push(message)
   })
   let isHeld = true
   const release = async (): Promise<void> => {
     isHeld = false
-    kept.clear()
+    kept = []
     await holding.giveBack()
   }
-  const chosen = new Set(plan.messages)
-  for (const planned of kept.keys()) if (!chosen.has(planned)) kept.delete(planned)
+  kept = kept.filter((message) => plan.wanted.has(readHeld(message)))
   if (room < 0) await release()
   const timer = setTimeout(() => void release(), longestQuestionMs).unref()
   return {

@@ -1,9 +1,10 @@
 import type { HeldMessage, Holding, Transport } from '../../transport/transport.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
-import { type PlannedMessage, type ReplayOptions, type ReplayPlan, isReplayable, planned, replayPage } from './plan.ts'
+import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { selector } from './select.ts'
 import { SendingBack, readHeld } from './sending-back.ts'
+import type { Wanted } from './wanted.ts'
 
 /** What became of one selected message. */
 export type ReplayResult = 'published' | 'succeeded' | 'failedAgain' | 'noAnswer' | 'failed'
@@ -61,18 +62,26 @@ export interface ReplayRun {
 /** Where endpoints acknowledge what succeeded; outlives the command, because a dead address makes a success fail. */
 export const acknowledgementQueue = 'nsb.acks'
 
-/** Sends planned messages back that are held already, in the order of the plan. */
+/**
+ * Sends planned messages back that are held already.
+ *
+ * @param kept all that are planned, in the order of the queue
+ */
 export function replayKept(
   transport: Transport,
   holding: Holding,
   plan: ReplayPlan,
-  kept: ReadonlyMap<PlannedMessage, HeldMessage>,
+  kept: readonly HeldMessage[],
   options: ReplayOptions,
   run: ReplayRun,
 ): Promise<ReplayReport> {
-  return sendBack(transport, holding, plan.messages.length, options, run, async (sending) => {
-    for (const message of plan.messages) if (!(await sending.add(kept.get(message) as HeldMessage, message))) break
-    return { selected: plan.messages.length, duplicates: plan.duplicates }
+  const { duplicates, selected, wanted } = plan
+  return sendBack(transport, holding, selected, options, run, async (sending) => {
+    for (const message of options.newest ? kept.toReversed() : kept) {
+      const failed = readHeld(message)
+      if (wanted.take(failed) && !(await sending.add(message, planned(message, failed, options), failed))) break
+    }
+    return { selected, duplicates }
   })
 }
 
@@ -81,15 +90,22 @@ export function replayKept(
  * them twice and never loses one.
  */
 export async function replay(transport: Transport, plan: ReplayPlan, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
-  const wanted = new Wanted(plan.messages)
-  return sendBack(transport, await holdToReplay(transport, options), plan.messages.length, options, run, async (sending, holding) => {
-    pages: for await (const messages of inWantedOrder(holding, wanted, options.newest))
+  const { duplicates, first, selected, wanted } = plan
+  const held = await transport.hold(options.queue, holdOptions(transport, 'change', options))
+  return sendBack(transport, held, selected, options, run, async (sending, holding) => {
+    const inOrder = options.newest && !transport.can.newestFirst ? newestFirst(holding, wanted) : holding.pages()
+    pages: for await (const messages of inOrder)
       for (const message of messages) {
-        const plannedMessage = wanted.take(message)
-        if (plannedMessage !== undefined && !(await sending.add(message, plannedMessage))) break pages
+        const failed = readHeld(message)
+        if (!wanted.take(failed)) continue
+        const begun = sending.add(message, planned(message, failed, options), failed)
+        if (!(typeof begun === 'boolean' ? begun : await begun)) break pages
       }
-    if (!sending.stopped && !options.signal.aborted) for (const message of wanted.left()) sending.addGone(message)
-    return { selected: plan.messages.length, duplicates: plan.duplicates }
+    if (!sending.stopped && !options.signal.aborted) {
+      for (const message of first) if (wanted.take(message)) sending.addGone(message)
+      sending.addGoneUnnamed(wanted.left)
+    }
+    return { selected, duplicates }
   })
 }
 
@@ -111,7 +127,7 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
         if (selected >= most || sending.stopped) break
         read++
         const failed = readHeld(message)
-        if (!isReplayable(failed) || !matches(failed, message.headers)) continue
+        if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
         if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
         else {
           const begun = sending.add(message, planned(message, failed, options), failed)
@@ -125,11 +141,6 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
     const isFull = read < holding.facts.depth && read - (sending.tried - sending.failed) >= options.maxHold
     return { selected, duplicates, isFull }
   })
-}
-
-/** @throws {NsbError} NSB_QUEUE_HAS_CONSUMER, NSB_QUEUE_LOCKED, NSB_LOOKS_EXHAUSTED, NSB_QUEUE_NOT_FOUND */
-export function holdToReplay(transport: Transport, { maxHold, overrule, queue, signal }: ReplayOptions): Promise<Holding> {
-  return transport.hold(queue, { purpose: 'change', overrule, page: replayPage, max: maxHold, signal, beforeRemove: () => undefined })
 }
 
 interface Sent {
@@ -173,49 +184,10 @@ async function sendBack(
   }
 }
 
-/** Planned messages that have not been met in the queue yet. A queue may hold several copies of one failure; one is taken. */
-class Wanted {
-  readonly #byKey = new Map<string, PlannedMessage[]>()
-
-  constructor(messages: readonly PlannedMessage[]) {
-    for (const message of messages) {
-      const same = this.#byKey.get(keyOf(message))
-      if (same === undefined) this.#byKey.set(keyOf(message), [message])
-      else same.push(message)
-    }
-  }
-
-  has(message: HeldMessage): boolean {
-    return this.#byKey.has(keyOf(readHeld(message)))
-  }
-
-  /** undefined: it is not wanted, or not a second time. */
-  take(message: HeldMessage): PlannedMessage | undefined {
-    const key = keyOf(readHeld(message))
-    const same = this.#byKey.get(key)
-    const taken = same?.shift()
-    if (same?.length === 0) this.#byKey.delete(key)
-    return taken
-  }
-
-  left(): readonly PlannedMessage[] {
-    return [...this.#byKey.values()].flat()
-  }
-}
-
-// What failed again has a later time: it is another failure, which nobody has confirmed.
-function keyOf({ failedAt, uniqueId }: Pick<PlannedMessage, 'failedAt' | 'uniqueId'>): string {
-  return `${uniqueId} ${failedAt ?? '?'}`
-}
-
-/** Newest first needs them all before the first one goes. */
-async function* inWantedOrder(holding: Holding, wanted: Wanted, newest: boolean): AsyncIterable<readonly HeldMessage[]> {
-  if (!newest) {
-    yield* holding.pages()
-    return
-  }
+/** Those that are wanted, the last one first: all of them are needed before it goes. */
+async function* newestFirst(holding: Holding, wanted: Wanted): AsyncIterable<readonly HeldMessage[]> {
   const found: HeldMessage[] = []
-  for await (const messages of holding.pages()) found.push(...messages.filter((message) => wanted.has(message)))
+  for await (const messages of holding.pages()) found.push(...messages.filter((message) => wanted.has(readHeld(message))))
   yield found.toReversed()
 }
 

@@ -37,8 +37,8 @@ export class SeenFailures {
   }
 }
 
-/** FNV-1a with another prime for each half, and a final mix. */
-function hash(text: string, prime: number): number {
+/** FNV-1a with another prime for each half of a hash of 64 bits, and a final mix. */
+export function hash(text: string, prime: number): number {
   let value = 0x811c9dc5
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), prime)
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b)

@@ -77,6 +77,12 @@ export class SendingBack {
     this.#note({ uniqueId, target, result: 'failed', error })
   }
 
+  /** As {@link addGone}, of those that the plan does not name. */
+  addGoneUnnamed(count: number): void {
+    this.tried += count
+    this.failed += count
+  }
+
   // Only the one that adds or finishes waits.
   async #until(holds: () => boolean): Promise<void> {
     while (!holds())

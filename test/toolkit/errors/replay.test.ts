@@ -128,7 +128,7 @@ describe('replay', () => {
 
     const plan = await planReplay(transport, optionsFor({ criteria: { kind: ['ack', 'failure'] } }))
 
-    assert.deepEqual(plan.messages.length, 1)
+    assert.deepEqual(plan.selected, 1)
   })
 
   it('E-26 takes the oldest with --limit, the newest with --newest', async () => {
@@ -159,7 +159,7 @@ describe('replay', () => {
     const transport = await worldWith(failureHeaders('m1', { 'ServiceControl.RetryTo': 'Adapter' }))
     await transport.createQueues(['Adapter', 'Moved', 'Other'])
     const targetWith = async (more: Partial<ReplayOptions>): Promise<unknown> =>
-      (await planReplay(transport, optionsFor(more))).messages[0]?.target
+      (await planReplay(transport, optionsFor(more))).first[0]?.target
 
     assert.equal(await targetWith({}), 'Adapter')
     assert.equal(await targetWith({ redirects: { Sales: 'Moved' } }), 'Moved')
@@ -169,7 +169,7 @@ describe('replay', () => {
   it('does not take a name of every object for a redirect', async () => {
     const transport = await worldWith(failureHeaders('m1', { 'NServiceBus.FailedQ': 'constructor' }))
 
-    assert.equal((await planReplay(transport, optionsFor())).messages[0]?.target, 'constructor')
+    assert.equal((await planReplay(transport, optionsFor())).first[0]?.target, 'constructor')
   })
 
   it('sends a poison message only where --to says', async () => {
@@ -200,7 +200,7 @@ describe('replay', () => {
 
     const plan = await planReplay(transport, optionsFor())
 
-    assert.equal(plan.messages.length, 1)
+    assert.equal(plan.selected, 1)
     assert.equal(plan.duplicates, 1)
   })
 
