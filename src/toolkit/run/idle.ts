@@ -29,9 +29,14 @@ export class IdleWatch {
       for (const { id, to } of outcome.outgoing) if (to === this.#endpoint && id !== message.id) this.#expected.add(id)
   }
 
+  /** Nothing has happened for long enough: time to ask whether anything waits, which takes long where much does. */
+  get isQuiet(): boolean {
+    return this.#expected.size === 0 && this.#now() - this.#lastActivity >= this.#quietMs
+  }
+
   /** @param depth messages waiting in the queue, or in hand */
   isIdle(depth: number): boolean {
     if (depth > 0) this.#lastActivity = this.#now()
-    return depth === 0 && this.#expected.size === 0 && this.#now() - this.#lastActivity >= this.#quietMs
+    return depth === 0 && this.isQuiet
   }
 }

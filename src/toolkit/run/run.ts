@@ -143,7 +143,7 @@ async function untilIdle(
   let told = false
   const pollMs = transport.can.lookWithoutTrace ? 25 : brokerPollMs
   while (!signal.aborted && !pause.paused) {
-    const isIdle = idle.isIdle(endpoint.inHand > 0 ? endpoint.inHand : await waitingIn(transport, endpoint.name))
+    const isIdle = idle.isIdle(endpoint.inHand) && idle.isIdle(await waitingIn(transport, endpoint.name))
     if (isIdle && tell === undefined) return true
     if (isIdle !== told) tell?.(isIdle)
     told = isIdle
