@@ -2,7 +2,8 @@ import { metadataEnding } from './layout.ts'
 
 const guidBytes = 16
 const guidLength = 36
-const leastPlaces = 16
+/** Places that get memory at once: no copy is made when there are more, and a queue of few messages needs little. */
+const blockPlaces = 1024
 
 /**
  * Names of the files of a queue, each once, in 16 bytes for each `<guid>.metadata.txt`, since nearly all are named so. As texts a
@@ -10,11 +11,10 @@ const leastPlaces = 16
  */
 export class FileNames {
   #length = 0
-  #bytes = Buffer.alloc(leastPlaces * guidBytes)
-  #words = wordsOf(this.#bytes)
+  readonly #blocks: DataView[] = []
   /** By place, the names that are no GUID. */
   readonly #others = new Map<number, string>()
-  readonly #scratch = wordsOf(Buffer.alloc(guidBytes))
+  readonly #scratch = new DataView(new ArrayBuffer(guidBytes))
   /** Hash table with linear probing of places + 1, made when it is first asked for; 0 is free. */
   #slots: Uint32Array | undefined
   #otherNames: Set<string> | undefined
@@ -25,26 +25,30 @@ export class FileNames {
 
   /** @param name is not among them */
   add(name: string): void {
-    if (this.#length * guidBytes === this.#bytes.length) this.#grow()
     const place = this.#length++
-    if (!writeGuid(name, this.#words, place * guidBytes)) {
+    if (place % blockPlaces === 0) this.#blocks.push(new DataView(new ArrayBuffer(blockPlaces * guidBytes)))
+    if (!writeGuid(name, this.#blockOf(place), offsetOf(place))) {
       this.#others.set(place, name)
       this.#otherNames?.add(name)
-    } else if (this.#slots !== undefined) this.#index(place)
+    } else if (this.#slots !== undefined) {
+      if (2 * this.#length > this.#slots.length) this.#indexAll()
+      else this.#index(this.#slots, place)
+    }
   }
 
   at(place: number): string {
     const other = this.#others.size === 0 ? undefined : this.#others.get(place)
     if (other !== undefined) return other
-    const hex = this.#bytes.toString('hex', place * guidBytes, (place + 1) * guidBytes)
+    const hex = Buffer.from(this.#blockOf(place).buffer, offsetOf(place), guidBytes).toString('hex')
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}${metadataEnding}`
   }
 
   /** Below 0 when the name at place `a` comes before that at `b`, as texts. */
   compare(a: number, b: number): number {
     if (this.#others.size > 0 && (this.#others.has(a) || this.#others.has(b))) return this.at(a) < this.at(b) ? -1 : 1
+    const [left, right] = [this.#blockOf(a), this.#blockOf(b)]
     for (let offset = 0; offset < guidBytes; offset += 4) {
-      const difference = this.#words.getUint32(a * guidBytes + offset) - this.#words.getUint32(b * guidBytes + offset)
+      const difference = left.getUint32(offsetOf(a) + offset) - right.getUint32(offsetOf(b) + offset)
       if (difference !== 0) return difference
     }
     return 0
@@ -56,35 +60,32 @@ export class FileNames {
     for (let slot = hashAt(this.#scratch, 0) & (slots.length - 1); ; slot = (slot + 1) & (slots.length - 1)) {
       const place = (slots[slot] as number) - 1
       if (place < 0) return false
-      if (sameGuid(this.#words, place * guidBytes, this.#scratch)) return true
+      if (sameGuid(this.#blockOf(place), offsetOf(place), this.#scratch)) return true
     }
   }
 
-  #grow(): void {
-    const larger = Buffer.alloc(2 * this.#bytes.length)
-    larger.set(this.#bytes)
-    this.#bytes = larger
-    this.#words = wordsOf(larger)
-    if (this.#slots !== undefined) this.#indexAll()
+  #blockOf(place: number): DataView {
+    return this.#blocks[Math.floor(place / blockPlaces)] as DataView
   }
 
-  /** Twice as many slots as there is room for names, so that a search is short. */
+  /** At least twice as many slots as names, so that a search is short. */
   #indexAll(): Uint32Array {
-    this.#slots = new Uint32Array((2 * this.#bytes.length) / guidBytes)
-    for (let place = 0; place < this.#length; place++) if (!this.#others.has(place)) this.#index(place)
-    return this.#slots
+    const slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * this.#length + 1)))
+    for (let place = 0; place < this.#length; place++) if (!this.#others.has(place)) this.#index(slots, place)
+    this.#slots = slots
+    return slots
   }
 
-  #index(place: number): void {
-    const slots = this.#slots as Uint32Array
-    let slot = hashAt(this.#words, place * guidBytes) & (slots.length - 1)
+  #index(slots: Uint32Array, place: number): void {
+    let slot = hashAt(this.#blockOf(place), offsetOf(place)) & (slots.length - 1)
     while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
     slots[slot] = place + 1
   }
 }
 
-function wordsOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+/** Of the GUID of a place in its block. */
+function offsetOf(place: number): number {
+  return (place % blockPlaces) * guidBytes
 }
 
 /** False when the name is not a GUID in lower case and {@link metadataEnding}. */

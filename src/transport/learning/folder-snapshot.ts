@@ -76,7 +76,7 @@ export class FolderSnapshot {
       places[found++] = place
     }
     this.#times = times
-    this.#order = places.subarray(0, found).sort((a, b) => (times[a] as number) - (times[b] as number) || names.compare(a, b))
+    this.#order = sorted(places.subarray(0, found), (a, b) => (times[a] as number) - (times[b] as number) || names.compare(a, b))
   }
 
   get length(): number {
@@ -102,5 +102,33 @@ export class FolderSnapshot {
     let count = 0
     for (const entry of entriesIfAny(this.#folder)) if (!this.#names.has(entry.name) && isMessage(this.#folder, entry)) count++
     return count
+  }
+}
+
+/** Merge sort, which changes its argument. Of a typed array with a comparison V8's own needs 16 bytes for each element meanwhile, this 4. */
+function sorted(places: Uint32Array, compare: (a: number, b: number) => number): Uint32Array {
+  let from = places
+  let to: Uint32Array = new Uint32Array(places.length)
+  for (let width = 1; width < from.length; width *= 2) {
+    for (let start = 0; start < from.length; start += 2 * width) merge(from, to, start, start + width, start + 2 * width, compare)
+    ;[from, to] = [to, from]
+  }
+  return from
+}
+
+/** The sorted runs [start, middle) and [middle, end) become one; both may be cut off by the end of the array. */
+function merge(
+  from: Uint32Array,
+  to: Uint32Array,
+  start: number,
+  middle: number,
+  end: number,
+  compare: (a: number, b: number) => number,
+): void {
+  const [lastLeft, lastRight] = [Math.min(middle, from.length), Math.min(end, from.length)]
+  let [left, right] = [start, lastLeft]
+  for (let at = start; at < lastRight; at++) {
+    const takeLeft = left < lastLeft && (right >= lastRight || compare(from[left] as number, from[right] as number) <= 0)
+    to[at] = from[takeLeft ? left++ : right++] as number
   }
 }
