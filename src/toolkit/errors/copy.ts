@@ -65,7 +65,8 @@ export function replayHeaders(headers: Headers, failed: FailedMessage, marks: Co
 const decided = new Map<string, boolean>()
 const mostDecided = 1000
 
-function isKept(name: string): boolean {
+/** Does a header belong to the business rather than to the failure or to its transport? */
+export function isKept(name: string): boolean {
   const known = decided.get(name)
   if (known !== undefined) return known
   const kept =
