@@ -1,3 +1,4 @@
+import { type BesideHeaders, foreignFailure, foreignKindOf, idOfBody } from './foreign-failure.ts'
 import { Header } from './headers.ts'
 import { deterministicGuid, deterministicHostId } from './ids.ts'
 import { shortTypeName } from './type-names.ts'
@@ -50,41 +51,49 @@ const afterAt = (address: string | undefined): string | undefined => {
  *
  * @param nativeId stands in for a missing message id
  * @param unreadable the headers could not be read: a poison message, known by its native id
+ * @param beside the message itself where there is one: what other systems write is not in headers alone
  */
-export function readFailure(headers: Headers, nativeId: string, unreadable = false): FailedMessage {
-  const messageId = present(headers[Header.MessageId]) ?? nativeId
+export function readFailure(headers: Headers, nativeId: string, unreadable = false, beside: BesideHeaders = {}): FailedMessage {
+  const kind = kindOf(headers, beside)
+  const foreign = isForeign(kind) ? foreignFailure(kind, headers, beside) : undefined
+  const ownId = present(headers[Header.MessageId])
+  const id = ownId ?? foreign?.id ?? (nativeId === '' ? idOfBody(beside.body) : nativeId)
   const sender = senderOf(headers)
+  const endpoint = endpointOf(headers)
   return {
-    uniqueId: unreadable ? nativeId : uniqueIdOf(headers, messageId),
-    messageId,
-    kind: kindOf(headers),
-    type: typeOf(headers),
-    endpoint: endpointOf(headers),
-    queue: present(headers[Header.FailedQ]),
-    host: hostOf(headers),
-    failedAt: parseTimestampLeniently(headers[Header.TimeOfFailure]),
-    sentAt: parseTimestampLeniently(headers[Header.TimeSent]),
-    sender: sender?.endpoint,
-    exceptionType: present(headers[Header.ExceptionType]),
-    exceptionMessage: headers[Header.ExceptionMessage],
-    handler: present(headers[`${Header.ExceptionData}Handler type`]),
-    conversationId: present(headers[Header.ConversationId]),
+    uniqueId: unreadable ? nativeId : uniqueIdOf(headers, id, foreign?.queue ?? endpoint),
+    messageId: ownId ?? foreign?.messageId ?? id,
+    kind,
+    type: typeOf(headers) ?? foreign?.type,
+    endpoint: foreign?.queue ?? endpoint,
+    queue: present(headers[Header.FailedQ]) ?? foreign?.queue,
+    host: foreign?.host ?? hostOf(headers),
+    failedAt: parseTimestampLeniently(headers[Header.TimeOfFailure]) ?? foreign?.failedAt,
+    sentAt: parseTimestampLeniently(headers[Header.TimeSent]) ?? foreign?.sentAt,
+    sender: sender?.endpoint ?? foreign?.sender,
+    exceptionType: present(headers[Header.ExceptionType]) ?? foreign?.exceptionType,
+    exceptionMessage: headers[Header.ExceptionMessage] ?? foreign?.exceptionMessage,
+    handler: present(headers[`${Header.ExceptionData}Handler type`]) ?? foreign?.handler,
+    conversationId: present(headers[Header.ConversationId]) ?? foreign?.conversationId,
     relatedTo: present(headers[Header.RelatedTo]),
     replayed: replayCountOf(headers),
   }
 }
 
 /** @source ServiceControl HeaderExtensions.UniqueId */
-export function uniqueIdOf(headers: Headers, messageId: string): string {
-  return present(headers[Header.RetryUniqueMessageId]) ?? deterministicGuid(messageId + (endpointOf(headers) ?? ''))
+export function uniqueIdOf(headers: Headers, messageId: string, endpoint = endpointOf(headers)): string {
+  return present(headers[Header.RetryUniqueMessageId]) ?? deterministicGuid(messageId + (endpoint ?? ''))
 }
 
-export function kindOf(headers: Headers): FailedKind {
+export function kindOf(headers: Headers, beside: BesideHeaders = {}): FailedKind {
   if (headers[Header.RetrySuccessful] !== undefined) return 'ack'
   if (present(headers[Header.FailedQ]) !== undefined) return 'failure'
-  if (headers['MT-Reason'] === 'fault') return 'masstransit'
-  if (Object.keys(headers).some((name) => name === 'x-death' || name.startsWith('x-first-death-'))) return 'dlx'
-  return 'poison'
+  return foreignKindOf(headers, beside) ?? 'poison'
+}
+
+/** Did another system write what is known of the failure? */
+export function isForeign(kind: FailedKind): kind is 'masstransit' | 'dlx' {
+  return kind === 'masstransit' || kind === 'dlx'
 }
 
 /** The type header up to its first comma. @source ServiceControl MessageTypeEnricher */
