@@ -156,7 +156,7 @@ export interface HoldOptions {
   readonly ahead?: number
   /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
   readonly newestFirst?: boolean
-  /** With `look`: bodies are not wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */
+  /** With `look`: neither bodies nor `native` are wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */
   readonly withoutBodies?: boolean
   /** Aborted: no new page; the caller still gives back. */
   readonly signal: AbortSignal

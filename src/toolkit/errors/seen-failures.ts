@@ -11,8 +11,8 @@ export class SeenFailures {
   /** @param failedAt a failure without a time cannot be told from another one: it is never a duplicate @returns was it there already? */
   isDuplicate(uniqueId: string, failedAt: number | undefined): boolean {
     if (failedAt === undefined) return false
-    const text = `${uniqueId} ${failedAt}`
-    return !this.#add(hash(text, 0x01000193) || 1, hash(text, 0x9e3779b1))
+    const micros = Math.round(failedAt * 1000)
+    return !this.#add(withTime(hash(uniqueId, 0x01000193), micros) || 1, withTime(hash(uniqueId, 0x9e3779b1), micros))
   }
 
   #add(high: number, low: number): boolean {
@@ -35,6 +35,10 @@ export class SeenFailures {
     this.#count = 0
     for (let at = 0; at < old.length; at += 2) if (old[at] !== 0) this.#add(old[at] as number, old[at + 1] as number)
   }
+}
+
+function withTime(hashed: number, micros: number): number {
+  return (Math.imul(hashed ^ (micros % 2 ** 32), 0x85ebca6b) ^ Math.floor(micros / 2 ** 32)) >>> 0
 }
 
 /** FNV-1a with another prime for each half of a hash of 64 bits, and a final mix. */

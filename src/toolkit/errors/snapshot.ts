@@ -59,13 +59,23 @@ export class SnapshotFile {
   }
 }
 
-const schema = 'nsb.snapshot/1'
+const schema = 'nsb.snapshot/2'
 
 interface Head {
   readonly schema: typeof schema
   readonly takenAt: number
   readonly facts: QueueFacts
 }
+
+/** An entry on its line, the values in the order of {@link keptNames}: most of what it says the one before has said as well. */
+type Line = readonly [
+  nativeId: string,
+  enqueuedAt: number,
+  unreadable: string | null,
+  others: Headers | null,
+  ...values: readonly (string | typeof asBefore | null)[],
+]
+const asBefore = 0
 
 /** Writes entries as they are seen. A folder that cannot be written means no snapshot, and nothing else. */
 export class SnapshotWriter {
@@ -74,7 +84,7 @@ export class SnapshotWriter {
   #file: number | undefined
   #chunk: string
   #count = 0
-  readonly #stacks = new ShortStacks()
+  readonly #before: (string | undefined)[] = []
 
   constructor(path: string, head: Head) {
     this.#path = path
@@ -89,8 +99,14 @@ export class SnapshotWriter {
   add({ enqueuedAt, headers, nativeId, unreadable }: HeldMessage): void {
     if (this.#file === undefined) return
     if (++this.#count > mostEntries) return this.drop()
-    const entry: SnapshotEntry = { headers: failureFields(headers, this.#stacks), nativeId, enqueuedAt, unreadable }
-    this.#chunk += `${JSON.stringify(entry)}\n`
+    const line: unknown[] = [nativeId, enqueuedAt, unreadable, othersKept(headers)]
+    for (let index = 0; index < keptNames.length; index++) {
+      const name = keptNames[index] as string
+      const value = name === Header.ExceptionStackTrace ? shortStack(headers) : headers[name]
+      line.push(value === this.#before[index] ? asBefore : value)
+      this.#before[index] = value
+    }
+    this.#chunk += `${JSON.stringify(line)}\n`
     if (this.#chunk.length >= chunkSize) this.#flush()
   }
 
@@ -130,7 +146,8 @@ export class SnapshotWriter {
   }
 }
 
-const kept: ReadonlySet<string> = new Set([
+/** What lists and groups are made of. */
+const keptNames: readonly string[] = [
   Header.MessageId,
   Header.EnclosedMessageTypes,
   Header.ContentType,
@@ -151,37 +168,36 @@ const kept: ReadonlySet<string> = new Set([
   Header.ExceptionType,
   Header.ExceptionMessage,
   Header.ExceptionSource,
+  Header.ExceptionStackTrace,
   `${Header.ExceptionData}Handler type`,
   'NServiceBus.Metric.InstanceId',
   'MT-Reason',
   'x-death',
-])
-const mostKnown = 50
+]
 const keptPrefixes = ['ServiceControl.', 'Nsb.Replay.', 'x-first-death-']
 
-/** What lists and groups are made of; of the stack the frame that decides about the group. */
-function failureFields(headers: Headers, stacks: ShortStacks): Headers {
-  const fields: Record<string, string> = {}
-  for (const name in headers)
-    if (kept.has(name) || keptPrefixes.some((prefix) => name.startsWith(prefix))) fields[name] = headers[name] as string
-  const stack = stacks.of(headers)
-  if (stack !== undefined) fields[Header.ExceptionStackTrace] = stack
-  return fields
+/** The same names come with every message; how many are remembered is bounded, because a message may bring any. */
+const decided = new Map<string, boolean>()
+const mostDecided = 1000
+
+function isOtherKept(name: string): boolean {
+  const known = decided.get(name)
+  if (known !== undefined) return known
+  const kept = keptPrefixes.some((prefix) => name.startsWith(prefix))
+  if (decided.size < mostDecided) decided.set(name, kept)
+  return kept
 }
 
-/** The one frame of a stack that decides about its group. Most failures of a queue have one of few stacks, and reading one takes long. */
-class ShortStacks {
-  readonly #known = new Map<string, string | undefined>()
+function othersKept(headers: Headers): Headers | undefined {
+  let others: Record<string, string> | undefined
+  for (const name in headers) if (isOtherKept(name)) (others ??= {})[name] = headers[name] as string
+  return others
+}
 
-  of(headers: Headers): string | undefined {
-    const key = `${headers[Header.ExceptionMessage] ?? ''}\n${headers[Header.ExceptionStackTrace] ?? ''}`
-    if (this.#known.has(key)) return this.#known.get(key)
-    const frame = innermostFrame(headers)
-    const stack = frame === undefined ? undefined : `   at ${frame.type}.${frame.method}${frame.parameters}`
-    if (this.#known.size >= mostKnown) this.#known.clear()
-    this.#known.set(key, stack)
-    return stack
-  }
+/** The one frame of a stack that decides about its group. */
+function shortStack(headers: Headers): string | undefined {
+  const frame = innermostFrame(headers)
+  return frame && `   at ${frame.type}.${frame.method}${frame.parameters}`
 }
 
 async function* linesOf(path: string): AsyncGenerator<string, undefined> {
@@ -194,9 +210,20 @@ async function* linesOf(path: string): AsyncGenerator<string, undefined> {
 }
 
 async function* entriesOf(lines: AsyncIterable<string>): AsyncIterable<SnapshotEntry> {
+  const before: (string | null)[] = []
   for await (const line of lines) {
-    const entry = parsed<SnapshotEntry>(line)
-    if (entry !== undefined) yield { ...entry, unreadable: entry.unreadable }
+    const entry = parsed<Line>(line)
+    // The lines after it count on it.
+    if (entry === undefined) return
+    const [nativeId, enqueuedAt, unreadable, others, ...values] = entry
+    const headers: Record<string, string> = { ...others }
+    for (const [index, name] of keptNames.entries()) {
+      const value = values[index] ?? null
+      const text = value === asBefore ? (before[index] ?? null) : value
+      before[index] = text
+      if (text !== null) headers[name] = text
+    }
+    yield { headers, nativeId, enqueuedAt, unreadable: unreadable ?? undefined }
   }
 }
 

@@ -35,14 +35,29 @@ export function innermostFrame(headers: Headers): Frame | undefined {
 
 /** The first line that is a frame; lines past 2,000 characters are none. */
 export function firstFrame(text: string): Frame | undefined {
+  const read = text.length > mostRemembered ? parseFrame : frameOf
   for (let start = 0; start <= text.length; ) {
     const end = text.indexOf('\n', start)
     const stop = end < 0 ? text.length : end
-    const frame = stop - start > longestLine ? undefined : parseFrame(text.slice(start, stop))
+    const frame = stop - start > longestLine ? undefined : read(text.slice(start, stop))
     if (frame !== undefined) return frame
     start = stop + 1
   }
   return undefined
+}
+
+/** Most failures of a queue have one of few stacks, and reading a line takes longer than anything else that is done with it. */
+const known = new Map<string, Frame | undefined>()
+const mostKnown = 100
+/** In characters. A line keeps the text alive that it was cut from. */
+const mostRemembered = 64 * 1024
+
+function frameOf(line: string): Frame | undefined {
+  if (known.has(line)) return known.get(line)
+  const frame = parseFrame(line)
+  if (known.size >= mostKnown) known.clear()
+  known.set(line, frame)
+  return frame
 }
 
 // .NET's \w is not ASCII-only.

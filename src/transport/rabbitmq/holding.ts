@@ -67,6 +67,7 @@ export class RabbitHolding implements Holding {
   readonly #rescue: Rescue
   /** By delivery tag, in the order of the queue. */
   readonly #held = new Map<number, Held>()
+  /** Of a holding that may consume them. */
   readonly #messages = new WeakMap<HeldMessage, Held>()
   /** What has to be published again instead of being given back, and is therefore kept whole. */
   readonly #atLimit = new Map<number, { readonly copy: Copy; readonly message: HeldMessage }>()
@@ -100,16 +101,49 @@ export class RabbitHolding implements Holding {
 
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
-    const { max, page, signal } = this.#options.hold
-    if (this.#options.hold.ahead !== undefined) yield* this.#stream(this.#options.hold.ahead)
+    const { ahead, max, page, signal } = this.#options.hold
+    if (ahead !== undefined) yield* this.#stream(ahead)
     while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
       const size = Math.min(page, largestPage, max - this.#held.size, this.facts.depth - this.#read)
-      if (size <= 0) return
-      const messages = await this.#track(this.#takePage(size))
-      if (messages.length === 0 || this.#givenBack) return
-      this.#checkBudget(messages)
-      yield messages
+      if (size <= 0 || (yield* this.#take(size)) === 0) return
     }
+  }
+
+  /** Shows them as they come: while some are looked at the broker sends the next. @returns how many there were */
+  async *#take(size: number): AsyncGenerator<readonly HeldMessage[], number, undefined> {
+    const { signal } = this.#options.hold
+    let arrived: HeldMessage[] = []
+    let isOver = false
+    let wake = (): void => {}
+    const taking = this.#track(
+      this.#queue.take(size, (raw) => {
+        arrived.push(this.#hold(raw))
+        this.#read += 1
+        wake()
+      }),
+    ).finally(() => {
+      isOver = true
+      wake()
+    })
+    // Whoever stops asking does not wait for it; giving back does.
+    taking.catch(() => undefined)
+    try {
+      while (!signal.aborted && !this.#givenBack) {
+        if (arrived.length > 0) {
+          const messages = arrived
+          arrived = []
+          this.#checkBudget(messages)
+          yield messages
+        } else if (isOver) break
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+      }
+    } finally {
+      this.#queue.endTake()
+    }
+    return taking
   }
 
   /** A consumer that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
@@ -201,17 +235,11 @@ export class RabbitHolding implements Holding {
     return work
   }
 
-  async #takePage(size: number): Promise<readonly HeldMessage[]> {
-    const messages = (await this.#queue.take(size)).map((raw) => this.#hold(raw))
-    this.#read += messages.length
-    return messages
-  }
-
   #hold(raw: ConsumeMessage): HeldMessage {
     const { queue } = this.facts
     const tag = raw.fields.deliveryTag
     const count = countOf(raw)
-    const native = nativeOf(raw)
+    const native = this.#options.hold.withoutBodies === true ? {} : nativeOf(raw)
     const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
     const headers = headersOf(raw.properties)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
@@ -229,7 +257,7 @@ export class RabbitHolding implements Holding {
     }
     const held: Held = { tag, take: this.#queue.takes, state: 'held' }
     this.#held.set(tag, held)
-    this.#messages.set(message, held)
+    if (this.#options.hold.purpose === 'change') this.#messages.set(message, held)
     if (copy) this.#atLimit.set(tag, { copy, message })
     return message
   }
@@ -362,10 +390,9 @@ export class RabbitHolding implements Holding {
         return
       }
       for (let left = waiting; left > 0; ) {
-        const messages = await this.#queue.take(Math.min(left, page, largestPage))
-        if (messages.length === 0) return
-        left -= messages.length
-        for (const raw of messages) this.#keep(raw)
+        const count = await this.#queue.take(Math.min(left, page, largestPage), (raw) => this.#keep(raw))
+        if (count === 0) return
+        left -= count
       }
     }
   }

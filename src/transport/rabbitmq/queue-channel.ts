@@ -81,11 +81,16 @@ export class QueueChannel {
     if (this.#lost) throw this.#lost
   }
 
-  /** Takes up to so many with a consumer that is cancelled when they are there; what a cancelled consumer took stays held. */
-  async take(size: number): Promise<readonly ConsumeMessage[]> {
+  /**
+   * Takes up to so many with a consumer that is cancelled when they are there; what a cancelled consumer took stays held.
+   *
+   * @param arrived told of each
+   * @returns how many there were
+   */
+  async take(size: number, arrived: (message: ConsumeMessage) => void): Promise<number> {
     this.#takes += 1
     const { clock, queue, warn } = this.#options
-    const messages: ConsumeMessage[] = []
+    let count = 0
     let end = (): void => {}
     const ended = new Promise<void>((resolve) => {
       end = resolve
@@ -94,14 +99,14 @@ export class QueueChannel {
     await this.#ask(this.#channel.prefetch(size))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(queue, (message) => {
-        if (message !== null) messages.push(message)
-        if (message === null || messages.length >= size) end()
+        if (message !== null) arrived(message)
+        if (message === null || ++count >= size) end()
       }),
     )
     let cancel = (): void => {}
     const watch = (seen: number, silences: number): void => {
       cancel = clock.after(silenceMs, () => {
-        if (messages.length !== seen) return watch(messages.length, 0)
+        if (count !== seen) return watch(count, 0)
         this.depth().then((depth) => {
           if (depth > 0 && silences < patience) return watch(seen, silences + 1)
           if (depth > 0) warn(`${depth} message(s) of '${queue}' do not come: another consumer may have the queue to itself.`)
@@ -115,7 +120,7 @@ export class QueueChannel {
     this.#endTake = undefined
     // Deliveries that cross the cancellation are ours too.
     await this.#ask(this.#channel.cancel(consumerTag))
-    return messages
+    return count
   }
 
   /** Ends the taking that is under way: what it has stays held. */

@@ -29,9 +29,14 @@ export async function limitsOf(connection: BrokerConnection, management: Managem
 }
 
 async function askManagement(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits | undefined> {
-  const told = record(await management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`))
-  if (!told || !(await isSameBroker(connection, management))) return undefined
-  return limitsIn(told, told['type'] === 'quorum' ? await readPolicies(management) : undefined, await majorVersion(connection))
+  const [answer, isSame, policies, major] = await Promise.all([
+    management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`),
+    isSameBroker(connection, management),
+    readPolicies(management),
+    majorVersion(connection),
+  ])
+  const told = record(answer)
+  return told && isSame ? limitsIn(told, policies, major) : undefined
 }
 
 /**
@@ -96,8 +101,9 @@ export function setLimits(told: Told, policies: Policies | undefined): readonly 
 
 /** The port of the management API is a guess unless it was named: on that of another broker a queue of the same name may be another one. */
 export async function isSameBroker(connection: BrokerConnection, management: Management): Promise<boolean> {
-  const { cluster_name: ours } = (await connection.open()).connection.serverProperties
-  const theirs = record(await management.tryGet('overview?columns=cluster_name'))?.['cluster_name']
+  const [model, overview] = await Promise.all([connection.open(), management.tryGet('overview?columns=cluster_name')])
+  const { cluster_name: ours } = model.connection.serverProperties
+  const theirs = record(overview)?.['cluster_name']
   return typeof theirs !== 'string' || typeof ours !== 'string' || theirs === ours
 }
 

@@ -224,6 +224,9 @@ class RabbitTransport implements Transport {
   }
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {
+    // Asked for at the same time: each answer takes some milliseconds.
+    const limiting = limitsOf(this.#administration, this.#management, queue)
+    limiting.catch(() => undefined)
     const counts = await this.#countsOf(queue)
     if (!counts) throw await this.#notFound(queue)
     const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
@@ -237,7 +240,7 @@ class RabbitTransport implements Transport {
       })
     }
     if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
-    const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
+    const { kind, limit } = await limiting
     if (kind === 'stream') throw isStream(queue)
     const limits: HeldLimits = { kind, limit }
     if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
