@@ -81,6 +81,8 @@ export abstract class BaseCommand extends Command {
 
   /** What {@link openTransport} opened, for people. */
   protected where = ''
+  /** The same for the programs that come later: which one it is, without credentials. */
+  protected place = ''
 
   readonly #given = new Set<string>()
   readonly #closing: (() => Promise<void>)[] = []
@@ -280,13 +282,14 @@ export abstract class BaseCommand extends Command {
   protected async openTransport({ endpoint, queueType }: TransportChoice = {}): Promise<Transport> {
     const connection = await this.connection()
     this.#broker = connection.broker && connection.profile.value
-    const { transport, where } = await openConnection(
+    const { transport, where, place } = await openConnection(
       connection,
       await this.project(),
       { detail: (text) => this.detail(text), warning: (text) => this.warning(text) },
       { endpoint, queueType, timeoutMs: this.bound, confirmTimeoutMs: endpoint === undefined ? this.bound : undefined },
     )
     this.where = where
+    this.place = place
     this.atEnd(() => transport.close())
     return transport
   }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { relative } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import type { BrokerChoice, Connection, Project } from './project.ts'
 import { stateFolder } from './state-folder.ts'
@@ -28,6 +28,8 @@ export interface Opened {
   readonly transport: Transport
   /** For people: what it is, where, and why there. */
   readonly where: string
+  /** Which one it is, the same from every folder. */
+  readonly place: string
 }
 
 /**
@@ -41,7 +43,11 @@ export async function openConnection(connection: Connection, project: Project, t
   )
   if (connection.broker !== undefined) return openBroker(connection.broker, told, options)
   if (connection.transport.value !== 'learning')
-    return { transport: await openTransport({ kind: connection.transport.value }), where: connection.transport.value }
+    return {
+      transport: await openTransport({ kind: connection.transport.value }),
+      where: connection.transport.value,
+      place: connection.transport.value,
+    }
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
   // A misspelled folder would look like an empty one.
@@ -56,6 +62,7 @@ export async function openConnection(connection: Connection, project: Project, t
   return {
     transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
+    place: `learning ${resolve(storage.path)}`,
   }
 }
 
@@ -76,7 +83,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     ...(endpoint !== undefined && { endpoint }),
     warn,
   })
-  return { transport, where: `rabbitmq (${shown}, ${origin})` }
+  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${shown}` }
 }
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {
