@@ -37,7 +37,7 @@ export class Rescue {
       await this.#publish(copy, false)
       return true
     } catch (error) {
-      const kept = await this.#keep(copy, message)
+      const kept = await this.#keep(message)
       if (!isUnwritable(error)) {
         warn(`${which}, and no copy could be made: ${errorText(error)} ${kept}`)
         return false
@@ -71,10 +71,10 @@ export class Rescue {
   }
 
   /** @returns where it is now, for people */
-  async #keep(copy: Copy, message: HeldMessage): Promise<string> {
+  async #keep(message: HeldMessage): Promise<string> {
     if (this.#files === undefined) return 'No folder is known to keep it whole.'
     try {
-      return `It was written whole to '${await this.#files.add(copy, message, this.#options.clock.now())}'.`
+      return `It was written whole to '${await this.#files.add(message, this.#options.clock.now())}'.`
     } catch (error) {
       return `It could not be written to a file: ${errorText(error)}.`
     }

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { type Saveable, readSavedLine, savedLine } from '../../src/message/saved-message.ts'
+
+const held = (more: Partial<Saveable> = {}): Saveable => ({
+  headers: { 'NServiceBus.MessageId': 'm1', 'NServiceBus.FailedQ': 'Sales', 'NServiceBus.ContentType': 'application/json' },
+  native: { messageId: 'native-1', deliveryMode: 2 },
+  nativeId: 'native-1',
+  body: Buffer.from('{"OrderId":"1"}'),
+  unreadable: undefined,
+  ...more,
+})
+const facts = { queue: 'error', exportedAt: Date.UTC(2026, 10, 21) }
+const lineOf = (more: Partial<Saveable> = {}): Record<string, unknown> =>
+  JSON.parse(savedLine(held(more), facts)) as Record<string, unknown>
+
+/** Why the line is refused, after a change. */
+function refused(change: Record<string, unknown>): string {
+  try {
+    readSavedLine(JSON.stringify({ ...lineOf(), ...change }), { verifyHash: true })
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    return `${code}: ${message}`
+  }
+  return 'it is read'
+}
+
+describe('the line of a saved message', () => {
+  it('E-36 has the form that the specification gives it', () => {
+    expect(lineOf()).toEqual({
+      schema: 'nsb.message/1',
+      uniqueId: '95fde2c0-0c2b-3b3f-c748-f0fbd27a3b60',
+      messageId: 'm1',
+      kind: 'failure',
+      queue: 'error',
+      exportedAt: '2026-11-21T00:00:00.000Z',
+      properties: { messageId: 'native-1', deliveryMode: 2 },
+      headers: { 'NServiceBus.MessageId': 'm1', 'NServiceBus.FailedQ': 'Sales', 'NServiceBus.ContentType': 'application/json' },
+      body: { encoding: 'utf8', contentType: 'application/json', data: '{"OrderId":"1"}' },
+      sha256: '084deb5cadc11d96cc017fb6275f59a429bec4c9a7789a714537aa1f4c0467e3',
+    })
+  })
+
+  it('E-36 keeps the types of header values, and shows on reading what was shown', () => {
+    const native = {
+      deliveryMode: 2,
+      headers: {
+        count: 7,
+        'x-count': 7,
+        wide: 2 ** 40,
+        part: 1.5,
+        raw: Buffer.from([255]),
+        at: { '!': 'timestamp', value: 0 },
+        nan: Number.NaN,
+      },
+    }
+
+    const line = lineOf({ native, headers: { count: '7' } })
+
+    expect(line['headers']).toEqual({
+      count: { '!': 'int', v: 7 },
+      'x-count': { '!': 'long', v: 7 },
+      wide: { '!': 'long', v: 2 ** 40 },
+      part: { '!': 'double', v: 1.5 },
+      raw: { '!': 'bytes', v: '/w==' },
+      at: { '!': 'timestamp', v: 0 },
+      nan: { '!': 'double', v: 'NaN' },
+    })
+    expect(readSavedLine(JSON.stringify(line), { verifyHash: true }).headers).toEqual({
+      count: '7',
+      'x-count': '7',
+      wide: '1099511627776',
+      part: '1.5',
+      raw: '\ufffd',
+      at: '1970-01-01 00:00:00:000000 Z',
+      nan: 'NaN',
+    })
+  })
+
+  it('E-38 has binary bodies as base64', () => {
+    expect(lineOf({ body: Buffer.from([0xff, 0x00]) })['body']).toEqual({
+      encoding: 'base64',
+      contentType: 'application/json',
+      data: '/wA=',
+    })
+  })
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['another schema', { schema: 'nsb.message/2' }, /^NSB_BAD_LINE: its schema is "nsb.message\/2"/],
+    ['no schema', { schema: undefined }, /its schema is missing/],
+    ['headers that are a list', { headers: [] }, /'headers' is no JSON object/],
+    ['properties that are a text', { properties: 'x' }, /'properties' is no JSON object/],
+    ['an unknown property', { properties: { colour: 'red' } }, /its property "colour" cannot be "red"/],
+    ['a property of the prototype', { properties: JSON.parse('{"__proto__":{}}') }, /its property "__proto__"/],
+    ['a property that is too long', { properties: { type: 'ö'.repeat(128) } }, /its property "type"/],
+    ['a delivery mode that there is not', { properties: { deliveryMode: 3 } }, /its property "deliveryMode" cannot be 3/],
+    ['no body', { body: undefined }, /it has no body/],
+    ['an unknown encoding', { body: { encoding: 'hex', data: '00' } }, /the encoding of its body is "hex"/],
+    ['what is not base64', { body: { encoding: 'base64', data: '!' } }, /not base64/],
+    ['no hash', { sha256: undefined }, /it has no sha256/],
+    ['another body', { body: { encoding: 'utf8', data: '{"OrderId":"2"}' } }, /^NSB_HASH_MISMATCH: /],
+    ['a type that there is not', { headers: { a: { '!': 'colour', v: 1 } } }, /its header "a" has a value/],
+    ['a long that is none', { headers: { a: { '!': 'long', v: 'x' } } }, /its header "a" has a value/],
+    ['a header that is nested too deep', { headers: { a: nested(900) } }, /its header "a" has a value/],
+  ])('E-36 with %s is refused with the reason', (_, change, reason) => {
+    expect(refused(change)).toMatch(reason)
+  })
+
+  it.each([
+    ['is empty', '', /it is not JSON/],
+    ['is cut off', '{"schema":"nsb.message/1","uni', /it is not JSON/],
+    ['is a list', '[]', /not a JSON object/],
+    ['is nested too deep', '['.repeat(1_000_000), /it is not JSON/],
+  ])('E-36 a line that %s is refused with the reason', (_, text, reason) => {
+    expect(() => readSavedLine(text, { verifyHash: true })).toThrow(reason)
+  })
+
+  it('E-36 with a changed body is read when nobody asks for the hash', () => {
+    const changed = JSON.stringify({ ...lineOf(), body: { encoding: 'utf8', data: 'x' } })
+
+    expect(readSavedLine(changed, { verifyHash: false }).body.toString()).toBe('x')
+  })
+})
+
+function nested(depth: number): unknown {
+  let value: unknown = 1
+  for (let level = 0; level < depth; level++) value = [value]
+  return value
+}
