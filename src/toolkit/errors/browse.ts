@@ -1,6 +1,6 @@
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
-import { type Classifier, type Group, displayTitle, groupOf } from './group.ts'
+import { type Classifier, type Group, displayTitle, groupOf, headersToGroup } from './group.ts'
 import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, resolveIds } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
@@ -75,10 +75,10 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     if (lookCosts) snapshot = options.snapshot?.write(holding.facts, options.now)
     for await (const messages of holding.pages()) {
       for (const message of messages) {
-        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
         if (failed.kind === 'poison') poison++
         seen(failed, message, message)
-        snapshot?.add(message)
+        snapshot?.add(message, failed)
       }
       read += messages.length
       if (enough?.() !== true) continue
@@ -101,7 +101,7 @@ async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: 
   if (found === undefined) return undefined
   let poison = 0
   for await (const entry of found.entries) {
-    const failed = readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
+    const failed = entry.failed ?? readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
     if (failed.kind === 'poison') poison++
     seen(failed, entry, undefined)
   }
@@ -200,7 +200,7 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
       if (!matches(failed, message.headers, held?.body)) return
       total++
       if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
-      const key = groupOf(message.headers, options.by)
+      const key = groupOf(headersToGroup(failed, message.headers), options.by)
       if (key === undefined) ungrouped++
       else groups.set(key.id, counted(groups.get(key.id), { ...key, title: displayTitle(options.by, key.title) }, failed))
     },

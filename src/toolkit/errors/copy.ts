@@ -25,6 +25,7 @@ const alsoStripped: ReadonlySet<string> = new Set([
   'ServiceControl.Retry.StagingId',
   'ServiceControl.Retry.Attempt.MessageId',
   'ServiceControl.TargetEndpointAddress',
+  'MT-Reason',
   'x-death',
   'x-delivery-count',
   'x-acquired-count',
@@ -34,7 +35,7 @@ const alsoStripped: ReadonlySet<string> = new Set([
   'NServiceBus.Transport.RabbitMQ.DelayInSeconds',
   'NServiceBus.Transport.RabbitMQ.ConfirmationId',
 ])
-const alsoStrippedPrefixes = ['x-first-death-', 'x-last-death-']
+const alsoStrippedPrefixes = ['x-first-death-', 'x-last-death-', 'MT-Fault-']
 
 export interface CopyMarks {
   readonly operation: string

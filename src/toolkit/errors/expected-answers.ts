@@ -35,8 +35,8 @@ export class ExpectedAnswers {
 
   /** @param message of the error queue */
   failed(message: IncomingMessage): void {
-    const { exceptionMessage, exceptionType, failedAt, kind, uniqueId } = readFailure(message.headers, message.nativeId)
-    if (kind !== 'failure' || !this.#failedAt.has(uniqueId)) return
+    const { exceptionMessage, exceptionType, failedAt, kind, uniqueId } = readFailure(message.headers, message.nativeId, false, message)
+    if (kind === 'ack' || !this.#failedAt.has(uniqueId)) return
     const before = this.#failedAt.get(uniqueId)
     if (before !== undefined && failedAt !== undefined && failedAt <= before) return
     this.#answer(uniqueId, { kind: 'failedAgain', exception: exceptionText(exceptionType, exceptionMessage) })

@@ -1,4 +1,5 @@
-import { displayTypeOf, receivingEndpointOf, typeOf } from '../../message/failure.ts'
+import { type FailedMessage, displayTypeOf, isForeign, receivingEndpointOf, typeOf } from '../../message/failure.ts'
+import { stackTraceOf } from '../../message/foreign-failure.ts'
 import { Header } from '../../message/headers.ts'
 import { deterministicGuid } from '../../message/ids.ts'
 import type { Headers } from '../../transport/transport.ts'
@@ -38,6 +39,23 @@ export function groupId(by: Classifier, title: string): string {
 export function groupOf(headers: Headers, by: Classifier): GroupKey | undefined {
   const title = classifiers[by].title(headers)
   return title === undefined ? undefined : { id: groupId(by, title), title }
+}
+
+/** What a failure is grouped by: its headers, for one that another system wrote about those an endpoint would have written. */
+export function headersToGroup(failed: FailedMessage, headers: Headers): Headers {
+  if (!isForeign(failed.kind)) return headers
+  const { exceptionMessage, exceptionType, queue, type } = failed
+  // The reason of a dead letter is no exception.
+  const exception: readonly (readonly [string, string | undefined])[] =
+    exceptionType === undefined
+      ? []
+      : [
+          [Header.ExceptionType, exceptionType],
+          [Header.ExceptionMessage, exceptionMessage],
+          [Header.ExceptionStackTrace, stackTraceOf(headers)],
+        ]
+  const fields = [[Header.FailedQ, queue], [Header.EnclosedMessageTypes, type], ...exception] as const
+  return { ...headers, ...Object.fromEntries(fields.filter(([, value]) => value !== undefined)) } as Headers
 }
 
 /** The title to show: that of a type is shortened to what a person calls it, the id is not. */

@@ -132,7 +132,7 @@ export async function planHeld(
   const choice = new Choice(options, !newest || operations.can.newestFirst)
   for await (const held of holding.pages())
     for (const message of held) {
-      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
       if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) continue
       if (ids.length > 0) named.push(failed)
       if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue

@@ -4,7 +4,7 @@ import { shortTypeName } from '../../message/type-names.ts'
 import { parseDuration } from '../../message/wire-formats.ts'
 import type { Headers } from '../../transport/transport.ts'
 import type { BodyPath } from './body-path.ts'
-import { isInGroup } from './group.ts'
+import { headersToGroup, isInGroup } from './group.ts'
 
 /** Criteria as they are typed, paths compiled; those of different fields are ANDed, those of one field ORed. */
 export interface Criteria {
@@ -74,7 +74,7 @@ export function selector(criteria: Criteria, now: number): Matches {
     anyOf(criteria.host, glob, (matches) => (failed) => matches(failed.host)),
     anyOf(criteria.sender, glob, (matches) => (failed) => failed.sender !== undefined && matches(failed.sender)),
     anyOf(criteria.conversation, idPattern, (matches) => (failed) => failed.conversationId !== undefined && matches(failed.conversationId)),
-    ...(groups.length === 0 ? [] : [(_: FailedMessage, headers: Headers) => groups.some((prefix) => isInGroup(headers, prefix))]),
+    ...(groups.length === 0 ? [] : [inOneOf(groups)]),
     // Every --header narrows further: ORing "has A" and "has B" is not what anybody means.
     ...(criteria.header ?? []).map((text): Matches => {
       const matches = headerCriterion(text)
@@ -95,6 +95,13 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
     if (!failedKinds.includes(kind as FailedKind)) throw badCriterion(`--kind '${kind}'`, `one of ${failedKinds.join(', ')}`)
   if (given.length > 0) return new Set(given as FailedKind[])
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
+}
+
+function inOneOf(prefixes: readonly string[]): Matches {
+  return (failed, headers) => {
+    const own = headersToGroup(failed, headers)
+    return prefixes.some((prefix) => isInGroup(own, prefix))
+  }
 }
 
 function bodyCriterion(paths: readonly BodyPath[]): Matches {

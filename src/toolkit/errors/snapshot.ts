@@ -3,8 +3,10 @@ import { closeSync, createReadStream, mkdirSync, openSync, renameSync, rmSync, w
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { FailedMessage } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import type { HeldMessage, Headers, QueueFacts } from '../../transport/transport.ts'
+import { headersToGroup } from './group.ts'
 import { innermostFrame } from './stack-title.ts'
 
 /** What a look saw, kept so that looking again soon costs no further delivery. */
@@ -17,7 +19,10 @@ export interface Snapshot {
 }
 
 /** Of a message what its lines in a listing are made of: the headers of its failure, and no body. */
-export type SnapshotEntry = Pick<HeldMessage, 'headers' | 'nativeId' | 'enqueuedAt' | 'unreadable'>
+export interface SnapshotEntry extends Pick<HeldMessage, 'headers' | 'nativeId' | 'enqueuedAt' | 'unreadable'> {
+  /** Of an entry that no endpoint wrote: what was read of it when everything of it was there. */
+  readonly failed?: FailedMessage | undefined
+}
 
 /** How long a snapshot stands for its queue. */
 export const snapshotLifeMs = 10 * 60_000
@@ -59,7 +64,7 @@ export class SnapshotFile {
   }
 }
 
-const schema = 'nsb.snapshot/2'
+const schema = 'nsb.snapshot/3'
 
 interface Head {
   readonly schema: typeof schema
@@ -73,6 +78,7 @@ type Line = readonly [
   enqueuedAt: number,
   unreadable: string | null,
   others: Headers | null,
+  failed: FailedMessage | null,
   ...values: readonly (string | typeof asBefore | null)[],
 ]
 const asBefore = 0
@@ -96,10 +102,12 @@ export class SnapshotWriter {
     })
   }
 
-  add({ enqueuedAt, headers, nativeId, unreadable }: HeldMessage): void {
+  add(message: HeldMessage, failed: FailedMessage): void {
     if (this.#file === undefined) return
     if (++this.#count > mostEntries) return this.drop()
-    const line: unknown[] = [nativeId, enqueuedAt, unreadable, othersKept(headers)]
+    const { enqueuedAt, nativeId, unreadable } = message
+    const headers = headersToGroup(failed, message.headers)
+    const line: unknown[] = [nativeId, enqueuedAt, unreadable, othersKept(message.headers), failed.kind === 'failure' ? null : failed]
     for (let index = 0; index < keptNames.length; index++) {
       const name = keptNames[index] as string
       const value = name === Header.ExceptionStackTrace ? shortStack(headers) : headers[name]
@@ -215,7 +223,7 @@ async function* entriesOf(lines: AsyncIterable<string>): AsyncIterable<SnapshotE
     const entry = parsed<Line>(line)
     // The lines after it count on it.
     if (entry === undefined) return
-    const [nativeId, enqueuedAt, unreadable, others, ...values] = entry
+    const [nativeId, enqueuedAt, unreadable, others, failed, ...values] = entry
     const headers: Record<string, string> = { ...others }
     for (const [index, name] of keptNames.entries()) {
       const value = values[index] ?? null
@@ -223,7 +231,7 @@ async function* entriesOf(lines: AsyncIterable<string>): AsyncIterable<SnapshotE
       before[index] = text
       if (text !== null) headers[name] = text
     }
-    yield { headers, nativeId, enqueuedAt, unreadable: unreadable ?? undefined }
+    yield { headers, nativeId, enqueuedAt, unreadable: unreadable ?? undefined, failed: failed ?? undefined }
   }
 }
 

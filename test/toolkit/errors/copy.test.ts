@@ -10,7 +10,7 @@ const copyOf = (
 ): Readonly<Record<string, string>> => replayHeaders(headers, readFailure(headers, 'native'), { ...marks, ...more })
 
 describe('the copy a replay sends', () => {
-  it('E-21 has lost the failure, its retries and what the broker added', () => {
+  it('E-21 E-42 has lost the failure, its retries and what the broker added', () => {
     const gone = {
       'NServiceBus.FailedQ': 'Sales',
       'NServiceBus.TimeOfFailure': 'x',
@@ -36,6 +36,9 @@ describe('the copy a replay sends', () => {
       'x-last-death-reason': 'x',
       'x-delivery-count': '9',
       CC: 'x',
+      'MT-Reason': 'fault',
+      'MT-Fault-Message': 'x',
+      'MT-Fault-RetryCount': '3',
     }
 
     const copy = copyOf({ 'NServiceBus.MessageId': 'm1', ...gone })

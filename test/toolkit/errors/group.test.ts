@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
-import { type Classifier, groupId, groupOf, isInGroup, mergedGroups } from '../../../src/toolkit/errors/group.ts'
+import { readFailure } from '../../../src/message/failure.ts'
+import { type Classifier, groupId, groupOf, headersToGroup, isInGroup, mergedGroups } from '../../../src/toolkit/errors/group.ts'
 
 describe('a group id', () => {
   it.each<[Classifier, string, string]>([
@@ -45,6 +46,37 @@ describe('a failure', () => {
     assert.equal(groupOf({}, 'type'), undefined)
     assert.equal(groupOf({}, 'endpoint'), undefined)
     assert.equal(groupOf({}, 'exception'), undefined)
+  })
+})
+
+describe('what another system wrote of a failure', () => {
+  const groupsOf = (headers: Record<string, string>, beside = {}): (string | undefined)[] => {
+    const own = headersToGroup(readFailure(headers, 'native', false, beside), headers)
+    return (['exception', 'type', 'queue', 'endpoint'] as const).map((by) => groupOf(own, by)?.title)
+  }
+
+  it('is grouped as if an endpoint had written it', () => {
+    const fault = {
+      'MT-Reason': 'fault',
+      'MT-Fault-ExceptionType': 'System.Exception',
+      'MT-Fault-Message': 'no stock',
+      'MT-Fault-StackTrace': '   at Shop.OrderConsumer.Consume(ConsumeContext context) in /src/a.cs:line 9',
+      'MT-Fault-InputAddress': 'rabbitmq://localhost/submit-order',
+      'MT-MessageType': 'urn:message:Shop:SubmitOrder',
+      'MT-MessageId': 'm1',
+    }
+
+    assert.deepEqual(groupsOf(fault), [
+      'System.Exception: Shop.OrderConsumer.Consume(ConsumeContext context)',
+      'Shop.SubmitOrder',
+      'submit-order',
+      'submit-order',
+    ])
+  })
+
+  it('is in no group by exception when a broker dead-lettered it', () => {
+    assert.deepEqual(groupsOf({ 'x-first-death-queue': 'orders' }), [undefined, undefined, 'orders', 'orders'])
+    assert.deepEqual(groupsOf({ 'MT-Reason': 'fault' }), [undefined, undefined, undefined, undefined])
   })
 })
 
