@@ -5,6 +5,16 @@ export interface ProgressOptions {
   readonly now: () => number
 }
 
+/** How far it is. */
+export interface ProgressStep {
+  readonly doing: string
+  readonly done: number
+  readonly of: number
+  readonly failed: number
+  /** What else is worth knowing, such as `batch 2`. */
+  readonly note?: string | undefined
+}
+
 const firstAfterMs = 1000
 const redrawMs = 100
 const lineEveryMs = 10_000
@@ -22,7 +32,7 @@ export class Progress {
     this.#start = options.now()
   }
 
-  show(step: { readonly doing: string; readonly done: number; readonly of: number; readonly failed: number }): void {
+  show(step: ProgressStep): void {
     const now = this.#options.now()
     const { terminal, write } = this.#options
     const since = this.#last === 0 ? now - this.#start : now - this.#last
@@ -38,12 +48,7 @@ export class Progress {
   }
 }
 
-export function progressText(
-  step: { readonly doing: string; readonly done: number; readonly of: number; readonly failed: number },
-  elapsedMs: number,
-  bar: boolean,
-): string {
-  const { doing, done, of, failed } = step
+export function progressText({ doing, done, failed, note, of }: ProgressStep, elapsedMs: number, bar: boolean): string {
   const filled = of === 0 ? 0 : Math.floor((done / of) * barWidth)
   const rate = elapsedMs > 0 ? (done / elapsedMs) * 1000 : 0
   return [
@@ -51,6 +56,7 @@ export function progressText(
     ...(bar ? [`${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`] : []),
     `${done}/${of}`,
     ...(rate >= 1 ? [`${Math.round(rate)}/s`] : []),
+    ...(note === undefined ? [] : [note]),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(rate >= 1 && done < of ? [`${Math.ceil((of - done) / rate)} s left`] : []),
   ].join('  ')
