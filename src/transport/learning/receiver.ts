@@ -1,20 +1,21 @@
 import { statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
-import { MessagesInHand, type Taken, lostInModeNone } from '../in-hand.ts'
-import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
+import { MessagesInHand } from '../in-hand.ts'
+import type { Decide, IncomingMessage, ReceiveOptions, Receiving } from '../transport.ts'
 import { Attempts } from './attempts.ts'
 import { releaseDue } from './delayed.ts'
-import { FolderSnapshot, sendTime } from './folder-snapshot.ts'
+import { sendTime } from './folder-snapshot.ts'
 import { checkAddress, errorCode } from './layout.ts'
 import type { Reading } from './reading.ts'
 import { killerCopy, killerReason, mostKills, poisonCopy } from './poison.ts'
 import { recover } from './recovery.ts'
-import { storageErrorOf } from './storage-error.ts'
 import { StorageOutage } from './storage-outage.ts'
 import { StorageWatch, removedError } from './storage-watch.ts'
 import type { Copy } from './storage.ts'
-import { OwnershipLostError, Transaction, type TransactionRoom } from './transaction.ts'
+import { Transaction, type TransactionRoom } from './transaction.ts'
+import { Delivery, Verdicts } from './verdicts.ts'
+import { WaitingFiles } from './waiting-files.ts'
 import { FolderWatcher } from './watcher.ts'
 
 const idlePollMs = 75
@@ -38,11 +39,8 @@ export class LearningReceiver implements Receiving {
   readonly #outage: StorageOutage
   readonly #watcher: FolderWatcher
   readonly #ended: () => void
-  /** The last listing, and the oldest of it that was not taken yet. */
-  #snapshot: FolderSnapshot | undefined
-  #next = 0
-  /** Names of files that were put back; taken again before the others. */
-  #putBack: string[] = []
+  readonly #waiting: WaitingFiles
+  readonly #verdicts: Verdicts
   /** Messages whose file cannot be read yet, and what cancels the next look. */
   readonly #unreadable = new Map<Transaction, () => void>()
   #cancelPoll: (() => void) | undefined
@@ -61,9 +59,11 @@ export class LearningReceiver implements Receiving {
     this.#folder = room.storage.queuePath(checkAddress(options.queue))
     checkAddress(options.errorQueue)
     room.storage.createReceiverFolders(options.queue)
+    this.#waiting = new WaitingFiles(this.#folder)
     this.#attempts = new Attempts(room.storage, options.queue)
     this.#storageWatch = new StorageWatch(room.storage, options.queue)
     this.#outage = new StorageOutage(room.storage, clock, (error) => options.onCriticalError(error))
+    this.#verdicts = new Verdicts(room, options.transactionMode, this.#attempts, this.#outage, this.#waiting)
     this.#recover()
     this.#nameOthers()
     this.#stopsReceiving = room.owner.receives(options.queue)
@@ -88,11 +88,11 @@ export class LearningReceiver implements Receiving {
     clearImmediate(this.#nextTurn)
     for (const [transaction, cancel] of this.#unreadable) {
       cancel()
-      this.#attempt(() => transaction.putBack())
+      this.#outage.attempt(() => transaction.putBack())
     }
     this.#unreadable.clear()
     this.#stopped = ended.then(() => {
-      this.#attempt(this.#stopsReceiving)
+      this.#outage.attempt(this.#stopsReceiving)
       this.#ended()
     })
     return this.#stopped
@@ -123,7 +123,7 @@ export class LearningReceiver implements Receiving {
       if (this.#outage.lasts && !this.#inHand.full) this.#endOutage()
       while (!this.#inHand.full) {
         if (performance.now() - this.#turnStarted > turnMs) return this.#wake()
-        const fileName = this.#putBack.pop() ?? this.#nextName() ?? this.#list()
+        const fileName = this.#waiting.next() ?? this.#list()
         if (fileName === undefined) return this.#idle()
         this.#take(fileName)
       }
@@ -157,8 +157,7 @@ export class LearningReceiver implements Receiving {
     storage.createReceiverFolders(this.#options.queue)
     owner.touch(this.#clock.now())
     restore()
-    this.#snapshot = undefined
-    this.#putBack = []
+    this.#waiting.forget()
   }
 
   #recover(): number {
@@ -166,24 +165,16 @@ export class LearningReceiver implements Receiving {
     return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#outage.tell(error))
   }
 
-  #nextName(): string | undefined {
-    const snapshot = this.#snapshot
-    if (snapshot !== undefined && this.#next < snapshot.length) return snapshot.nameAt(this.#next++)
-    this.#snapshot = undefined
-    return undefined
-  }
-
   #list(): string | undefined {
     try {
-      this.#snapshot = new FolderSnapshot(this.#folder)
-      this.#next = 0
+      this.#waiting.list()
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
       if (!this.#restoreIfReplaced()) this.#restore()
     }
     this.#attempts.refresh()
-    if (this.#snapshot !== undefined && this.#snapshot.length >= busyFrom) this.#watcher.close()
-    return this.#nextName()
+    if (this.#waiting.listed >= busyFrom) this.#watcher.close()
+    return this.#waiting.next()
   }
 
   #idle(): void {
@@ -196,7 +187,7 @@ export class LearningReceiver implements Receiving {
   #doChores(): void {
     this.#cancelChores = this.#clock.after(chores.everyMs, () => this.#doChores())
     const now = this.#clock.now()
-    this.#attempt(() => {
+    this.#outage.attempt(() => {
       // Asked for in the same way once the outage ends.
       if (this.#outage.lasts) return
       this.#restoreIfReplaced()
@@ -225,12 +216,12 @@ export class LearningReceiver implements Receiving {
 
   #begin(transaction: Transaction, reading: Reading): void {
     if (reading.kind === 'unreadable') return this.#lookAgain(transaction, unreadable.tries)
-    if (reading.kind === 'gone') return this.#attempt(() => transaction.putBack())
+    if (reading.kind === 'gone') return this.#outage.attempt(() => transaction.putBack())
     if (reading.timeToBeReceivedMs !== undefined && this.#hasExpired(transaction, reading.timeToBeReceivedMs))
-      return this.#attempt(() => transaction.discard())
+      return this.#outage.attempt(() => transaction.discard())
     const earlier = this.#attempts.of(transaction.fileName)
     if (earlier.killed >= mostKills)
-      return this.#attempt(() =>
+      return this.#outage.attempt(() =>
         this.#toErrorQueue(
           transaction,
           killerCopy(reading, this.#origin(transaction), this.#options.errorQueue, this.#clock.now()),
@@ -247,69 +238,7 @@ export class LearningReceiver implements Receiving {
       queue: this.#options.queue,
       attempt: 1 + earlier.failed + earlier.killed,
     }
-    this.#inHand.settle(new Delivery(this, transaction, message))
-  }
-
-  /** Carries out `consume`. */
-  consume(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): void | Promise<void> {
-    if (outgoing.length > 0) return this.#consumeAndSend(transaction, message, outgoing)
-    try {
-      this.#remove(transaction, message)
-    } catch (error) {
-      throw this.#blame(error)
-    }
-  }
-
-  /** Carries out `putBack`. */
-  putBack(transaction: Transaction, message: IncomingMessage, attempted: boolean): void {
-    if (this.#options.transactionMode === 'none') lostInModeNone(message)
-    if (attempted) this.#attempts.failed(transaction.fileName, message.attempt)
-    transaction.putBack()
-    this.#putBack.push(transaction.fileName)
-  }
-
-  async #consumeAndSend(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    try {
-      const copies = await this.#room.sending.copiesOf(outgoing)
-      if (this.#options.transactionMode === 'sendsAtomicWithReceive') this.#stage(transaction, copies)
-      else this.#room.sending.write(copies)
-      this.#remove(transaction, message)
-    } catch (error) {
-      throw this.#blame(error)
-    }
-  }
-
-  #blame(error: unknown): unknown {
-    // In mode `none` there is no message to put back.
-    return this.#options.transactionMode === 'none' ? storageErrorOf(error, this.#room.storage.path) : this.#outage.blame(error)
-  }
-
-  #remove(transaction: Transaction, message: IncomingMessage): void {
-    if (this.#options.transactionMode !== 'none') this.#commit(transaction, { hasFailed: message.attempt > 1 })
-    else if (message.attempt > 1) this.#attempts.forget(transaction.fileName)
-  }
-
-  #stage(transaction: Transaction, copies: readonly Copy[]): void {
-    try {
-      transaction.stage(copies)
-    } catch (error) {
-      // Another verdict would not find the message either; the commit says so.
-      if (!(error instanceof OwnershipLostError)) throw error
-    }
-  }
-
-  /** Throws when nothing has happened yet; what fails later is reported, and finished by recovery. */
-  #commit(transaction: Transaction, options: { readonly keepBody?: boolean; readonly hasFailed: boolean }): void {
-    try {
-      transaction.commit()
-    } catch (error) {
-      if (error instanceof OwnershipLostError) return this.#outage.report(error)
-      transaction.unstage()
-      throw error
-    }
-    // Before the last trace of the message is gone, so that recovery does it after a crash.
-    if (options.hasFailed) this.#attempts.forget(transaction.fileName)
-    this.#attempt(() => transaction.complete(options))
+    this.#inHand.settle(new Delivery(this.#verdicts, transaction, message))
   }
 
   #hasExpired(transaction: Transaction, timeToBeReceivedMs: number): boolean {
@@ -321,7 +250,7 @@ export class LearningReceiver implements Receiving {
   #lookAgain(transaction: Transaction, triesLeft: number): void {
     const cancel = this.#clock.after(unreadable.lookAgainMs, () => {
       this.#unreadable.delete(transaction)
-      this.#attempt(() => {
+      this.#outage.attempt(() => {
         const reading = transaction.read()
         if (reading.kind === 'unreadable' && triesLeft > 1) return this.#lookAgain(transaction, triesLeft - 1)
         if (reading.kind === 'unreadable') return this.#moveToErrorQueue(transaction, reading)
@@ -343,42 +272,12 @@ export class LearningReceiver implements Receiving {
 
   #toErrorQueue(transaction: Transaction, copy: Copy, reason: string, keepBody: boolean): void {
     try {
-      transaction.stage([copy])
-      this.#commit(transaction, { keepBody, hasFailed: true })
+      this.#verdicts.moveToErrorQueue(transaction, copy, keepBody)
       this.#options.onPoison({ nativeId: transaction.nativeId, queue: this.#options.queue, reason })
     } catch (error) {
       transaction.putBack()
       this.#inHand.pause()
       throw error
     }
-  }
-
-  #attempt(act: () => void): void {
-    try {
-      act()
-    } catch (error) {
-      this.#outage.report(error)
-    }
-  }
-}
-
-/** One message in hand. */
-class Delivery implements Taken {
-  readonly #receiver: LearningReceiver
-  readonly #transaction: Transaction
-  readonly message: IncomingMessage
-
-  constructor(receiver: LearningReceiver, transaction: Transaction, message: IncomingMessage) {
-    this.#receiver = receiver
-    this.#transaction = transaction
-    this.message = message
-  }
-
-  consume(outgoing: readonly OutgoingMessage[]): void | Promise<void> {
-    return this.#receiver.consume(this.#transaction, this.message, outgoing)
-  }
-
-  putBack(attempted: boolean): void {
-    this.#receiver.putBack(this.#transaction, this.message, attempted)
   }
 }

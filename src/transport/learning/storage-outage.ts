@@ -26,6 +26,15 @@ export class StorageOutage {
     return this.#state !== 'none'
   }
 
+  /** For what nobody waits for: {@link report} hears of its error. */
+  attempt(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.report(error)
+    }
+  }
+
   /** Tells of the error; one of the storage begins an outage. */
   report(error: unknown): void {
     const told = storageErrorOf(error, this.#storage.path)
