@@ -4,7 +4,8 @@ import { entriesIfAny } from './folder-snapshot.ts'
 import { nativeIdOf } from './layout.ts'
 import { type Owner, type Ownership, guid } from './owner.ts'
 import { type StorageFolder, listOrEmpty, removeFile, removeIfPossible } from './storage.ts'
-import { type TargetFile, moveIfThere, readTargets, removeTree, targetsFile } from './transaction.ts'
+import { type TargetFile, readTargets, targetsFile } from './targets.ts'
+import { moveIfThere, removeTree } from './transaction.ts'
 
 const bodyEnding = '.body.txt'
 

@@ -1,11 +1,12 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { NsbError } from '../../message/nsb-error.ts'
-import { delayedFolderOf, errorCode, isFolderName, nativeIdOf } from './layout.ts'
+import { errorCode, nativeIdOf } from './layout.ts'
 import { type Reading, readMessage } from './reading.ts'
 import type { Owner } from './owner.ts'
 import type { Sending } from './sending.ts'
 import { storageErrorOf } from './storage-error.ts'
 import { type Copy, type StorageFolder, removeFile, removeFolder, removeIfPossible } from './storage.ts'
+import { targetOf, targetsFile } from './targets.ts'
 
 /** Places between the steps of a transaction, for tests that end the process there. */
 export type FaultPoint = 'claimed' | 'staging' | 'staged' | 'committed' | 'completing' | 'bodyLeft'
@@ -19,17 +20,6 @@ export interface TransactionRoom {
   readonly warn: (warning: string) => void
   /** Writes again, into a storage folder that was removed, what this transport had put there beside messages. */
   readonly restore: () => void
-}
-
-/** Where the outgoing files of a transaction go; .NET does not write it, so it cannot roll forward. */
-export const targetsFile = 'targets.json'
-
-interface Target {
-  readonly nativeId: string
-  readonly queue: string
-  readonly due: string | undefined
-  /** The sender chose the id, so a body of that name may be another message's. */
-  readonly chosen: boolean
 }
 
 /**
@@ -217,46 +207,6 @@ export class OwnershipLostError extends NsbError {
       cause,
     })
   }
-}
-
-/** The outgoing files named in a transaction folder: where each goes. Entries that are not ours to trust are left out. */
-export function readTargets(storage: StorageFolder, folder: string): ReadonlyMap<string, TargetFile> | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(readFileSync(`${folder}/${targetsFile}`, 'utf8'))
-  } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
-  if (!Array.isArray(parsed)) return undefined
-  return new Map(
-    parsed.filter(isTarget).map((target) => [target.nativeId, { path: pathOf(storage, target), chosen: target.chosen === true }]),
-  )
-}
-
-/** Where the metadata file of an outgoing message goes. */
-export interface TargetFile {
-  readonly path: string
-  readonly chosen: boolean
-}
-
-function isTarget(value: unknown): value is Target {
-  if (typeof value !== 'object' || value === null || !('nativeId' in value) || !('queue' in value)) return false
-  if (typeof value.nativeId !== 'string' || typeof value.queue !== 'string') return false
-  if (!isFolderName(value.nativeId) || !isFolderName(value.queue)) return false
-  const due = 'due' in value ? value.due : undefined
-  return due === undefined || (typeof due === 'string' && /^\d{14}$/.test(due))
-}
-
-function pathOf(storage: StorageFolder, target: Target): string {
-  const path = storage.metadataPath({ ...target, deliverAt: undefined })
-  if (target.due === undefined) return path
-  const slash = path.lastIndexOf('/')
-  return `${path.slice(0, slash)}/.delayed/${target.due}${path.slice(slash)}`
-}
-
-function targetOf(copy: Copy): Target {
-  return { nativeId: copy.nativeId, queue: copy.queue, due: copy.deliverAt && delayedFolderOf(copy.deliverAt), chosen: copy.chosenId }
 }
 
 /** Also the folder above it, but not the queue: where that is missing, there is no message either. */
