@@ -8,18 +8,20 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
+import { Journal, thisProcess } from '../../src/toolkit/errors/journal/journal.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
+import { replayRecord } from '../../src/toolkit/errors/replay-record.ts'
 import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
-import { NsbError } from '../../src/message/nsb-error.ts'
+import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
 
 export default class ErrorsReplay extends ErrorsCommand {
   static override summary = 'send failed messages back to where they failed'
   static override description =
-    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. A crash sends messages twice at worst, two windows of them at most (--window), and loses none. What cannot be sent stays in the error queue.
+    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
 
 Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
   static override aliases = ['errors:retry']
@@ -86,21 +88,39 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     await this.#confirmed(questionOf(most, plan, options), {
       typed: most > mostWithoutTyping || flags.to !== undefined ? String(most) : undefined,
     })
+    await this.noteOpenOperations(queue)
     await this.forgetSnapshot(queue)
-    const progress = this.#progress()
-    const report = await prepared.run({
-      operation: newOperationId(Date.now()),
+    const operation = newOperationId(Date.now())
+    const manner = {
       window: flags.window,
       onError: flags['on-error'] === 'stop' ? 'stop' : 'continue',
       waitMs: flags.wait,
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
+    } as const
+    const { stateFolder, ...where } = await this.journalled()
+    const ids = (criteria.ids ?? []).length === 0 ? undefined : plan?.first.map(({ uniqueId }) => uniqueId)
+    const journal = Journal.begin(stateFolder, {
+      schema: 'nsb.operation/1',
+      operation,
+      command: 'replay',
+      ...where,
+      queue,
+      startedAt: new Date(options.now).toISOString(),
+      owner: thisProcess(),
+      options: replayRecord(options, manner, ids),
+    })
+    const progress = this.#progress()
+    const report = await prepared.run({
+      operation,
+      journal,
+      ...manner,
       everyItem: (this.jsonEnabled() && Math.min(most, flags.limit ?? most) <= mostItems) || flags.wait !== undefined,
       clock: Date.now,
       progress: (step) => progress?.show(step),
     })
     progress?.end()
-    if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
+    if (report.selected === 0 && report.isOver) throw nothingMatched(queue)
     const document = replayDocument(about, report, flags.wait !== undefined)
     if (plan === undefined) this.#noteDuplicates(report.duplicates)
     this.#showReport(report, document)
@@ -156,9 +176,9 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       this.note(
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )
-    if (report.stopped) this.warning('stopped: too many failures; the rest stays in the error queue')
-    if (this.signal.aborted)
-      this.warning('interrupted: what was not replayed is in the error queue still; a new replay of it goes on from here')
+    if (report.journalProblem !== undefined) this.warning(`stopped: ${errorText(report.journalProblem)}${inBothPlaces(report)}`)
+    else if (report.stopped) this.warning('stopped: too many failures; the rest stays in the error queue')
+    if (this.signal.aborted) this.warning('interrupted: what was not replayed is in the error queue still')
     const counts = [
       `replayed ${document.published}`,
       ...(document.succeeded === undefined ? [] : [`succeeded ${document.succeeded}`]),
@@ -170,7 +190,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       `operation ${report.operation}`,
     ]
     this.out(counts.join(', '))
-    if (document.failed > 0 || (document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
+    if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
+    else if (document.failed > 0 || (document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
   }
 }
 
@@ -180,6 +201,13 @@ function nothingMatched(queue: string): NsbError {
     message: `No failed message in '${queue}' matches.`,
     suggestions: ['nsb errors list'],
   })
+}
+
+/** What a person must know who finds a message twice. */
+function inBothPlaces({ sentUnnoted }: ReplayReport): string {
+  return sentUnnoted === 0
+    ? ''
+    : `. ${sentUnnoted} message${sentUnnoted === 1 ? ' was' : 's were'} sent and may be in the error queue as well`
 }
 
 function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {

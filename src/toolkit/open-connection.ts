@@ -83,7 +83,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     ...(endpoint !== undefined && { endpoint }),
     warn,
   })
-  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${shown}` }
+  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${shown.replace(/\/\/.*@/, '//')}` }
 }
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {

@@ -1,10 +1,13 @@
 import { Flags } from '@oclif/core'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
+import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
+import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import { BaseCommand } from '../base-command.ts'
+import { printableLine } from '../printable.ts'
 import { relativeTime } from '../relative-time.ts'
 import { type SelectionChoice, criteriaFrom } from '../selection-flags.ts'
 
@@ -50,6 +53,23 @@ export abstract class ErrorsCommand extends BaseCommand {
       opened: ({ depth, kind }) => {
         if (kind === 'quorum' && depth > manyOnQuorum) this.note(`reading all ${depth} messages of '${queue}'`)
       },
+    }
+  }
+
+  /** What the journal of an operation says of where it runs; of the transport that was opened. */
+  protected async journalled(): Promise<{ readonly stateFolder: string; readonly where: string; readonly profile: string }> {
+    return { stateFolder: stateFolder(process.env), where: this.place, profile: await this.profileName() }
+  }
+
+  /** Says which operations on the queue were begun and are not over, and removes journals that nobody needs any more. */
+  protected async noteOpenOperations(queue: string): Promise<void> {
+    const folder = stateFolder(process.env)
+    await removeOldJournals(folder, Date.now())
+    for (const { command, operation, owner, startedAt, where } of (await openOperations(folder)).filter((head) => head.queue === queue)) {
+      if (where !== this.place) continue
+      const begun = `${printableLine(command)} ${operation} of '${printableLine(queue)}', begun ${relativeTime(Date.parse(startedAt), Date.now())}`
+      if (isRunning(owner)) this.note(`${begun}, is running`)
+      else this.warning(`${begun}, is not finished: nsb errors resume ${operation}`)
     }
   }
 

@@ -12,6 +12,10 @@ export interface ReplayDocument {
   readonly operation?: string
   readonly dryRun?: true
   readonly stopped?: true
+  /** It can be resumed: it was interrupted, or a step could not be noted or was not answered. */
+  readonly resumable?: true
+  /** Of those that failed: they were sent, and are in the error queue as well. */
+  readonly inBothPlaces?: number
   readonly selected: number
   readonly published: number
   readonly succeeded?: number
@@ -43,6 +47,8 @@ export function replayDocument({ profile, queue }: About, report: ReplayReport, 
     ...head,
     operation: report.operation,
     ...(report.stopped ? { stopped: true } : {}),
+    ...(report.isOver ? {} : { resumable: true }),
+    ...(report.sentUnnoted > 0 ? { inBothPlaces: report.sentUnnoted } : {}),
     selected: report.selected,
     published: report.published,
     ...(waited ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),

@@ -2,10 +2,29 @@ import { NsbError } from '../../message/nsb-error.ts'
 import { isBrokerQueue } from '../broker-queue.ts'
 import type { HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
 
+/** A holding that may be opened before there is a journal to note its messages in. */
+export interface NotedHolding {
+  readonly holding: Holding
+  /** The copies of a group of messages are safe. When this cannot be noted it rejects, and their originals stay. */
+  noteSafe: HoldOptions['beforeRemove']
+}
+
+/** @throws {NsbError} what `hold` gives */
+export async function holdNoted(operations: Operations, queue: string, options: Omit<HoldOptions, 'beforeRemove'>): Promise<NotedHolding> {
+  const noted: Pick<NotedHolding, 'noteSafe'> = { noteSafe: () => undefined }
+  const holding = await operations.hold(queue, { ...options, beforeRemove: (group) => noted.noteSafe(group) })
+  return Object.assign(noted, { holding })
+}
+
 /** undefined: there is no such queue. */
-export async function holdIfThere(operations: Operations, queue: string, options: HoldOptions): Promise<Holding | undefined> {
+export function holdIfThere(operations: Operations, queue: string, options: HoldOptions): Promise<Holding | undefined> {
+  return ifThere(operations.hold(queue, options))
+}
+
+/** undefined: there is no such queue. */
+export async function ifThere<T>(held: Promise<T>): Promise<T | undefined> {
   try {
-    return await operations.hold(queue, options)
+    return await held
   } catch (error) {
     if (error instanceof NsbError && error.code === 'NSB_QUEUE_NOT_FOUND') return undefined
     throw error

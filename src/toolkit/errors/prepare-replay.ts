@@ -1,5 +1,5 @@
-import type { HeldMessage, Holding, QueueFacts, Transport } from '../../transport/transport.ts'
-import { checkHold, holdIfThere } from './hold.ts'
+import type { HeldMessage, QueueFacts, Transport } from '../../transport/transport.ts'
+import { type NotedHolding, checkHold, holdNoted, ifThere } from './hold.ts'
 import { type ReplayOptions, type ReplayPlan, checkSelection, holdOptions, planHeld, planReplay } from './plan.ts'
 import { type ReplayReport, type ReplayRun, replay, replayAsTheyCome, replayKept } from './replay.ts'
 import { hasCriteria } from './select.ts'
@@ -46,16 +46,15 @@ export async function prepareReplay(
   const asTheyCome = inAnyCase && (everything || confirmed)
   // Of everything only what cannot be sent stays held.
   const max = asTheyCome && everything ? Math.max(maxHold, 2 * window) : maxHold
-  const holding = await holdIfThere(transport, queue, {
-    ...holdOptions(transport, 'change', options),
-    max,
-    ...(asTheyCome ? { ahead: window } : {}),
-  })
-  if (holding === undefined) return prepareByLooking(transport, options)
+  const noted = await ifThere(
+    holdNoted(transport, queue, { ...holdOptions(transport, 'change', options), max, ...(asTheyCome ? { ahead: window } : {}) }),
+  )
+  if (noted === undefined) return prepareByLooking(transport, options)
+  const { holding } = noted
   const release = async (): Promise<void> => void (await holding.giveBack())
   try {
     if (!(asTheyCome && everything)) checkHold(holding.facts, options)
-    if (!asTheyCome) return await prepareByHolding(transport, holding, options)
+    if (!asTheyCome) return await prepareByHolding(transport, noted, options)
   } catch (error) {
     await release()
     throw error
@@ -63,7 +62,7 @@ export async function prepareReplay(
   return {
     facts: holding.facts,
     plan: undefined,
-    run: (run) => replayAsTheyCome(transport, holding, { ...options, maxHold: max }, run),
+    run: (run) => replayAsTheyCome(transport, noted, { ...options, maxHold: max }, run),
     release,
   }
 }
@@ -73,7 +72,8 @@ async function prepareByLooking(transport: Transport, options: ReplayOptions): P
   return { facts: plan.facts, plan, run: (run) => replay(transport, plan, options, run), release: () => Promise.resolve() }
 }
 
-async function prepareByHolding(transport: Transport, holding: Holding, options: ReplayOptions): Promise<PreparedReplay> {
+async function prepareByHolding(transport: Transport, noted: NotedHolding, options: ReplayOptions): Promise<PreparedReplay> {
+  const { holding } = noted
   let kept: HeldMessage[] = []
   let room = mostKeptBytes
   const plan = await planHeld(transport, holding, options, (message) => {
@@ -96,7 +96,7 @@ async function prepareByHolding(transport: Transport, holding: Holding, options:
     plan,
     run(run) {
       clearTimeout(timer)
-      return isHeld ? replayKept(transport, holding, plan, kept, options, run) : release().then(() => replay(transport, plan, options, run))
+      return isHeld ? replayKept(transport, noted, plan, kept, options, run) : release().then(() => replay(transport, plan, options, run))
     },
     release() {
       clearTimeout(timer)

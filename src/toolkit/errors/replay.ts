@@ -1,5 +1,8 @@
 import type { HeldMessage, Holding, Transport } from '../../transport/transport.ts'
+import { isBrokerQueue } from '../broker-queue.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
+import { type NotedHolding, holdNoted } from './hold.ts'
+import type { Journal } from './journal/journal.ts'
 import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { selector } from './select.ts'
@@ -35,10 +38,18 @@ export interface ReplayReport {
   readonly newerArrivals: number
   /** Too many failures in a row, or `--on-error stop`: the rest was left alone. */
   readonly stopped: boolean
+  /** Why a step could not be noted; then it stopped. */
+  readonly journalProblem: unknown
+  /** So many of the failed ones were sent, and stay in the error queue all the same. */
+  readonly sentUnnoted: number
+  /** Everything that was begun is done, and nothing is left to be resumed. */
+  readonly isOver: boolean
 }
 
 export interface ReplayRun {
   readonly operation: string
+  /** Each step is noted there before it is taken; undefined: nowhere. It is ended or closed with the run. */
+  readonly journal: Journal | undefined
   /** Published and not yet removed at once: bounds what a crash doubles. */
   readonly window: number
   readonly onError: 'continue' | 'stop'
@@ -69,19 +80,21 @@ export const acknowledgementQueue = 'nsb.acks'
  */
 export function replayKept(
   transport: Transport,
-  holding: Holding,
+  noted: NotedHolding,
   plan: ReplayPlan,
   kept: readonly HeldMessage[],
   options: ReplayOptions,
   run: ReplayRun,
 ): Promise<ReplayReport> {
   const { duplicates, selected, wanted } = plan
-  return sendBack(transport, holding, selected, options, run, async (sending) => {
+  return sendBack(transport, noted, selected, options, run, async (sending) => {
     for (const message of options.newest ? kept.toReversed() : kept) {
       const failed = readHeld(message)
-      if (wanted.take(failed) && !(await sending.add(message, planned(message, failed, options), failed))) break
+      if (!wanted.take(failed)) continue
+      const begun = sending.add(message, planned(message, failed, options), failed)
+      if (!(typeof begun === 'boolean' ? begun : await begun)) break
     }
-    return { selected, duplicates }
+    return { selected, duplicates, sawAll: true }
   })
 }
 
@@ -91,21 +104,26 @@ export function replayKept(
  */
 export async function replay(transport: Transport, plan: ReplayPlan, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
   const { duplicates, first, selected, wanted } = plan
-  const held = await transport.hold(options.queue, holdOptions(transport, 'change', options))
-  return sendBack(transport, held, selected, options, run, async (sending, holding) => {
+  const noted = await holdNoted(transport, options.queue, holdOptions(transport, 'change', options)).catch((error: unknown) => {
+    run.journal?.end({ published: 0 })
+    throw error
+  })
+  return sendBack(transport, noted, selected, options, run, async (sending, holding) => {
     const inOrder = options.newest && !transport.can.newestFirst ? newestFirst(holding, wanted) : holding.pages()
-    pages: for await (const messages of inOrder)
+    pages: for await (const messages of inOrder) {
       for (const message of messages) {
         const failed = readHeld(message)
         if (!wanted.take(failed)) continue
         const begun = sending.add(message, planned(message, failed, options), failed)
         if (!(typeof begun === 'boolean' ? begun : await begun)) break pages
       }
+      sending.begin()
+    }
     if (!sending.stopped && !options.signal.aborted) {
       for (const message of first) if (wanted.take(message)) sending.addGone(message)
       sending.addGoneUnnamed(wanted.left)
     }
-    return { selected, duplicates }
+    return { selected, duplicates, sawAll: true }
   })
 }
 
@@ -113,15 +131,16 @@ export async function replay(transport: Transport, plan: ReplayPlan, options: Re
  * Sends back what matches as it comes, oldest first, without having looked at the queue before: of a message that matches only the window
  * is in memory and in the hold; one that does not match is held to the end.
  *
- * @param holding nothing was read of it yet
+ * @param noted nothing was read of it yet
  * @param options without ids, and not the newest first; `maxHold` is that of the holding
  */
-export function replayAsTheyCome(transport: Transport, holding: Holding, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
+export function replayAsTheyCome(transport: Transport, noted: NotedHolding, options: ReplayOptions, run: ReplayRun): Promise<ReplayReport> {
+  const { holding } = noted
   const matches = selector(options.criteria, options.now)
   const most = options.limit ?? Number.POSITIVE_INFINITY
   const seen = new SeenFailures()
   let [selected, duplicates, read] = [0, 0, 0]
-  return sendBack(transport, holding, Math.min(most, holding.facts.depth), options, run, async (sending) => {
+  return sendBack(transport, noted, Math.min(most, holding.facts.depth), options, run, async (sending) => {
     for await (const messages of holding.pages()) {
       for (const message of messages) {
         if (selected >= most || sending.stopped) break
@@ -134,36 +153,44 @@ export function replayAsTheyCome(transport: Transport, holding: Holding, options
           if (typeof begun === 'boolean' ? begun : await begun) selected++
         }
       }
+      sending.begin()
       if (selected >= most || sending.stopped) break
     }
     await sending.finish()
     // No more can be held, and none of those that are can leave.
     const isFull = read < holding.facts.depth && read - (sending.tried - sending.failed) >= options.maxHold
-    return { selected, duplicates, isFull }
+    return { selected, duplicates, isFull, sawAll: selected >= most || read >= holding.facts.depth }
   })
 }
 
-interface Sent {
+export interface Sent {
   readonly selected: number
   readonly duplicates: number
+  /** Whatever was to be sent was met. */
+  readonly sawAll: boolean
   /** It ended early: as many messages could not be sent as may be held. */
   readonly isFull?: boolean
 }
 
-async function sendBack(
+/** @param of how many there are, for the progress */
+export async function sendBack(
   transport: Transport,
-  holding: Holding,
+  noted: NotedHolding,
   of: number,
   { queue, signal }: ReplayOptions,
   run: ReplayRun,
   send: (sending: SendingBack, holding: Holding) => Promise<Sent>,
 ): Promise<ReplayReport> {
+  const { holding } = noted
+  let isBegun = false
   let answers: Answers | undefined
   let given: Awaited<ReturnType<Holding['giveBack']>> | undefined
   try {
     if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue, holding.facts.depth)
     const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
     const sending = new SendingBack({ operations: transport, holding, run, signal, answers, acknowledgeTo, of })
+    noted.noteSafe = (group) => sending.noteSafe(group)
+    isBegun = true
     let sent: Sent
     try {
       sent = await send(sending, holding)
@@ -171,15 +198,34 @@ async function sendBack(
       await sending.finish()
     }
     given = await holding.giveBack()
+    const wasCut = signal.aborted && !(sent.sawAll && sending.tried >= sent.selected)
+    const isOver = !wasCut && sending.journalProblem === undefined && !sending.lostConnection
+    if (isOver) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
     if (answers !== undefined && run.waitMs !== undefined) await awaitAnswers(answers, sending.items, run.waitMs, signal, run)
-    const { failed, items, tried } = sending
+    const { failed, items, journalProblem, tried } = sending
+    // A folder takes the copies back.
+    const sentUnnoted = isBrokerQueue(holding.facts) ? sending.sentUnnoted : 0
     const { duplicates, isFull = false, selected } = sent
     const stopped = sending.stopped || isFull
     const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
     const counts = { tried, published: tried - failed, failed }
-    return { operation: run.operation, selected, duplicates, ...counts, items, leftInQueue, newerArrivals: given.newerArrivals, stopped }
+    return {
+      operation: run.operation,
+      selected,
+      duplicates,
+      ...counts,
+      items,
+      leftInQueue,
+      newerArrivals: given.newerArrivals,
+      stopped,
+      journalProblem,
+      sentUnnoted,
+      isOver,
+    }
   } finally {
     if (given === undefined) await holding.giveBack()
+    if (isBegun) run.journal?.close()
+    else run.journal?.end({ published: 0 })
     await answers?.close()
   }
 }

@@ -4,6 +4,7 @@ import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { HeldMessage, Holding, Operations, OutgoingMessage } from '../../transport/transport.ts'
 import type { Answers } from './answers.ts'
 import { ownReplays, replayHeaders } from './copy.ts'
+import { keyOf } from './journal/message-key.ts'
 import { type PlannedMessage, noTarget } from './plan.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
 
@@ -24,12 +25,34 @@ export interface SendingBackOptions {
   readonly of: number
 }
 
-/** Sends held messages back, a window of them at a time: each copy is safe before its original is removed. */
+/** What is about to be sent. */
+interface Next {
+  readonly message: HeldMessage
+  readonly plan: PlannedMessage
+  readonly failed: FailedMessage
+}
+
+/** What ends with these was not answered by the broker: whether it was done is not known. */
+const lostCodes: ReadonlySet<string> = new Set(['NSB_CHANNEL_CLOSED', 'NSB_CONNECTION_BROKEN', 'NSB_CONNECTION_LOST', 'NSB_NO_CONFIRM'])
+
+/**
+ * Sends held messages back, a window of them at a time: each copy is safe before its original is removed. What comes while there is room
+ * is noted in the journal together, before the first of it is sent.
+ */
 export class SendingBack {
   /** In the order of sending; without `run.everyItem` only those that failed. */
   readonly items: ReplayedMessage[] = []
   tried = 0
   failed = 0
+  /** Why a step could not be noted; nothing was begun after it. */
+  journalProblem: unknown
+  /** Messages that were sent, but not removed since that could not be noted. */
+  sentUnnoted = 0
+  /** The broker did not answer for some of them. */
+  lostConnection = false
+  #next: Next[] = []
+  /** Of those under way, by their place in the journal. */
+  readonly #numbers = new Map<HeldMessage, number>()
   readonly #options: SendingBackOptions
   #done = 0
   /** How those ended that a message before them is still under way of, by the order of sending. */
@@ -50,22 +73,70 @@ export class SendingBack {
     return this.#stopped
   }
 
-  /** Begins with one more when there is room for it; says so at once if there is. @returns false: it was not begun, and no other should be */
+  /** Begins with one more when there is room for it; says so at once if there is. @returns false: it is not begun, and no other should be */
   add(message: HeldMessage, plan: PlannedMessage, failed = readHeld(message)): boolean | Promise<boolean> {
-    const hasRoom = (): boolean => this.#underWay < this.#options.run.window
-    return hasRoom() ? this.#begin(message, plan, failed) : this.#until(hasRoom).then(() => this.#begin(message, plan, failed))
+    const hasRoom = (): boolean => this.#underWay + this.#next.length < this.#options.run.window
+    return hasRoom() ? this.#accept({ message, plan, failed }) : this.#until(hasRoom).then(() => this.#accept({ message, plan, failed }))
   }
 
-  #begin(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): boolean {
+  #accept(next: Next): boolean {
     if (this.#stopped || this.#options.signal.aborted) return false
-    this.tried++
-    this.#underWay++
-    this.#send(message, plan, failed, this.tried)
+    this.#next.push(next)
+    if (this.#underWay + this.#next.length >= this.#options.run.window) this.begin()
+    else if (this.#next.length === 1) setImmediate(() => this.begin())
     return true
+  }
+
+  /** Begins at once with what was added: before a holding is asked for more, which looks at what is leaving it. */
+  begin(): void {
+    const group = this.#next
+    if (group.length === 0) return
+    this.#next = []
+    const { holding, run } = this.#options
+    let number = 0
+    try {
+      number = run.journal?.select(group.map(({ failed, message }) => keyOf(message, failed, holding.facts.kind))) ?? 0
+    } catch (error) {
+      this.#cannotNote(error)
+      return
+    }
+    for (const { failed, message, plan } of group) {
+      this.tried++
+      this.#underWay++
+      if (run.journal !== undefined) this.#numbers.set(message, number++)
+      this.#send(message, plan, failed, this.tried)
+    }
+  }
+
+  /**
+   * For the holding: the copies of these are safe, and their originals are about to be removed.
+   *
+   * @throws {NsbError} NSB_JOURNAL_UNWRITABLE: they must not be
+   */
+  noteSafe(group: readonly HeldMessage[]): void {
+    const numbers: number[] = []
+    for (const message of group) {
+      const number = this.#numbers.get(message)
+      if (number !== undefined) numbers.push(number)
+    }
+    try {
+      this.#options.run.journal?.safe(numbers)
+    } catch (error) {
+      this.sentUnnoted += numbers.length
+      this.#cannotNote(error)
+      throw error
+    }
+  }
+
+  #cannotNote(error: unknown): void {
+    this.journalProblem ??= error
+    this.#stopped = true
+    this.#wake()
   }
 
   /** Resolves when none is under way any more. */
   async finish(): Promise<void> {
+    this.begin()
     await this.#until(() => this.#underWay === 0)
   }
 
@@ -96,6 +167,7 @@ export class SendingBack {
     const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
     if (this.#options.run.everyItem) this.items.push(item)
     const ended = (): void => {
+      this.#numbers.delete(message)
       this.#settle(number, item.result === 'failed')
       this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
       this.#underWay--
@@ -106,6 +178,7 @@ export class SendingBack {
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
+      this.lostConnection ||= lostCodes.has(item.error.code)
       ended()
     })
   }
@@ -149,7 +222,8 @@ export class SendingBack {
   // A running endpoint remembers native ids: the same one again may be swallowed. Folders choose one of their own.
   #nativeIdOf(message: HeldMessage, failed: FailedMessage): { readonly nativeId?: string } {
     const { holding, run } = this.#options
-    if (run.sameNativeId && message.nativeId !== '') return { nativeId: message.nativeId }
+    // MassTransit takes it for the id of the message, and reads no other form than its own.
+    if ((run.sameNativeId || failed.kind === 'masstransit') && message.nativeId !== '') return { nativeId: message.nativeId }
     return holding.facts.kind === 'folder' ? {} : { nativeId: `${failed.uniqueId}.${ownReplays(message.headers) + 1}` }
   }
 
@@ -164,6 +238,6 @@ export class SendingBack {
 }
 
 /** What the error queue says of a message that is held. */
-export function readHeld({ headers, nativeId, unreadable }: HeldMessage): FailedMessage {
-  return readFailure(headers, nativeId, unreadable !== undefined)
+export function readHeld(message: HeldMessage): FailedMessage {
+  return readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
 }

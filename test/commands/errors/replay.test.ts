@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, onTestFinished } from 'vitest'
 import { openTransport } from '../../../src/transport/open.ts'
 import type { IncomingMessage, OutgoingMessage } from '../../../src/transport/transport.ts'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
+import { mountDisk, whyNoDisk } from '../../support/small-disk.ts'
 
 const uniqueHeader = 'ServiceControl.Retry.UniqueMessageId'
 const resultsOf = (document: Record<string, unknown>): string[] => (document['items'] as { result: string }[]).map((item) => item.result)
@@ -275,5 +276,68 @@ describe('errors replay --wait', () => {
 
     assert.deepEqual([silent.code, resultsOf(silent.json())], [7, ['noAnswer']])
     assert.deepEqual([mixed.code, resultsOf(mixed.json()).toSorted()], [3, ['failed', 'noAnswer']])
+  })
+})
+
+describe('the journal of a replay', () => {
+  const fill = (storage: string, count: number): void => {
+    for (let index = 0; index < count; index++) {
+      const id = `m${String(index).padStart(40, '0')}`
+      putMessage(storage, 'error', id, failureHeaders(id, { 'NServiceBus.FailedQ': 'Shop.Server' }))
+    }
+  }
+  const ids = (storage: string, queue: string): string[] =>
+    messagesIn(storage, queue).map(({ headers }) => String(headers['NServiceBus.MessageId']))
+
+  it('E-43 is a file of its own, which nobody else may read, and says when the replay is over', async () => {
+    const { folder, storage } = projectWith()
+    fill(storage, 3)
+    const state = join(folder, 'state')
+
+    const ended = await nsb(['errors', 'replay', '--all', '--yes', '--json'], { cwd: folder, env: { NSB_STATE_DIR: state } })
+
+    const [name] = readdirSync(join(state, 'operations'))
+    const path = join(state, 'operations', String(name))
+    const lines = readFileSync(path, 'utf8').trim().split('\n')
+    assert.equal(ended.code, 0)
+    assert.equal(name, `${String(ended.json()['operation'])}.ndjson`)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    assert.deepEqual(JSON.parse(String(lines.at(-1))), { end: { published: 3, failed: 0 } })
+  })
+
+  it('refuses before anything is sent when it cannot be written', async () => {
+    const { folder, storage } = projectWith()
+    fill(storage, 3)
+    writeFileSync(join(folder, 'file'), '')
+
+    const ended = await nsb(['errors', 'replay', '--all', '--yes', '--json'], {
+      cwd: folder,
+      env: { NSB_STATE_DIR: join(folder, 'file') },
+    })
+
+    assert.equal(ended.code, 5)
+    assert.equal((ended.json()['error'] as { code: string }).code, 'NSB_JOURNAL_UNWRITABLE')
+    assert.match(ended.stderr, /NSB_STATE_DIR/)
+    assert.equal(ids(storage, 'error').length, 3)
+    assert.deepEqual(ids(storage, 'Shop.Server'), [])
+  })
+
+  it.skipIf(whyNoDisk())('E-37 stops when its disk becomes full, loses nothing and sends nothing twice', async () => {
+    const { folder, storage } = projectWith()
+    const count = 400
+    fill(storage, count)
+    const state = join(folder, 'state')
+    mountDisk(state, 8)
+
+    const ended = await nsb(['errors', 'replay', '--all', '--yes', '--json'], { cwd: folder, env: { NSB_STATE_DIR: state } })
+
+    const [left, sent] = [ids(storage, 'error'), ids(storage, 'Shop.Server')]
+    assert.equal(ended.code, 3, ended.stderr)
+    assert.equal(ended.json()['resumable'], true)
+    assert.match(ended.stderr, /journal .* cannot be written/)
+    assert.match(ended.stderr, new RegExp(`${String(ended.json()['operation'])}`))
+    assert.ok(sent.length > 0 && left.length > 0, `${sent.length} sent, ${left.length} left`)
+    assert.equal(new Set([...left, ...sent]).size, count)
+    assert.equal(left.length + sent.length, count)
   })
 })

@@ -23,6 +23,7 @@ const optionsFor = (more: Partial<ReplayOptions> = {}): ReplayOptions => ({
 
 const runFor = (more: Partial<ReplayRun> = {}): ReplayRun => ({
   operation: 'OP',
+  journal: undefined,
   window: 50,
   onError: 'continue',
   waitMs: undefined,

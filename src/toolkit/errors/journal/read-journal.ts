@@ -104,7 +104,8 @@ function rangeOf(value: unknown): readonly [number, number] {
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-function recordOf(text: string): JsonObject | undefined {
+/** A line of a journal; undefined: it was cut, or is nothing of ours. */
+export function recordOf(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text)
     return isRecord(value) ? value : undefined
@@ -117,7 +118,7 @@ function isRecord(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isHead(line: JsonObject, operation: string): line is JsonObject & OperationHead {
+export function isHead(line: JsonObject, operation: string): line is JsonObject & OperationHead {
   const texts = ['command', 'where', 'profile', 'queue', 'startedAt'] as const
   return (
     line['schema'] === 'nsb.operation/1' &&

@@ -61,6 +61,7 @@ const optionsFor = ({ errors }: World, more: Partial<ReplayOptions> = {}): Repla
 
 const runFor = (more: Partial<ReplayRun> = {}): ReplayRun => ({
   operation: newOperationId(Date.now()),
+  journal: undefined,
   window: 50,
   onError: 'continue',
   waitMs: undefined,

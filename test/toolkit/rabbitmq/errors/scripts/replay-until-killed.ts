@@ -45,6 +45,7 @@ const options = {
 const prepared = await prepareReplay(transport, options, { confirmed: true, window: 10 })
 await prepared.run({
   operation: 'OP',
+  journal: undefined,
   window: 10,
   onError: 'continue',
   waitMs: undefined,

@@ -1,0 +1,98 @@
+import { bodyPath } from './body-path.ts'
+import type { ReplayOptions } from './plan.ts'
+import type { ReplayRun } from './replay.ts'
+import type { Criteria } from './select.ts'
+
+type Chosen = Omit<ReplayOptions, 'queue' | 'overrule' | 'maxHold' | 'signal'>
+type Manner = Pick<ReplayRun, 'window' | 'onError' | 'waitMs' | 'keepAcknowledgeTo' | 'sameNativeId'>
+
+/** What was asked of a replay, as its journal keeps it: JSON. */
+export interface ReplayRecord {
+  readonly chosen: Chosen
+  readonly manner: Manner
+}
+
+/**
+ * The options of a replay for the head of its journal.
+ *
+ * @param ids the whole unique ids that were meant; undefined: none was given
+ */
+export function replayRecord(
+  { all, criteria, limit, newest, now, redirects, to }: ReplayOptions,
+  { keepAcknowledgeTo, onError, sameNativeId, waitMs, window }: Manner,
+  ids: readonly string[] | undefined,
+): Readonly<Record<string, unknown>> {
+  const { body, ...others } = criteria
+  return {
+    criteria: { ...others, ids: ids ?? [], body: body?.map(({ path }) => path) },
+    all,
+    to,
+    redirects,
+    limit,
+    newest,
+    now,
+    window,
+    onError,
+    waitMs,
+    keepAcknowledgeTo,
+    sameNativeId,
+  }
+}
+
+/** What a journal keeps of a replay; undefined: it was not written by us. */
+export async function readReplayRecord(record: Readonly<Record<string, unknown>>): Promise<ReplayRecord | undefined> {
+  const { all, keepAcknowledgeTo, limit, newest, now, onError, redirects, sameNativeId, to, waitMs, window } = record
+  const criteria = await readCriteria(record['criteria'])
+  if (criteria === undefined || !isTexts(redirects) || !isCount(now)) return undefined
+  if (!isCount(window) || !isOptional(limit, isCount) || !isOptional(waitMs, isCount) || !isOptional(to, isText)) return undefined
+  return {
+    chosen: { criteria, all: all === true, to, redirects, limit, newest: newest === true, now },
+    manner: {
+      window: Math.max(1, window),
+      onError: onError === 'stop' ? 'stop' : 'continue',
+      waitMs,
+      keepAcknowledgeTo: keepAcknowledgeTo === true,
+      sameNativeId: sameNativeId === true,
+    },
+  }
+}
+
+const lists = [
+  'ids',
+  'type',
+  'exception',
+  'message',
+  'group',
+  'endpoint',
+  'failedQueue',
+  'host',
+  'sender',
+  'header',
+  'conversation',
+  'kind',
+] as const
+
+async function readCriteria(value: unknown): Promise<Criteria | undefined> {
+  if (!isRecord(value)) return undefined
+  const { body, notReplayed, since, until } = value
+  if (!isOptional(since, isText) || !isOptional(until, isText) || !isOptional(body, isList)) return undefined
+  if (!lists.every((name) => isOptional(value[name], isList))) return undefined
+  return {
+    ...Object.fromEntries(lists.flatMap((name) => (value[name] === undefined ? [] : [[name, value[name] as readonly string[]]]))),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    ...(body === undefined ? {} : { body: await Promise.all(body.map((path) => bodyPath(path))) }),
+    notReplayed: notReplayed === true,
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+const isList = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
+const isTexts = (value: unknown): value is Readonly<Record<string, string>> => isRecord(value) && Object.values(value).every(isText)
+
+function isOptional<T>(value: unknown, is: (value: unknown) => value is T): value is T | undefined {
+  return value === undefined || is(value)
+}
