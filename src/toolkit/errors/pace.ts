@@ -99,7 +99,8 @@ export class Pacing {
   /** The batch after which it was stopped. */
   stoppedAfter: BatchOutcome | undefined
   readonly #options: PacingOptions
-  #number = 1
+  /** Of the batch that messages go in, counted from 1. */
+  number = 1
   /** Messages that may still begin in this batch. */
   #left: number
   #triedBefore = 0
@@ -138,7 +139,7 @@ export class Pacing {
         if (!signal.aborted) this.stoppedAfter = outcome
         return false
       }
-      this.#left = batchSize(batches, ++this.#number)
+      this.#left = batchSize(batches, ++this.number)
     }
     await pace?.ready(signal)
     return !signal.aborted
@@ -151,6 +152,6 @@ export class Pacing {
     this.#failedBefore = failed
     this.#triedBefore = tried
     const answered = sender.stopped ? undefined : await sender.answersOfBatch()
-    return { number: this.#number, sent: triedNow - failedNow, failed: failedNow, answered, sentSoFar: tried - failed }
+    return { number: this.number, sent: triedNow - failedNow, failed: failedNow, answered, sentSoFar: tried - failed }
   }
 }

@@ -64,6 +64,8 @@ export interface StagedHoldingOptions {
   readonly window: number
   readonly overrule: readonly string[]
   readonly signal: AbortSignal
+  /** Resolves when nothing that was shown is under way any more. */
+  readonly settle: () => Promise<void>
   readonly beforeRemove: (group: readonly HeldMessage[]) => void | Promise<void>
 }
 
@@ -76,7 +78,6 @@ export class StagedHolding implements Holding {
   readonly #transport: Transport
   readonly #options: StagedHoldingOptions
   #holding: Holding | undefined
-  readonly #underWay = new Set<Promise<unknown>>()
   #removed = 0
   #givenBack: ReturnType<Holding['giveBack']> | undefined
 
@@ -106,10 +107,7 @@ export class StagedHolding implements Holding {
 
   /** Calls may overlap. */
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const consumed = (this.#holding as Holding).consume(message, outgoing).then(() => void this.#removed++)
-    const settled: Promise<unknown> = consumed.catch(() => undefined).then(() => this.#underWay.delete(settled))
-    this.#underWay.add(settled)
-    return consumed
+    return (this.#holding as Holding).consume(message, outgoing).then(() => void this.#removed++)
   }
 
   giveBack(): ReturnType<Holding['giveBack']> {
@@ -137,9 +135,8 @@ export class StagedHolding implements Holding {
   }
 
   async #letGo(): Promise<Awaited<ReturnType<Holding['giveBack']>> | undefined> {
-    await Promise.all(this.#underWay)
-    const holding = this.#holding
-    return holding?.giveBack()
+    await this.#options.settle()
+    return this.#holding?.giveBack()
   }
 }
 

@@ -35,6 +35,7 @@ const open = async (transport: Transport, turns?: { soon: number; ready(): boole
     queue,
     turns,
     window: 50,
+    settle: () => Promise.resolve(),
     overrule: [],
     signal: never,
     beforeRemove: () => undefined,
