@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { rmSync, utimesSync } from 'node:fs'
+import { linkSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import type { HeldMessage, Holding } from '../../../src/transport/transport.ts'
@@ -61,6 +61,29 @@ describe('looking at a folder', () => {
     rmSync(join(storage, 'error/.bodies/b.body.txt'))
 
     assert.deepEqual((await allOf(held)).map(textOf), ['a', 'c'])
+  })
+})
+
+describe('E-13 a look at very many files', () => {
+  it('ends soon after the signal, which it lets in between', async () => {
+    const storage = tempFolder()
+    const transport = openLearning(storage)
+    const files = 5000
+    await transport.dispatch([message('0', 'error', { nativeId: '0' })])
+    for (let number = 1; number < files; number++)
+      for (const [folder, ending] of [
+        ['error/.bodies', 'body.txt'],
+        ['error', 'metadata.txt'],
+      ] as const)
+        linkSync(join(storage, folder, `0.${ending}`), join(storage, folder, `${number}.${ending}`))
+    const interrupted = new AbortController()
+    const held = await transport.hold('error', holdOptions({ purpose: 'look', max: files, signal: interrupted.signal }))
+    setImmediate(() => interrupted.abort())
+
+    const seen = await allOf(held)
+
+    assert.ok(seen.length > 0 && seen.length < files, `${seen.length} of ${files} were read`)
+    assert.deepEqual(await held.giveBack(), { returned: seen.length, rescued: [], newerArrivals: 0 })
   })
 })
 
