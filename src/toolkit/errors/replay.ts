@@ -3,6 +3,7 @@ import { isBrokerQueue } from '../broker-queue.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
 import { type NotedHolding, holdNoted } from './hold.ts'
 import type { Journal } from './journal/journal.ts'
+import type { BatchOutcome, Pacing } from './pace.ts'
 import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { selector } from './select.ts'
@@ -38,6 +39,10 @@ export interface ReplayReport {
   readonly newerArrivals: number
   /** Too many failures in a row, or `--on-error stop`: the rest was left alone. */
   readonly stopped: boolean
+  /** The batch after which nobody wanted to go on. */
+  readonly stoppedAfter?: BatchOutcome | undefined
+  /** The queue it went by way of, and how many messages are in it still. */
+  readonly staged?: { readonly queue: string; readonly left: number }
   /** Why a step could not be noted; then it stopped. */
   readonly journalProblem: unknown
   /** So many of the failed ones were sent, and stay in the error queue all the same. */
@@ -50,6 +55,13 @@ export interface ReplayRun {
   readonly operation: string
   /** Each step is noted there before it is taken; undefined: nowhere. It is ended or closed with the run. */
   readonly journal: Journal | undefined
+  /** Slows it down; undefined: as fast as it goes. */
+  readonly pacing?: Pacing | undefined
+  /**
+   * By way of a queue of its own. `move`: what was selected is moved there as it is, and the journal goes on. `drain`: the holding is of
+   * that queue; what cannot be sent goes back into the error queue as it was, and the journal ends only when nothing is left.
+   */
+  readonly staging?: { readonly queue: string; readonly step: 'move' | 'drain' } | undefined
   /** Published and not yet removed at once: bounds what a crash doubles. */
   readonly window: number
   readonly onError: 'continue' | 'stop'
@@ -63,7 +75,7 @@ export interface ReplayRun {
   readonly clock: () => number
   /** Told after each message and each answer; both count up to the number of messages. */
   readonly progress: (step: {
-    readonly doing: 'replaying' | 'waiting'
+    readonly doing: 'moving' | 'replaying' | 'waiting'
     readonly done: number
     readonly of: number
     readonly failed: number
@@ -182,13 +194,16 @@ export async function sendBack(
   send: (sending: SendingBack, holding: Holding) => Promise<Sent>,
 ): Promise<ReplayReport> {
   const { holding } = noted
+  // A half of a staged replay is not the end of it.
+  const ownsJournal = run.staging === undefined
   let isBegun = false
   let answers: Answers | undefined
   let given: Awaited<ReturnType<Holding['giveBack']>> | undefined
   try {
-    if (run.waitMs !== undefined) answers = await listenForAnswers(transport, queue, acknowledgementQueue, holding.facts.depth)
+    if (run.waitMs !== undefined)
+      answers = await listenForAnswers(transport, queue, acknowledgementQueue, ownsJournal ? holding.facts.depth : undefined)
     const acknowledgeTo = answers === undefined ? undefined : acknowledgementQueue
-    const sending = new SendingBack({ operations: transport, holding, run, signal, answers, acknowledgeTo, of })
+    const sending = new SendingBack({ operations: transport, queue, holding, run, signal, answers, acknowledgeTo, of })
     noted.noteSafe = (group) => sending.noteSafe(group)
     isBegun = true
     let sent: Sent
@@ -200,8 +215,8 @@ export async function sendBack(
     given = await holding.giveBack()
     const wasCut = signal.aborted && !(sent.sawAll && sending.tried >= sent.selected)
     const isOver = !wasCut && sending.journalProblem === undefined && !sending.lostConnection
-    if (isOver) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
-    if (answers !== undefined && run.waitMs !== undefined) await awaitAnswers(answers, sending.items, run.waitMs, signal, run)
+    if (isOver && ownsJournal) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
+    await sending.awaitAnswers()
     const { failed, items, journalProblem, tried } = sending
     // A folder takes the copies back.
     const sentUnnoted = isBrokerQueue(holding.facts) ? sending.sentUnnoted : 0
@@ -218,14 +233,15 @@ export async function sendBack(
       leftInQueue,
       newerArrivals: given.newerArrivals,
       stopped,
+      ...(run.pacing?.stoppedAfter === undefined ? {} : { stoppedAfter: run.pacing.stoppedAfter }),
       journalProblem,
       sentUnnoted,
       isOver,
     }
   } finally {
     if (given === undefined) await holding.giveBack()
-    if (isBegun) run.journal?.close()
-    else run.journal?.end({ published: 0 })
+    if (ownsJournal && isBegun) run.journal?.close()
+    else if (ownsJournal) run.journal?.end({ published: 0 })
     await answers?.close()
   }
 }
@@ -235,26 +251,4 @@ async function* newestFirst(holding: Holding, wanted: Wanted): AsyncIterable<rea
   const found: HeldMessage[] = []
   for await (const messages of holding.pages()) found.push(...messages.filter((message) => wanted.has(readHeld(message))))
   yield found.toReversed()
-}
-
-async function awaitAnswers(
-  answers: Answers,
-  items: readonly ReplayedMessage[],
-  waitMs: number,
-  signal: AbortSignal,
-  run: ReplayRun,
-): Promise<void> {
-  const published = items.filter((item) => item.result === 'published')
-  const of = published.length
-  await answers.until(
-    published.map((item) => item.uniqueId),
-    waitMs,
-    signal,
-    (waitingFor) => run.progress({ doing: 'waiting', done: of - waitingFor, of, failed: 0 }),
-  )
-  for (const item of published) {
-    const answer = answers.of(item.uniqueId)
-    item.result = answer?.kind ?? 'noAnswer'
-    if (answer?.kind === 'failedAgain' && answer.exception !== undefined) item.exception = answer.exception
-  }
 }

@@ -5,8 +5,10 @@ import type { HeldMessage, Holding, Operations, OutgoingMessage } from '../../tr
 import type { Answers } from './answers.ts'
 import { ownReplays, replayHeaders } from './copy.ts'
 import { keyOf } from './journal/message-key.ts'
+import type { BatchOutcome } from './pace.ts'
 import { type PlannedMessage, noTarget } from './plan.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
+import { unchangedCopy } from './staging.ts'
 
 /** So many failures in a row are no accident. */
 const mostConsecutiveFailures = 10
@@ -15,6 +17,8 @@ const mostNamed = 1000
 
 export interface SendingBackOptions {
   readonly operations: Operations
+  /** The error queue. */
+  readonly queue: string
   readonly holding: Holding
   readonly run: ReplayRun
   readonly signal: AbortSignal
@@ -55,6 +59,8 @@ export class SendingBack {
   readonly #numbers = new Map<HeldMessage, number>()
   readonly #options: SendingBackOptions
   #done = 0
+  /** Items whose outcomes were awaited. */
+  #answered = 0
   /** How those ended that a message before them is still under way of, by the order of sending. */
   readonly #ended = new Map<number, 'sent' | 'failed'>()
   #settled = 0
@@ -68,19 +74,26 @@ export class SendingBack {
     this.#options = options
   }
 
-  /** Too many failures in a row, or the first one with `--on-error stop`. */
+  /** Too many failures in a row, the first one with `--on-error stop`, or nobody wanted a further batch. */
   get stopped(): boolean {
-    return this.#stopped
+    return this.#stopped || this.#options.run.pacing?.stoppedAfter !== undefined
   }
 
   /** Begins with one more when there is room for it; says so at once if there is. @returns false: it is not begun, and no other should be */
   add(message: HeldMessage, plan: PlannedMessage, failed = readHeld(message)): boolean | Promise<boolean> {
+    const next = { message, plan, failed }
+    const ready = this.#options.run.pacing?.ready(this) ?? true
+    return typeof ready === 'boolean' ? ready && this.#addInRoom(next) : ready.then((isReady) => isReady && this.#addInRoom(next))
+  }
+
+  #addInRoom(next: Next): boolean | Promise<boolean> {
     const hasRoom = (): boolean => this.#underWay + this.#next.length < this.#options.run.window
-    return hasRoom() ? this.#accept({ message, plan, failed }) : this.#until(hasRoom).then(() => this.#accept({ message, plan, failed }))
+    return hasRoom() ? this.#accept(next) : this.#until(hasRoom).then(() => this.#accept(next))
   }
 
   #accept(next: Next): boolean {
     if (this.#stopped || this.#options.signal.aborted) return false
+    this.#options.run.pacing?.begin()
     this.#next.push(next)
     if (this.#underWay + this.#next.length >= this.#options.run.window) this.begin()
     else if (this.#next.length === 1) setImmediate(() => this.begin())
@@ -154,6 +167,38 @@ export class SendingBack {
     this.failed += count
   }
 
+  /** Waits for the outcomes of what was sent since the last call; undefined: nobody wants them. */
+  async answersOfBatch(): Promise<BatchOutcome['answered']> {
+    const { answers, run, signal } = this.#options
+    if (answers === undefined || run.waitMs === undefined) return undefined
+    const batch = this.items.slice(this.#answered)
+    this.#answered = this.items.length
+    const published = batch.filter((item) => item.result === 'published')
+    await answers.until(
+      published.map((item) => item.uniqueId),
+      run.waitMs,
+      signal,
+      (waitingFor) => run.progress({ doing: 'waiting', done: published.length - waitingFor, of: published.length, failed: 0 }),
+    )
+    this.#noteAnswers(published)
+    const count = (result: ReplayedMessage['result']): number => batch.filter((item) => item.result === result).length
+    return { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') }
+  }
+
+  /** Waits for all outcomes that are missing; those of earlier batches that came too late count too. */
+  async awaitAnswers(): Promise<void> {
+    await this.answersOfBatch()
+    this.#noteAnswers(this.items.filter((item) => item.result === 'noAnswer'))
+  }
+
+  #noteAnswers(items: readonly ReplayedMessage[]): void {
+    for (const item of items) {
+      const answer = this.#options.answers?.of(item.uniqueId)
+      item.result = answer?.kind ?? 'noAnswer'
+      if (answer?.kind === 'failedAgain' && answer.exception !== undefined) item.exception = answer.exception
+    }
+  }
+
   // Only the one that adds or finishes waits.
   async #until(holds: () => boolean): Promise<void> {
     while (!holds())
@@ -164,17 +209,20 @@ export class SendingBack {
 
   // No async function: it would keep the message alive while it is under way.
   #send(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage, number: number): void {
+    const { of, run } = this.#options
     const item: ReplayedMessage = { uniqueId: plan.uniqueId, target: plan.target, result: 'published' }
-    if (this.#options.run.everyItem) this.items.push(item)
+    if (run.everyItem) this.items.push(item)
     const ended = (): void => {
       this.#numbers.delete(message)
       this.#settle(number, item.result === 'failed')
-      this.#options.run.progress({ doing: 'replaying', done: ++this.#done, of: this.#options.of, failed: this.failed })
+      const doing = run.staging?.step === 'move' ? 'moving' : 'replaying'
+      run.progress({ doing, done: ++this.#done, of, failed: this.failed })
       this.#underWay--
       this.#wake()
     }
-    this.#sendOne(message, plan, failed).then(ended, (error: unknown) => {
+    this.#sendOne(message, plan, failed).then(ended, async (error: unknown) => {
       item.result = 'failed'
+      await this.#returnUnsent(message)
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
@@ -198,6 +246,13 @@ export class SendingBack {
     if (this.#options.run.everyItem || this.items.length < mostNamed) this.items.push(item)
   }
 
+  /** What could not be sent from a staging queue is a failure again, as it was. Where that fails too, it stays in the staging queue. */
+  async #returnUnsent(message: HeldMessage): Promise<void> {
+    const { holding, queue, run } = this.#options
+    if (run.staging?.step !== 'drain') return
+    await holding.consume(message, [unchangedCopy(message, queue, holding.facts.kind)]).catch(() => undefined)
+  }
+
   #sendOne(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): Promise<void> {
     if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, plan, failed, false)
     return this.#isAcknowledged(message).then((keep) => this.#consume(message, plan, failed, keep))
@@ -206,6 +261,7 @@ export class SendingBack {
   #consume(message: HeldMessage, { target, uniqueId }: PlannedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
     if (target === undefined) return Promise.reject(noTarget())
     const { acknowledgeTo, answers, holding, run } = this.#options
+    if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
     const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
     answers?.expect(uniqueId, failed.failedAt)
     const copy: OutgoingMessage = {

@@ -1,0 +1,164 @@
+import type { HeldMessage, Transport } from '../../transport/transport.ts'
+import type { PreparedReplay } from './prepare-replay.ts'
+import { type ReplayOptions, planned } from './plan.ts'
+import { type ReplayReport, type ReplayRun, type Sent, sendBack } from './replay.ts'
+import { SeenFailures } from './seen-failures.ts'
+import { type SendingBack, readHeld } from './sending-back.ts'
+import { StagedHolding, stagingQueue, unchangedCopy } from './staging.ts'
+
+/** What the journal calls the two halves of a staged replay, and its undoing. */
+export const phases = { moving: 'moving', draining: 'draining', undoing: 'undoing' } as const
+
+/**
+ * Replays by way of a queue of the operation's own: what was selected is moved there as it is, everything else in the error queue is
+ * free again, and then they are sent from there, however long it takes. What cannot be sent goes back into the error queue as it was.
+ *
+ * @param prepared not run yet
+ * @param run with what slows it down; its journal is ended only when the staging queue is empty
+ */
+export async function replayStaged(
+  transport: Transport,
+  prepared: Pick<PreparedReplay, 'run'>,
+  options: ReplayOptions,
+  run: ReplayRun,
+): Promise<ReplayReport> {
+  const moved = await moveToStaging(transport, (moving) => prepared.run(moving), options, run)
+  return moved.isOver && !moved.stopped ? drainAfter(transport, moved, options, run) : moved
+}
+
+/**
+ * The first half. @param move moves what was selected, with the run that it is given
+ *
+ * @returns published: how many were moved
+ */
+export async function moveToStaging(
+  transport: Transport,
+  move: (run: ReplayRun) => Promise<ReplayReport>,
+  options: ReplayOptions,
+  run: ReplayRun,
+): Promise<ReplayReport> {
+  const { journal, operation } = run
+  const { overrule, signal } = options
+  const queue = stagingQueue(operation)
+  let moved: ReplayReport | undefined
+  try {
+    await transport.createQueueLike(queue, options.queue)
+    journal?.phase(phases.moving)
+    // Nothing is read of it: somebody who goes on with the operation must not remove the queue while messages are on their way to it.
+    const lock = await transport.hold(queue, { purpose: 'change', overrule, page: 1, max: 1, signal, beforeRemove: () => undefined })
+    try {
+      moved = await move({ ...run, staging: { queue, step: 'move' }, pacing: undefined, waitMs: undefined, everyItem: false })
+    } finally {
+      await lock.giveBack()
+    }
+    if (!moved.isOver || moved.stopped) journal?.close()
+    return { ...moved, published: 0, tried: moved.failed, staged: { queue, left: moved.published } }
+  } finally {
+    if (moved === undefined) await giveUp(transport, queue, journal)
+  }
+}
+
+/** Nothing was moved, as far as is known. */
+async function giveUp(transport: Transport, queue: string, journal: ReplayRun['journal']): Promise<void> {
+  const isGone = await transport.removeIfEmpty(queue).catch(() => false)
+  if (isGone) journal?.end({ published: 0 })
+  else journal?.close()
+}
+
+/** The second half, with what the first one has to tell. */
+export async function drainAfter(
+  transport: Transport,
+  moved: ReplayReport,
+  options: ReplayOptions,
+  run: ReplayRun,
+  isSafe?: (message: HeldMessage) => boolean,
+): Promise<ReplayReport> {
+  run.journal?.phase(phases.draining)
+  const drained = await drainStaging(transport, options, run, isSafe)
+  return {
+    ...drained,
+    selected: moved.selected,
+    tried: moved.failed + drained.tried,
+    failed: moved.failed + drained.failed,
+    items: [...moved.items, ...drained.items],
+    duplicates: moved.duplicates + drained.duplicates,
+    newerArrivals: moved.newerArrivals,
+  }
+}
+
+/**
+ * Sends what is in the staging queue of an operation, and removes the queue when it is empty.
+ *
+ * @param isSafe a copy of it was sent already: the original only goes
+ */
+export async function drainStaging(
+  transport: Transport,
+  options: ReplayOptions,
+  run: ReplayRun,
+  isSafe: (message: HeldMessage) => boolean = () => false,
+): Promise<ReplayReport> {
+  const queue = stagingQueue(run.operation)
+  const { overrule, signal } = options
+  const { pacing, window } = run
+  let sender: SendingBack | undefined
+  let noteSafe: (group: readonly HeldMessage[]) => void | Promise<void> = () => undefined
+  const turns = pacing && {
+    get soon() {
+      return pacing.soon
+    },
+    ready: () => pacing.ready(sender as SendingBack),
+  }
+  const settle = async (): Promise<void> => sender?.finish()
+  const beforeRemove = (group: readonly HeldMessage[]): void | Promise<void> => noteSafe(group)
+  const holding = await StagedHolding.open(transport, { queue, turns, window, overrule, signal, settle, beforeRemove })
+  if (holding === undefined) return nothingLeft(transport, options, run)
+  const noted = {
+    holding,
+    set noteSafe(note: typeof noteSafe) {
+      noteSafe = note
+    },
+  }
+  const seen = new SeenFailures()
+  let [selected, duplicates] = [0, 0]
+  const staging = { queue, step: 'drain' } as const
+  const send = async (sending: SendingBack): Promise<Sent> => {
+    sender = sending
+    for await (const messages of holding.pages())
+      for (const message of messages) {
+        const failed = readHeld(message)
+        if (isSafe(message)) await holding.consume(message, [])
+        else if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) {
+          duplicates++
+          await holding.consume(message, [unchangedCopy(message, options.queue, holding.facts.kind)])
+        } else if (await sending.add(message, planned(message, failed, options), failed)) selected++
+        else return { selected, duplicates, sawAll: false }
+      }
+    return { selected, duplicates, sawAll: true }
+  }
+  try {
+    const report = await sendBack(transport, noted, holding.facts.depth, options, { ...run, staging }, send)
+    const left = (await transport.inspect(queue))?.depth ?? 0
+    const isOver = left === 0 && (await transport.removeIfEmpty(queue))
+    if (isOver) run.journal?.end({ published: report.published, failed: report.failed })
+    return { ...report, isOver, staged: { queue, left } }
+  } finally {
+    run.journal?.close()
+  }
+}
+
+/** Somebody else has finished it. */
+async function nothingLeft(transport: Transport, { queue }: ReplayOptions, { journal, operation }: ReplayRun): Promise<ReplayReport> {
+  journal?.end({ published: 0, failed: 0 })
+  const counts = { selected: 0, tried: 0, published: 0, failed: 0, items: [], duplicates: 0, newerArrivals: 0 }
+  const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
+  return {
+    operation,
+    ...counts,
+    leftInQueue,
+    stopped: false,
+    journalProblem: undefined,
+    sentUnnoted: 0,
+    isOver: true,
+    staged: { queue: stagingQueue(operation), left: 0 },
+  }
+}
