@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
-import { readFailure } from './failure.ts'
+import { type FailedMessage, readFailure } from './failure.ts'
 import { Header } from './headers.ts'
 import { Native, deepest, headersOf, isDecimal, textOf } from './native-headers.ts'
 import { NsbError, errorText } from './nsb-error.ts'
@@ -46,7 +46,8 @@ export interface LineFacts {
  * wire, with values that are no text as `{"!":"long","v":5}`; `properties` are the others of AMQP, none for a message of a folder.
  * `sha256` is that of the bytes of the body, and of nothing else.
  */
-export function savedLine({ body, headers, native, nativeId, unreadable }: Saveable, facts: LineFacts): string {
+export function savedLine(message: Saveable, facts: LineFacts): string {
+  const { body, headers, native, nativeId, unreadable } = message
   const { added, headers: hidden, ...properties } = native
   const failed = readFailure(headers, nativeId, unreadable !== undefined, { native, body })
   const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
@@ -116,6 +117,11 @@ function nativeType(value: JsonObject): unknown {
   if (typeof plain !== 'number') return undefined
   const name = typeNames.get(type)
   return name === undefined ? undefined : { '!': name, v: Number.isFinite(plain) ? plain : String(plain) }
+}
+
+/** What an error queue would say of it. */
+export function readSaved({ body, headers, native, nativeId, queue, unreadable }: Saveable & Pick<SavedMessage, 'queue'>): FailedMessage {
+  return readFailure(headers, nativeId, unreadable !== undefined, { native, body, queue })
 }
 
 /** Why a line cannot be taken for a message. */
