@@ -68,6 +68,16 @@ export function compact(node: JsonNode): JsonNode {
   return { kind: node.kind, entries, end: '' }
 }
 
+/** Laid out over several lines, for people; digits and escapes stay as they are written. */
+export function layOut(node: JsonNode, indent = ''): string {
+  if (node.kind === 'scalar') return node.text
+  const [open, close] = node.kind === 'object' ? ['{', '}'] : ['[', ']']
+  if (node.entries.length === 0) return open + close
+  const inner = `${indent}  `
+  const lines = node.entries.map(({ key, value }) => `${inner}${key}${key === '' ? '' : ': '}${layOut(value, inner)}`)
+  return `${open}\n${lines.join(',\n')}\n${indent}${close}`
+}
+
 /** The key that a written one stands for. */
 export const keyOf = ({ key }: JsonEntry): string => JSON.parse(key) as string
 
