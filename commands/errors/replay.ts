@@ -8,11 +8,10 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
-import { Journal, thisProcess } from '../../src/toolkit/errors/journal/journal.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
-import { replayRecord } from '../../src/toolkit/errors/replay-record.ts'
+import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
 import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
 import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 
@@ -98,18 +97,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
     } as const
-    const { stateFolder, ...where } = await this.journalled()
-    const ids = (criteria.ids ?? []).length === 0 ? undefined : plan?.first.map(({ uniqueId }) => uniqueId)
-    const journal = Journal.begin(stateFolder, {
-      schema: 'nsb.operation/1',
-      operation,
-      command: 'replay',
-      ...where,
-      queue,
-      startedAt: new Date(options.now).toISOString(),
-      owner: thisProcess(),
-      options: replayRecord(options, manner, ids),
-    })
+    const journal = beginReplayJournal(await this.journalled(), operation, options, manner, plan)
     const progress = this.#progress()
     const report = await prepared.run({
       operation,

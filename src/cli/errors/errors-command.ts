@@ -3,6 +3,7 @@ import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
 import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
+import type { JournalPlace } from '../../toolkit/errors/replay-record.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
@@ -57,7 +58,7 @@ export abstract class ErrorsCommand extends BaseCommand {
   }
 
   /** What the journal of an operation says of where it runs; of the transport that was opened. */
-  protected async journalled(): Promise<{ readonly stateFolder: string; readonly where: string; readonly profile: string }> {
+  protected async journalled(): Promise<JournalPlace> {
     return { stateFolder: stateFolder(process.env), where: this.place, profile: await this.profileName() }
   }
 

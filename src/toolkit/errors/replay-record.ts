@@ -1,5 +1,6 @@
 import { bodyPath } from './body-path.ts'
-import type { ReplayOptions } from './plan.ts'
+import { Journal, thisProcess } from './journal/journal.ts'
+import type { ReplayOptions, ReplayPlan } from './plan.ts'
 import type { ReplayRun } from './replay.ts'
 import type { Criteria } from './select.ts'
 
@@ -12,12 +13,41 @@ export interface ReplayRecord {
   readonly manner: Manner
 }
 
+/** Where operations are noted, and on which transport and with which profile this one runs. */
+export interface JournalPlace {
+  readonly stateFolder: string
+  readonly where: string
+  readonly profile: string
+}
+
 /**
- * The options of a replay for the head of its journal.
+ * Begins the journal of a replay, when it was confirmed and before anything is sent.
  *
- * @param ids the whole unique ids that were meant; undefined: none was given
+ * @param plan undefined: the messages are sent as they come
+ * @throws {NsbError} NSB_JOURNAL_UNWRITABLE
  */
-export function replayRecord(
+export function beginReplayJournal(
+  { stateFolder, ...place }: JournalPlace,
+  operation: string,
+  options: ReplayOptions,
+  manner: Manner,
+  plan: ReplayPlan | undefined,
+): Journal {
+  const hasIds = (options.criteria.ids ?? []).length > 0
+  return Journal.begin(stateFolder, {
+    schema: 'nsb.operation/1',
+    operation,
+    command: 'replay',
+    ...place,
+    queue: options.queue,
+    startedAt: new Date(options.now).toISOString(),
+    owner: thisProcess(),
+    options: recordOf(options, manner, hasIds ? plan?.first.map(({ uniqueId }) => uniqueId) : undefined),
+  })
+}
+
+/** @param ids the whole unique ids that were meant; undefined: none was given */
+function recordOf(
   { all, criteria, limit, newest, now, redirects, to }: ReplayOptions,
   { keepAcknowledgeTo, onError, sameNativeId, waitMs, window }: Manner,
   ids: readonly string[] | undefined,
