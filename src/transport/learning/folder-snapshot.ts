@@ -5,6 +5,9 @@ import { errorCode, queueFolders } from './layout.ts'
 /** Entries that are in memory at once as objects. */
 const entriesAtOnce = 1000
 
+/** File systems count time in steps, the longest of 2 s: a folder that changed within one may change again without showing it. */
+const clockStepMs = 2000
+
 const quietly = { throwIfNoEntry: false } as const
 
 /**
@@ -60,9 +63,14 @@ export class FolderSnapshot {
   /** Places of the names, oldest first. */
   readonly #order: Uint32Array
 
+  /** When the folder had changed last before it was read; undefined: too short before to tell a later change from that one. */
+  readonly #changedAt: number | undefined
+
   /** @throws ENOENT when there is no such queue */
   constructor(folder: string) {
     this.#folder = folder
+    const { mtimeMs } = statSync(folder)
+    if (mtimeMs < Date.now() - clockStepMs) this.#changedAt = mtimeMs
     const names = this.#names
     // All names before the first time, so that what others take and put back meanwhile is not met twice.
     for (const entry of entriesOf(folder)) if (!entry.isDirectory()) names.add(entry.name)
@@ -99,6 +107,7 @@ export class FolderSnapshot {
 
   /** How many messages are in the queue now that were not then. */
   countNewer(): number {
+    if (this.#changedAt !== undefined && statSync(this.#folder, quietly)?.mtimeMs === this.#changedAt) return 0
     let count = 0
     for (const entry of entriesIfAny(this.#folder)) if (!this.#names.has(entry.name) && isMessage(this.#folder, entry)) count++
     return count

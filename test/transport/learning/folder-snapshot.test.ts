@@ -72,6 +72,21 @@ describe('a snapshot of a folder', () => {
     assert.equal(snapshot.countNewer(), 2)
   })
 
+  it('counts what came later also into a folder that had not changed for long, or has just changed', () => {
+    for (const lastChange of [new Date(1_700_000_000_000), new Date()]) {
+      const folder = tempFolder()
+      write(folder, guidName('a'), 1)
+      utimesSync(folder, lastChange, lastChange)
+      const snapshot = new FolderSnapshot(folder)
+      assert.equal(snapshot.countNewer(), 0)
+
+      write(folder, guidName('b'), 2)
+      if (lastChange.getTime() > 1_700_000_000_000) utimesSync(folder, lastChange, lastChange)
+
+      assert.equal(snapshot.countNewer(), 1)
+    }
+  })
+
   it('of no folder is an error, and its messages are none', () => {
     const folder = join(tempFolder(), 'missing')
 
