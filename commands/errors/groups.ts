@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { Flags } from '@oclif/core'
+import type { InferredFlags } from '@oclif/core/interfaces'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
@@ -30,7 +31,10 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
   }
 
   async run(): Promise<unknown> {
-    const { flags } = await this.parse(ErrorsGroups)
+    return this.showGroups((await this.parse(ErrorsGroups)).flags)
+  }
+
+  protected async showGroups(flags: InferredFlags<typeof ErrorsGroups.flags>): Promise<unknown> {
     // Otherwise V8 may come to make every further message in the old generation, because those of a page outlive a young collection when
     // these are frequent: 100,000 messages then take 180 MiB instead of 135, in one run of four (bench/error-folder.mjs).
     setFlagsFromString('--no-allocation-site-pretenuring')
@@ -76,8 +80,12 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
     if (poison > 0) this.note(`${poison} poison message${poison > 1 ? 's' : ''}: nsb errors list --kind poison`)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     const first = shown[0]
-    if (first !== undefined)
-      this.next(`nsb errors list --group ${shortId(first.id)}`, `nsb errors replay --group ${shortId(first.id)} --limit 1 --wait`)
+    if (first !== undefined) this.next(...this.nextCommands(shortId(first.id)))
+  }
+
+  /** What somebody wants to do with the largest group. */
+  protected nextCommands(group: string): readonly string[] {
+    return [`nsb errors list --group ${group}`, `nsb errors replay --group ${group} --limit 1 --wait`]
   }
 }
 

@@ -1,7 +1,109 @@
+import { Flags } from '@oclif/core'
+import { boundMemory } from '../../src/cli/bounded-memory.ts'
+import { type DialogueParts, talkAboutErrors } from '../../src/cli/errors/interactive.ts'
+import { Progress } from '../../src/cli/progress.ts'
+import { NsbError } from '../../src/message/nsb-error.ts'
+import type { Classifier } from '../../src/toolkit/errors/group.ts'
+import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
+import type { ReplayOptions } from '../../src/toolkit/errors/plan.ts'
+import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
+import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
+import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
+import type { Transport } from '../../src/transport/transport.ts'
 import ErrorsGroups from './groups.ts'
+
+/** How a replay of the dialogue goes: as one without flags. */
+const manner = { window: 50, onError: 'continue', keepAcknowledgeTo: false, sameNativeId: false } as const
 
 /** `nsb errors` alone. */
 export default class Errors extends ErrorsGroups {
-  static override summary = 'failed messages by group: short for errors groups'
-  static override examples = ['<%= config.bin %> errors', '<%= config.bin %> errors --by type', '<%= config.bin %> errors --json']
+  static override summary = 'failed messages by group, and what to do with them; the place to start'
+  static override description =
+    `Shows the groups of errors groups, and what to do next. With --interactive it leads through them: look at samples, see what a replay would do, replay one message and wait for its outcome, then the rest. Nothing is held while it asks, and every step that changes something is asked for.
+
+Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask in; 5 the transport cannot be reached; 6 refused by a safety rule; 130 left with Ctrl-C.`
+  static override examples = [
+    '<%= config.bin %> errors',
+    '<%= config.bin %> errors --by type',
+    '<%= config.bin %> errors --interactive',
+    '<%= config.bin %> errors --json',
+  ]
+  static override flags = {
+    ...ErrorsGroups.flags,
+    interactive: Flags.boolean({
+      char: 'i',
+      helpGroup: 'ACT',
+      summary: 'choose a group and what to do with it',
+      exclusive: ['json', 'output', 'columns', 'sort', 'top'],
+    }),
+  }
+
+  override async run(): Promise<unknown> {
+    const { flags } = await this.parse(Errors)
+    if (!flags.interactive) return this.showGroups(flags)
+    if (!this.terminal.interactive)
+      throw new NsbError({
+        code: 'NSB_NEEDS_INPUT',
+        message: '--interactive asks questions, and nobody can be asked here.',
+        suggestions: ['nsb errors', 'nsb errors replay --group <id> --limit 1 --wait --yes'],
+        details: { flag: '--interactive' },
+      })
+    const [queue] = await this.errorQueues()
+    const release = boundMemory()
+    this.atEnd(async () => release())
+    const criteria = await this.criteria(flags)
+    const { redirects } = await this.project()
+    const transport = await this.openTransport()
+    const parts: DialogueParts = {
+      transport,
+      queue,
+      criteria,
+      by: flags.by as Classifier,
+      signal: this.signal,
+      colours: this.colour,
+      browse: (about, cached) => this.browseOptions(queue, about, flags['max-hold'], cached && !flags.refresh),
+      replayOptions: (about, limit) => ({
+        ...this.browseOptions(queue, about, flags['max-hold']),
+        all: false,
+        to: undefined,
+        redirects,
+        limit,
+        newest: false,
+      }),
+      replay: (options, waitMs) => this.#replay(transport, options, waitMs),
+      confirm: (question, confirmation) => this.confirm(question, confirmation),
+      out: (text) => this.out(text),
+      note: (text) => this.note(text),
+      warning: (text) => this.warning(text),
+    }
+    await talkAboutErrors(parts)
+    return undefined
+  }
+
+  protected override nextCommands(group: string): readonly string[] {
+    return [...super.nextCommands(group), ...(this.terminal.interactive ? ['nsb errors --interactive'] : [])]
+  }
+
+  async #replay(transport: Transport, options: ReplayOptions, waitMs: number | undefined): Promise<ReplayReport> {
+    const prepared = await prepareReplay(transport, options, { confirmed: true, window: manner.window })
+    const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
+    try {
+      await this.noteOpenOperations(options.queue)
+      await this.forgetSnapshot(options.queue)
+      const operation = newOperationId(Date.now())
+      const journal = beginReplayJournal(await this.journalled(), operation, options, { ...manner, waitMs }, prepared.plan)
+      return await prepared.run({
+        operation,
+        journal,
+        ...manner,
+        waitMs,
+        everyItem: waitMs !== undefined,
+        clock: Date.now,
+        progress: (step) => progress.show(step),
+      })
+    } finally {
+      progress.end()
+      await prepared.release()
+    }
+  }
 }

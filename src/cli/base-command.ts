@@ -209,7 +209,7 @@ export abstract class BaseCommand extends Command {
    */
   protected async confirm(question: string, options: Confirmation = {}): Promise<void> {
     const { protect, profile } = await this.connection()
-    if (protect) await this.#confirmByName(profile.value, question)
+    if (protect) await this.#confirmByName(profile.value, question, options.signal)
     else if (this.globals.yes !== true) await confirm(question, this.terminal, options)
   }
 
@@ -224,9 +224,9 @@ export abstract class BaseCommand extends Command {
     if (protect) await this.#confirmByName(profile.value, question)
   }
 
-  async #confirmByName(profile: string, question: string): Promise<void> {
+  async #confirmByName(profile: string, question: string, signal?: AbortSignal): Promise<void> {
     if (this.globals.confirm === profile) return
-    await confirm(`Profile '${profile}' is protected. ${question}`, this.terminal, { typed: profile, flag: `--confirm ${profile}` })
+    await confirm(`Profile '${profile}' is protected. ${question}`, this.terminal, { typed: profile, flag: `--confirm ${profile}`, signal })
   }
 
   /** One question; `flag` names what answers it without a terminal. */

@@ -1,0 +1,209 @@
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import {
+  type BrowseOptions,
+  type Grouped,
+  type ListedFailure,
+  groupFailed,
+  listFailed,
+  rememberFailed,
+  showFailed,
+} from '../../toolkit/errors/browse.ts'
+import { exceptionText } from '../../toolkit/errors/exception-text.ts'
+import type { Classifier, Group } from '../../toolkit/errors/group.ts'
+import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/plan.ts'
+import type { ReplayReport } from '../../toolkit/errors/replay.ts'
+import type { Criteria } from '../../toolkit/errors/select.ts'
+import type { Transport } from '../../transport/transport.ts'
+import { type Choice, type Confirmation, choose } from '../ask.ts'
+import type { Colours } from '../colour.ts'
+import { printableLine } from '../printable.ts'
+import { relativeTime } from '../relative-time.ts'
+import { shortId } from './errors-command.ts'
+import { targetLine } from './replay-report.ts'
+import { rememberedText, showText } from './show-text.ts'
+
+/** What the dialogue does with messages, and what it shares with the commands. */
+export interface DialogueParts {
+  readonly transport: Transport
+  readonly queue: string
+  /** Which messages the dialogue is about; a group is chosen of them. */
+  readonly criteria: Criteria
+  readonly by: Classifier
+  readonly signal: AbortSignal
+  readonly colours: { readonly out: Colours; readonly err: Colours }
+  /** @param cached what was seen in the last 10 minutes will do */
+  readonly browse: (criteria: Criteria, cached: boolean) => BrowseOptions
+  readonly replayOptions: (criteria: Criteria, limit: number | undefined) => ReplayOptions
+  /** Nothing is held when it is called, and when it has resolved. @param waitMs for the outcomes; undefined: not at all */
+  readonly replay: (options: ReplayOptions, waitMs: number | undefined) => Promise<ReplayReport>
+  readonly confirm: (question: string, confirmation: Confirmation) => Promise<void>
+  /** A result. */
+  readonly out: (text: string) => void
+  readonly note: (text: string) => void
+  readonly warning: (text: string) => void
+}
+
+const samples = 10
+const waitMs = 60_000
+const mostWithoutTyping = 100
+/** So many outcomes are remembered. */
+const mostWaitedFor = 10_000
+
+type Next = 'groups' | 'quit'
+
+/**
+ * Leads through the error queue: choose a group, look at samples, see what a replay would do, replay one and wait for its outcome, then
+ * the rest. Messages are held only while something is done with them, never while a person thinks.
+ *
+ * @throws {NsbError} NSB_INTERRUPTED on Ctrl-C, and those of looking and replaying
+ */
+export async function talkAboutErrors(parts: DialogueParts): Promise<void> {
+  let cached = true
+  for (;;) {
+    const found = await groupFailed(parts.transport, { ...parts.browse(parts.criteria, cached), by: parts.by })
+    noteFound(parts, found)
+    if (found.groups.length === 0) return
+    const chosen = await chooseGroup(parts, found)
+    if (chosen === 'quit') return
+    cached = chosen !== 'again'
+    if (chosen !== 'again' && (await talkAboutGroup(parts, chosen)) === 'quit') return
+  }
+}
+
+function noteFound({ note, queue }: DialogueParts, { groups, poison, takenAt, total, ungrouped }: Grouped): void {
+  const name = `'${printableLine(queue)}'`
+  const age = takenAt === undefined ? '' : `, as it was ${relativeTime(takenAt, Date.now())}`
+  note(
+    groups.length === 0 ? `no failures in ${name}${age}` : `${name}: ${messages(total)} in ${groups.length} group${s(groups.length)}${age}`,
+  )
+  if (ungrouped > 0) note(`${ungrouped} in no group`)
+  if (poison > 0) note(`${poison} poison message${s(poison)}: nsb errors list --kind poison`)
+}
+
+function chooseGroup({ signal }: DialogueParts, { groups, takenAt }: Grouped): Promise<Group | 'again' | 'quit'> {
+  const now = Date.now()
+  const width = String(groups[0]?.count ?? 0).length
+  const choices: Choice<Group | 'again' | 'quit'>[] = groups.map((group) => {
+    const about = [relativeTime(group.last, now), group.endpoints.join(', ')].filter((part) => part !== '').join(', ')
+    return { name: printableLine(`${String(group.count).padStart(width)}  ${group.title}  (${about})`), value: group }
+  })
+  if (takenAt !== undefined) choices.push({ name: 'read the queue again', value: 'again' })
+  return choose('Which group?', [...choices, { name: 'quit', value: 'quit' }], signal)
+}
+
+const goesOnAfter: ReadonlySet<string> = new Set(['NSB_NOT_CONFIRMED', 'NSB_NOTHING_MATCHED', 'NSB_MESSAGE_NOT_FOUND'])
+
+type Action = 'look' | 'dryRun' | 'one' | 'rest' | Next
+
+async function talkAboutGroup(parts: DialogueParts, group: Group): Promise<Next> {
+  const criteria = { ...parts.criteria, group: [group.id] }
+  let left = group.count
+  for (;;) {
+    const choices: Choice<Action>[] = [
+      { name: 'look at samples', value: 'look' },
+      { name: 'dry run: where would they go?', value: 'dryRun' },
+      ...(left > 1 ? [{ name: 'replay the oldest one, and wait for its outcome', value: 'one' } as const] : []),
+      { name: left > 1 ? `replay all ${left}` : 'replay it, and wait for its outcome', value: 'rest' },
+      { name: 'back to the groups', value: 'groups' },
+      { name: 'quit', value: 'quit' },
+    ]
+    const action = await choose(printableLine(`${messages(left)}: ${group.title}`), choices, parts.signal)
+    if (action === 'groups' || action === 'quit') return action
+    try {
+      if (action === 'look') await lookAtSamples(parts, criteria)
+      else if (action === 'dryRun') await dryRun(parts, criteria)
+      else left -= await replay(parts, criteria, action === 'one' ? 1 : left)
+    } catch (error) {
+      // Somebody else has taken them, or the person thought better of it.
+      if (!(error instanceof NsbError && goesOnAfter.has(error.code))) throw error
+      parts.note(errorText(error))
+      if (error.code !== 'NSB_NOT_CONFIRMED') return 'groups'
+    }
+    if (left <= 0) return 'groups'
+  }
+}
+
+async function lookAtSamples(parts: DialogueParts, criteria: Criteria): Promise<void> {
+  const { browse, signal, transport } = parts
+  const { items } = await listFailed(transport, { ...browse(criteria, true), limit: samples, exact: false })
+  const now = Date.now()
+  const rows: Choice<ListedFailure | 'back'>[] = items.map((item) => ({ name: sampleLine(item, now), value: item }))
+  if (rows.length === 0) return parts.note('there are none any more')
+  for (;;) {
+    const chosen = await choose('Which one?', [...rows, { name: 'back', value: 'back' }], signal)
+    if (chosen === 'back') return
+    await showSample(parts, chosen.failed.uniqueId)
+  }
+}
+
+function sampleLine({ failed }: ListedFailure, now: number): string {
+  const { exceptionMessage, exceptionType, failedAt, replayed, uniqueId } = failed
+  const before = replayed === 0 ? '' : `  replayed ${replayed}×`
+  return printableLine(
+    `${shortId(uniqueId)}  ${relativeTime(failedAt, now)}${before}  ${(exceptionText(exceptionType, exceptionMessage) ?? '').split('\n', 1)[0]}`,
+  )
+}
+
+async function showSample({ browse, colours, out, signal, transport }: DialogueParts, id: string): Promise<void> {
+  const options = browse({ ids: [id] }, true)
+  const remembered = transport.can.lookWithoutTrace ? undefined : await rememberFailed(options, id)
+  if (remembered !== undefined) {
+    out(rememberedText(remembered, colours.out))
+    const wholly = [
+      { name: 'back', value: false },
+      { name: 'read the queue for its body: the broker may count that as a delivery of each message', value: true },
+    ]
+    if (!(await choose('Is that enough?', wholly, signal))) return
+  }
+  out(await showText(await showFailed(transport, options, id), { stack: false, headers: false }, colours.out))
+}
+
+async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {
+  const plan: ReplayPlan = await planReplay(parts.transport, parts.replayOptions(criteria, undefined))
+  parts.note(`${messages(plan.selected)} would be sent, oldest first`)
+  for (const target of plan.targets) parts.note(`  ${targetLine(target)}`)
+  if (plan.duplicates > 0) parts.warning(`${plan.duplicates} duplicate${s(plan.duplicates)} of other entries would stay in the error queue`)
+  if (plan.wishes > 0) parts.warning(`${plan.wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
+  if (plan.facts?.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')
+}
+
+/** @returns how many of the group are dealt with */
+async function replay(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
+  const typed = count > mostWithoutTyping ? String(count) : undefined
+  const question = count === 1 ? 'Replay the oldest of them to where it failed?' : `Replay ${messages(count)} to where each of them failed?`
+  await parts.confirm(question, { typed, signal: parts.signal })
+  const waits = count <= mostWaitedFor
+  // No more than were confirmed, whatever has come meanwhile.
+  const report = await parts.replay(parts.replayOptions(criteria, count), waits ? waitMs : undefined)
+  showReport(parts, report, waits)
+  parts.signal.throwIfAborted()
+  // Somebody else has taken them.
+  return report.selected === 0 ? count : report.published
+}
+
+const mostNamed = 5
+
+function showReport({ colours, note, out, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
+  const resulting = (result: string): typeof report.items => report.items.filter((item) => item.result === result)
+  for (const { error, uniqueId } of resulting('failed').slice(0, mostNamed))
+    note(`${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${printableLine(error?.message ?? 'was not sent')}`)
+  for (const { exception, uniqueId } of resulting('failedAgain').slice(0, mostNamed))
+    note(
+      `${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  failed again  ${printableLine(exception?.split('\n', 1)[0] ?? '')}`,
+    )
+  if (!report.isOver) warning(`it is not finished: nsb errors resume ${report.operation}`)
+  if (report.stopped) warning('stopped: too many failures; the rest stays in the error queue')
+  const counts = [
+    `replayed ${report.published}`,
+    ...(waited ? [`succeeded ${resulting('succeeded').length}`] : []),
+    ...(resulting('failedAgain').length > 0 ? [`failed again ${resulting('failedAgain').length}`] : []),
+    ...(resulting('noAnswer').length > 0 ? [`no answer yet ${resulting('noAnswer').length}`] : []),
+    ...(report.failed > 0 ? [`failed ${report.failed}`] : []),
+    `left in queue ${report.leftInQueue}`,
+    `operation ${report.operation}`,
+  ]
+  out(counts.join(', '))
+}
+
+const s = (count: number): string => (count === 1 ? '' : 's')
+const messages = (count: number): string => `${count} message${s(count)}`
