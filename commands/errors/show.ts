@@ -1,12 +1,16 @@
+import { isUtf8 } from 'node:buffer'
 import { Args, Flags } from '@oclif/core'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { bodyText, wholeBody } from '../../src/cli/errors/body-text.ts'
 import { rememberedText, showText } from '../../src/cli/errors/show-text.ts'
+import { stackedExceptions } from '../../src/cli/errors/stack-text.ts'
 import { showInPager } from '../../src/cli/pager.ts'
-import { printable } from '../../src/cli/printable.ts'
-import { isTextBody } from '../../src/message/failure.ts'
+import { type FailedMessage, isTextBody } from '../../src/message/failure.ts'
+import { stackTraceOf } from '../../src/message/foreign-failure.ts'
 import { Header } from '../../src/message/headers.ts'
 import { type Shown, rememberFailed, showFailed } from '../../src/toolkit/errors/browse.ts'
 import { failedFields, isoTime } from '../../src/toolkit/errors/documents.ts'
+import { replayHistory } from '../../src/toolkit/errors/replay-history.ts'
 
 export default class ErrorsShow extends ErrorsCommand {
   static override summary = 'one failed message: exception, origin, headers, body'
@@ -26,7 +30,11 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
   }
   static override flags = {
     headers: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'also all headers' }),
-    body: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, as text', exclusive: ['raw'] }),
+    body: Flags.boolean({
+      helpGroup: 'OUTPUT',
+      summary: 'only the body: JSON and XML with indentation, what is no text as bytes',
+      exclusive: ['raw'],
+    }),
     raw: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, byte for byte' }),
     stack: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'the whole stack trace' }),
     refresh: refreshFlag,
@@ -51,20 +59,42 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
     if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)
-    else if (flags.body) this.out(printable(body.toString('utf8')))
+    else if (flags.body) this.out((await bodyText(shown.message.headers, body, wholeBody)).lines.join('\n'))
     else {
-      const text = showText(shown, flags, this.colour.out)
+      const text = await showText(shown, flags, this.colour.out)
       if (this.jsonEnabled() || !(await showInPager(text))) this.out(text)
-      if (shown.failed.kind === 'failure') this.next(`nsb errors replay ${shortId(shown.failed.uniqueId)} --wait`)
+      this.#hints(shown.failed)
     }
     return { schema: 'nsb.errors.show/1', profile: await this.profileName(), queue, items: [shownFields(shown)] }
+  }
+
+  #hints({ kind, queue, uniqueId }: FailedMessage): void {
+    const id = shortId(uniqueId)
+    if (kind === 'ack') return
+    // Only endpoints say what became of it.
+    const how = kind === 'failure' ? ' --wait' : queue === undefined ? ' --to <queue>' : ''
+    this.next(`nsb errors replay ${id}${how}`, ...(kind === 'failure' ? [`nsb errors edit ${id}`] : []))
   }
 }
 
 function shownFields({ failed, message }: Shown): object {
   const { handler, sender, conversationId, relatedTo } = failed
-  const text = isTextBody(message.headers)
-  const more = { sentAt: isoTime(failed.sentAt), sender, handler, conversationId, relatedTo, unreadable: message.unreadable }
+  const { at, editOf, operation } = replayHistory(message.headers)
+  const stack = stackTraceOf(message.headers)
+  const causes = stack === undefined ? [] : stackedExceptions(stack).slice(1)
+  const more = {
+    sentAt: isoTime(failed.sentAt),
+    sender,
+    handler,
+    conversationId,
+    relatedTo,
+    causes: causes.length === 0 ? undefined : causes.map(({ title }) => title),
+    replayedAt: isoTime(at),
+    replayOperation: operation,
+    editOf,
+    unreadable: message.unreadable,
+  }
+  const text = isTextBody(message.headers) && isUtf8(message.body)
   const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength)
   return {
     ...failedFields(failed),

@@ -1,22 +1,29 @@
-/** Lays JSON out over several lines without reading its values, so every digit and escape stays; other text is given back as it is. */
-export function indentJson(text: string): string {
+/** Deeper ones are hardly read by a person, and every level makes each line longer. */
+const deepest = 256
+
+/**
+ * Lays JSON out over several lines without reading its values, so every digit and escape stays.
+ *
+ * @returns undefined when it is no JSON, or nested too deeply
+ */
+export function indentJson(text: string): string | undefined {
   try {
     JSON.parse(text)
   } catch {
-    return text
+    return undefined
   }
-  let out = ''
+  const out: string[] = []
   let depth = 0
-  const newLine = (): string => `\n${'  '.repeat(depth)}`
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g)) {
-    if (token === '}' || token === ']') {
-      depth--
-      out = /[{[]$/.test(out.trimEnd()) ? out.trimEnd() + token : out + newLine() + token
-    } else if (token === '{' || token === '[') {
-      depth++
-      out += token + newLine()
-    } else if (token === ',') out += token + newLine()
-    else out += token === ':' ? ': ' : token
+  let opened = false
+  const newLine = (): void => void out.push('\n', '  '.repeat(depth))
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g)) {
+    const closes = token === '}' || token === ']'
+    if (closes) depth--
+    if (closes ? !opened : opened) newLine()
+    opened = token === '{' || token === '['
+    if (opened && ++depth > deepest) return undefined
+    out.push(token === ':' ? ': ' : token)
+    if (token === ',') newLine()
   }
-  return out
+  return out.join('')
 }

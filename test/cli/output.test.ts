@@ -23,7 +23,10 @@ describe('printable text', () => {
     ['\ud800x', '\\ud800x'],
   ])('E-44 of %j is %j', (text, shown) => assert.equal(printable(text), shown))
 
-  it('is one line where one line is wanted', () => assert.equal(printableLine('a \r\n  b\tc'), 'a b c'))
+  it('is one line where one line is wanted', () => {
+    assert.equal(printableLine('a \r\n  b\tc'), 'a b c')
+    assert.equal(printableLine(' '.repeat(1_000_000)).length, 1_000_000)
+  })
 })
 
 describe('colour', () => {
@@ -157,7 +160,18 @@ describe('JSON on several lines', () => {
     )
   })
 
-  it('leaves what is no JSON as it is', () => assert.equal(indentJson('{"a": not json'), '{"a": not json'))
+  it('is not laid out when it is no JSON, or nested without an end', () => {
+    assert.equal(indentJson('{"a": not json'), undefined)
+    assert.equal(indentJson('['.repeat(100_000) + ']'.repeat(100_000)), undefined)
+  })
+
+  it('E-7 is laid out in one go, whatever its size', () => {
+    const long = `"${'x'.repeat(1_000_000)}"`
+    const many = `[${'{},'.repeat(100_000)}{}]`
+
+    assert.equal(indentJson(`[${long}]`), `[\n  ${long}\n]`)
+    assert.equal(indentJson(many)?.split('\n').length, 100_003)
+  })
 })
 
 describe('small things', () => {

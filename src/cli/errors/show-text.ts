@@ -1,24 +1,31 @@
-import { displayTypeOf, isTextBody } from '../../message/failure.ts'
-import { Header } from '../../message/headers.ts'
-import { exceptionText } from '../../toolkit/errors/exception-text.ts'
+import { type FailedMessage, displayTypeOf } from '../../message/failure.ts'
+import { stackTraceOf } from '../../message/foreign-failure.ts'
 import type { Remembered, Shown } from '../../toolkit/errors/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
+import { exceptionText } from '../../toolkit/errors/exception-text.ts'
+import { type ReplayHistory, replayHistory } from '../../toolkit/errors/replay-history.ts'
+import type { Headers } from '../../transport/transport.ts'
 import type { Colours } from '../colour.ts'
-import { indentJson } from '../indent-json.ts'
 import { printable, printableLine } from '../printable.ts'
+import { type BodyText, bodyAtAGlance, bodyText } from './body-text.ts'
+import { foldedStack } from './stack-text.ts'
 
-const labelWidth = 14
-const longestBody = 16_384
+const labelWidth = 12
+const indent = ' '.repeat(labelWidth + 2)
+/** Where the id begins, after a type of usual length. */
+const idColumn = 50
+/** Of the text of an exception. */
+const longestText = 2000
 
 /** What a person wants to know of one failed message; everything that comes from it is made printable. */
-export function showText(
+export async function showText(
   { failed, message }: Shown,
   choice: { readonly stack: boolean; readonly headers: boolean },
   colours: Colours,
-): string {
+): Promise<string> {
   return [
     ...failureLines({ failed, message }, choice.stack, colours),
-    ...bodyLines(message.headers, message.body, lineWith(colours)),
+    ...bodyLines(await bodyText(message.headers, message.body, bodyAtAGlance), colours),
     ...(choice.headers ? ['', ...headerLines(message.headers, colours)] : []),
   ].join('\n')
 }
@@ -36,68 +43,80 @@ function lineWith(colours: Colours): Line {
 
 function failureLines({ failed, message }: Pick<Remembered, 'failed' | 'message'>, wholeStack: boolean, colours: Colours): string[] {
   const line = lineWith(colours)
-  const type = failed.type === undefined ? '(no type)' : displayTypeOf(failed.type)
-  const failedAt =
-    isoTime(failed.failedAt)
-      ?.replace('T', ' ')
-      .replace(/\.\d+Z$/, 'Z') ?? '?'
+  const type = printableLine(failed.type === undefined ? '(no type)' : displayTypeOf(failed.type))
   const place = failed.endpoint === undefined ? '' : ` in ${failed.endpoint} (host ${failed.host})`
-  const kind = failed.kind === 'failure' ? [] : line('kind', failed.kind)
   return [
-    `${colours.bold(printableLine(type))}  ${printableLine(failed.uniqueId)}`,
-    ...kind,
+    `${colours.bold(type)}${' '.repeat(Math.max(2, idColumn - type.length))}${printableLine(failed.uniqueId)}`,
+    ...(failed.kind === 'failure' ? [] : line('kind', failed.kind)),
     ...(message.unreadable === undefined ? [] : line('unreadable', message.unreadable)),
-    ...line('failed', `${failedAt}${place}${failed.queue === undefined ? '' : `, queue ${failed.queue}`}`),
+    ...line('failed', `${timeText(failed.failedAt)}${place}${failed.queue === undefined ? '' : `, queue ${failed.queue}`}`),
     ...line('handler', failed.handler),
-    ...line('exception', exceptionText(failed.exceptionType, failed.exceptionMessage)).map((text) => colours.failure(text)),
-    ...stackLines(message.headers[Header.ExceptionStackTrace], wholeStack).map((text) => `${' '.repeat(labelWidth)}${text}`),
+    ...exceptionLines(failed, stackTraceOf(message.headers), wholeStack, colours),
+    ...line('sent', failed.sentAt === undefined ? undefined : timeText(failed.sentAt)),
+    ...causeLine(failed, line),
     ...line('message id', failed.messageId),
-    ...line('sent', sentText(failed.sender, isoTime(failed.sentAt))),
-    ...line('caused by', failed.relatedTo),
-    ...line('conversation', failed.conversationId),
-    ...(failed.replayed === 0 ? [] : line('replayed', `${failed.replayed}×`)),
+    ...historyLines(replayHistory(message.headers), line),
   ]
 }
 
-function sentText(sender: string | undefined, sentAt: string | undefined): string | undefined {
-  return [sentAt, sender === undefined ? undefined : `from ${sender}`].filter((part) => part !== undefined).join(' ')
+function timeText(ms: number | undefined): string {
+  return (
+    isoTime(ms)
+      ?.replace('T', ' ')
+      .replace(/\.\d+Z$/, 'Z') ?? '?'
+  )
 }
 
-export function headerLines(headers: Readonly<Record<string, string>>, colours: Colours): string[] {
+/** The message whose handler sent it, if there is one, who that was, and the conversation of both. */
+function causeLine({ conversationId, relatedTo, sender }: FailedMessage, line: Line): string[] {
+  const conversation = conversationId === undefined ? '' : `conversation ${conversationId}`
+  const cause = relatedTo === undefined ? (sender ?? '') : `message ${relatedTo}${sender === undefined ? '' : ` from ${sender}`}`
+  return line(relatedTo === undefined ? 'sent by' : 'caused by', [cause, conversation].filter((part) => part !== '').join('       '))
+}
+
+function historyLines({ count, at, operation, byServiceControl, editOf }: ReplayHistory, line: Line): string[] {
+  const last = [at === undefined ? '' : `, the last time ${timeText(at)}`, operation === undefined ? '' : `, operation ${operation}`]
+  return [
+    ...(count === 0 ? [] : line('replayed', `${count}×${last.join('')}`)),
+    ...(byServiceControl ? line('retried', 'by ServiceControl') : []),
+    ...line('edit of', editOf),
+  ]
+}
+
+function exceptionLines(failed: FailedMessage, stack: string | undefined, wholeStack: boolean, colours: Colours): string[] {
+  const text = exceptionText(failed.exceptionType, failed.exceptionMessage)
+  const shown = text !== undefined && text.length > longestText && !wholeStack ? `${text.slice(0, longestText)}… (--stack for all)` : text
+  const [first = '', ...further] = printable(shown ?? '')
+    .trimEnd()
+    .split('\n')
+  const label = colours.dim('exception'.padEnd(labelWidth))
+  const lines =
+    text === undefined ? [] : [`${label}${colours.failure(first)}`, ...further.map((each) => `${' '.repeat(labelWidth)}${each}`)]
+  if (stack === undefined || stack.trim() === '') return lines
+  if (wholeStack)
+    return [
+      ...lines,
+      ...printable(stack)
+        .split('\n')
+        .map((each) => `${indent}${each}`),
+    ]
+  const { causes, frameworkFrames, omitted, own } = foldedStack(stack)
+  const framesOf = (frames: readonly string[]): string[] => frames.map((frame) => `${indent}${frame}`)
+  return [
+    ...lines,
+    ...framesOf(own),
+    ...causes.flatMap(({ frames, title }) => [`${colours.dim('because'.padEnd(labelWidth))}${title}`, ...framesOf(frames)]),
+    ...(omitted > 0 ? [`${indent}… ${omitted} more (--stack for all)`] : []),
+    ...(frameworkFrames > 0 ? [`${indent}… ${frameworkFrames} framework frame${frameworkFrames > 1 ? 's' : ''} (--stack for all)`] : []),
+  ]
+}
+
+function headerLines(headers: Headers, colours: Colours): string[] {
   return Object.entries(headers).map(
     ([name, value]) => `${colours.dim(`${printableLine(name)}:`)} ${printable(value).replaceAll('\n', '\n  ')}`,
   )
 }
 
-const frame = /^\s*at\s/
-const framework = /^\s*at (?:async )?(?:NServiceBus\.|nsbus\.|System\.|Microsoft\.|node:|.*\(node:|.* in node:)/
-
-/** The frames of the stack; those of frameworks are counted unless all are wanted. */
-export function stackLines(stack: string | undefined, all: boolean): string[] {
-  if (stack === undefined || stack.trim() === '') return []
-  const lines = printable(stack).split('\n')
-  if (all) return lines
-  const frames = lines.filter((line) => frame.test(line))
-  const own = frames.filter((line) => !framework.test(line))
-  const hidden = frames.length - own.length
-  return [
-    ...own.map((line) => line.trim()),
-    ...(hidden > 0 ? [`… ${hidden} framework frame${hidden > 1 ? 's' : ''} (--stack for all)`] : []),
-  ]
-}
-
-function bodyLines(headers: Readonly<Record<string, string>>, body: Uint8Array, line: Line): string[] {
-  const contentType = headers[Header.ContentType] ?? 'no content type'
-  const heading = line('body', `${contentType}, ${body.length} B`)
-  if (body.length === 0) return heading
-  if (!isTextBody(headers)) return [...heading, '  (binary; --raw writes it to stdout)']
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    .toString('utf8')
-    .replace(/^\uFEFF/, '')
-  const pretty = printable(contentType.includes('json') ? indentJson(text) : text)
-  const shown =
-    pretty.length > longestBody
-      ? `${pretty.slice(0, longestBody)}\n… ${pretty.length - longestBody} more characters (--body for all)`
-      : pretty
-  return [...heading, ...shown.split('\n').map((each) => `  ${each}`)]
+function bodyLines({ lines, summary }: BodyText, colours: Colours): string[] {
+  return [...lineWith(colours)('body', summary), ...lines.map((each) => `${indent}${each}`)]
 }

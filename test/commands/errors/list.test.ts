@@ -212,31 +212,3 @@ describe('errors list', () => {
     assert.equal((ended.json()['error'] as { code: string }).code, 'NSB_NO_STORAGE')
   })
 })
-
-describe('errors show', () => {
-  it('prints headers, stack and body of one message', async () => {
-    const { folder } = projectWith('12-error-queue')
-
-    const human = await nsb(['errors', 'show', 'acc3'], { cwd: folder })
-    const raw = await nsb(['errors', 'show', 'acc3', '--raw'], { cwd: folder })
-    const [item] = itemsOf((await nsb(['errors', 'show', '37a16d0f-ac5e-4ae0-8236-b5090005d293', '--json'], { cwd: folder })).json())
-
-    assert.match(human.stdout, /^Shop\.Messages\.FailingOrder {2}acc35ddb-/)
-    assert.match(human.stdout, /… 12 framework frames \(--stack for all\)/)
-    assert.match(human.stdout, /"OrderId": "0f4c3a52/)
-    assert.equal(raw.stdout, '{"OrderId":"0f4c3a52-6d1e-4b7a-9c58-2e7f81d9a001","Note":null}')
-    assert.deepEqual(item?.['body'], { encoding: 'utf8', contentType: 'application/json', data: raw.stdout })
-    assert.equal((item?.['headers'] as Record<string, string> | undefined)?.['NServiceBus.FailedQ'], 'Shop.Server')
-    assert.equal(item?.['handler'], 'Shop.Handlers.FailingOrderHandler')
-  })
-
-  it('gives a body that is no text as base64', async () => {
-    const { folder, storage } = projectWith()
-    putMessage(storage, 'error', 'a', failureHeaders('a', { 'NServiceBus.ContentType': 'application/octet-stream' }), 'xyz')
-
-    const id = (await nsb(['errors', 'list', '-o', 'ids'], { cwd: folder })).stdout.trim()
-    const [item] = itemsOf((await nsb(['errors', 'show', id, '--json'], { cwd: folder })).json())
-
-    assert.deepEqual(item?.['body'], { encoding: 'base64', contentType: 'application/octet-stream', data: 'eHl6' })
-  })
-})
