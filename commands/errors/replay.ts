@@ -1,7 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
+import { type ChosenPace, betweenBatches, chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
+import { type PlannedPace, dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
 import type { Confirmation } from '../../src/cli/ask.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
@@ -9,10 +11,13 @@ import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
+import { Pacing, isBetterStaged, plannedMs } from '../../src/toolkit/errors/pace.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
 import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
-import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
+import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay.ts'
+import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
+import { Pace } from '../../src/toolkit/send/pace.ts'
 import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
@@ -20,7 +25,7 @@ const mostWithoutTyping = 100
 export default class ErrorsReplay extends ErrorsCommand {
   static override summary = 'send failed messages back to where they failed'
   static override description =
-    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
+    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --batch it stops after so many messages and asks whether to go on; with --wait the outcomes of the batch are there before the question. Where nobody can be asked it pauses for --batch-pause, or with --yes goes on as long as nothing failed. What takes long is staged: the messages wait in a queue nsb.staging.<operation> of their own, and everything else in the error queue is free. With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
 
 Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
   static override aliases = ['errors:retry']
@@ -28,6 +33,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     '<%= config.bin %> errors replay acc35ddb --wait',
     '<%= config.bin %> errors replay --type FailingOrder --until 1m --dry-run',
     '<%= config.bin %> errors replay --group ac70 --limit 1 --wait',
+    '<%= config.bin %> errors replay --group ac70 --batch 1,10,100,rest --wait',
+    '<%= config.bin %> errors replay --type FailingOrder --rate 20/s --batch 500 --batch-pause 30s --yes',
     '<%= config.bin %> errors replay --all --yes --json',
     '<%= config.bin %> errors list -o ids | <%= config.bin %> errors replay --from - --yes',
   ]
@@ -53,9 +60,14 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       helpGroup: 'ACT',
       summary: 'messages sent and not yet removed at once',
     }),
+    ...paceFlags,
     'keep-ack': Flags.boolean({ helpGroup: 'ACT', summary: "keep ServiceControl's acknowledgement address; its queue must exist" }),
     'same-native-id': Flags.boolean({ helpGroup: 'ACT', summary: 'keep the native message id' }),
     'max-hold': maxHoldFlag,
+    'allow-reorder': Flags.boolean({
+      helpGroup: 'SAFETY',
+      summary: 'where a queue has more than --max-hold messages, take the oldest and let the rest change its place',
+    }),
   }
 
   async run(): Promise<unknown> {
@@ -63,8 +75,13 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const [queue] = await this.errorQueues()
     const project = await this.project()
     const criteria = await this.criteria(flags, args.ids ?? [])
+    const { profile, protect } = await this.connection()
+    const isAnswered = protect ? this.globals.confirm === profile.value : this.globals.yes === true
+    const pace = chosenPace(flags, { interactive: this.terminal.interactive, yes: isAnswered || flags['dry-run'] })
+    const browsing = this.browseOptions(queue, criteria, flags['max-hold'])
     const options: ReplayOptions = {
-      ...this.browseOptions(queue, criteria, flags['max-hold']),
+      ...browsing,
+      overrule: flags['allow-reorder'] ? [...browsing.overrule, 'NSB_HOLD_TOO_SMALL'] : browsing.overrule,
       all: flags.all,
       to: flags.to,
       redirects: project.redirects,
@@ -75,15 +92,29 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.atEnd(async () => release())
     const transport = await this.openTransport()
     const about = { profile: await this.profileName(), queue }
-    if (flags['dry-run']) return this.#dryRun(about, await planReplay(transport, options), flags.newest)
+    const slowness = {
+      perSecond: pace.perSecond,
+      batches: pace.batches,
+      pauseMs: pace.between?.kind === 'pause' ? pace.between.ms : undefined,
+      waitMs: flags.wait,
+    }
+    const plannedPace = (count: number): PlannedPace => {
+      const on = { asks: pace.between?.kind === 'ask', isHeld: !transport.can.lookWithoutTrace }
+      return { ms: plannedMs(count, slowness), isStaged: flags.staged || isBetterStaged(count, slowness, on) }
+    }
+    if (flags['dry-run']) {
+      const plan = await planReplay(transport, options)
+      return this.#dryRun(about, plan, flags.newest, plannedPace(plan.selected))
+    }
 
-    const { protect } = await this.connection()
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
     this.atEnd(() => prepared.release())
     const { facts, plan } = prepared
     const most = plan?.selected ?? facts?.depth ?? 0
     if (most === 0) throw nothingMatched(queue)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
+    const planned = plannedPace(Math.min(most, flags.limit ?? most))
+    this.#notePace(planned)
     await this.#confirmed(questionOf(most, plan, options), {
       typed: most > mostWithoutTyping || flags.to !== undefined ? String(most) : undefined,
     })
@@ -97,16 +128,20 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
     } as const
-    const journal = beginReplayJournal(await this.journalled(), operation, options, manner, plan)
+    const journal = beginReplayJournal(await this.journalled(), operation, options, manner, plan, paceRecord(flags, planned.isStaged))
     const progress = this.#progress()
-    const report = await prepared.run({
+    const pacing = this.#pacing(pace, progress)
+    const run: ReplayRun = {
       operation,
       journal,
       ...manner,
+      pacing,
       everyItem: (this.jsonEnabled() && Math.min(most, flags.limit ?? most) <= mostItems) || flags.wait !== undefined,
       clock: Date.now,
-      progress: (step) => progress?.show(step),
-    })
+      progress: (step) =>
+        progress?.show(pace.batches === undefined || step.doing === 'moving' ? step : { ...step, note: `batch ${pacing?.number}` }),
+    }
+    const report = await (planned.isStaged ? replayStaged(transport, prepared, options, run) : prepared.run(run))
     progress?.end()
     if (report.selected === 0 && report.isOver) throw nothingMatched(queue)
     const document = replayDocument(about, report, flags.wait !== undefined)
@@ -116,14 +151,54 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     return document
   }
 
-  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean): unknown {
+  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean, planned: PlannedPace): unknown {
     if (plan.selected === 0) throw nothingMatched(about.queue)
     this.#showPlan(plan, newest)
+    this.#notePace(planned)
     this.note('dry run: nothing was changed')
     if (plan.facts?.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
-    const document = dryRunDocument(about, plan)
+    const document = dryRunDocument(about, plan, planned)
     this.finish(replayExitCode(document))
     return document
+  }
+
+  #notePace({ isStaged, ms }: PlannedPace): void {
+    if (ms > 0) this.note(`takes ${roughDuration(ms)} at most, beside what sending takes`)
+    if (isStaged) this.note('staged: they are moved to a queue of their own first, and everything else in the error queue is free again')
+  }
+
+  #pacing({ batches, between, perSecond }: ChosenPace, progress: Progress | undefined): Pacing | undefined {
+    if (perSecond === undefined && batches === undefined) return undefined
+    const { signal } = this
+    const decide =
+      between &&
+      betweenBatches(between, {
+        ask: (question) => this.#askBetween(question),
+        note: (text) => this.note(text),
+        pause: (ms) => pause(ms, undefined, { signal }).catch(() => undefined),
+      })
+    return new Pacing({
+      pace: perSecond === undefined ? undefined : new Pace(perSecond),
+      batches,
+      between: async (outcome) => {
+        progress?.end()
+        return decide === undefined || decide(outcome)
+      },
+      signal,
+    })
+  }
+
+  /** Whoever ends the command instead of answering has ended it. */
+  async #askBetween(question: string): Promise<string> {
+    const { signal } = this
+    const ended = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('no'), { once: true }))
+    const answered = this.ask({ message: question, kind: 'input' }, '--batch-pause').catch((error: unknown) => {
+      if (!(error instanceof NsbError) || error.code !== 'NSB_INTERRUPTED') throw error
+      // The prompt has taken Ctrl-C for itself.
+      process.emit('SIGINT')
+      return 'no'
+    })
+    return String(await Promise.race([answered, ended]))
   }
 
   /** The question, unless the command is ended before it is answered: what is held then has to go back. */
@@ -165,20 +240,23 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )
     if (report.journalProblem !== undefined) this.warning(`stopped: ${errorText(report.journalProblem)}${inBothPlaces(report)}`)
-    else if (report.stopped) this.warning('stopped: too many failures; the rest stays in the error queue')
-    if (this.signal.aborted) this.warning('interrupted: what was not replayed is in the error queue still')
+    else if (report.stoppedAfter !== undefined) this.warning(`stopped after batch ${report.stoppedAfter.number}; ${restOf(report)}`)
+    else if (report.stopped) this.warning(`stopped: too many failures; ${restOf(report)}`)
+    if (this.signal.aborted) this.warning(`interrupted: ${restOf(report)}`)
     const counts = [
       `replayed ${document.published}`,
       ...(document.succeeded === undefined ? [] : [`succeeded ${document.succeeded}`]),
       ...((document.failedAgain ?? 0) > 0 ? [`failed again ${document.failedAgain}`] : []),
       ...((document.noAnswer ?? 0) > 0 ? [`no answer yet ${document.noAnswer}`] : []),
       ...(document.failed > 0 ? [`failed ${document.failed}`] : []),
+      ...((report.staged?.left ?? 0) > 0 ? [`left in ${report.staged?.queue} ${report.staged?.left}`] : []),
       `left in queue ${report.leftInQueue}`,
       ...(report.newerArrivals > 0 ? [`newer arrivals ${report.newerArrivals}`] : []),
       `operation ${report.operation}`,
     ]
     this.out(counts.join(', '))
-    if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
+    const resume = `nsb errors resume ${report.operation}`
+    if (!report.isOver) this.next(resume, ...(report.staged === undefined ? [] : [`${resume} --undo`]))
     else if (document.failed > 0 || (document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
   }
 }
@@ -189,6 +267,11 @@ function nothingMatched(queue: string): NsbError {
     message: `No failed message in '${queue}' matches.`,
     suggestions: ['nsb errors list'],
   })
+}
+
+/** Where what was not sent is. */
+function restOf({ staged }: ReplayReport): string {
+  return staged === undefined || staged.left === 0 ? 'the rest stays in the error queue' : `the rest is in ${staged.queue}`
 }
 
 /** What a person must know who finds a message twice. */

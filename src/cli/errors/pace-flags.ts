@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core'
 import { NsbError } from '../../message/nsb-error.ts'
 import { type BatchOutcome, type BatchSizes, parseBatches, wentWell } from '../../toolkit/errors/pace.ts'
+import type { PaceRecord } from '../../toolkit/errors/replay-record.ts'
 import { parseRate } from '../../toolkit/send/pace.ts'
 import { durationFlag } from '../global-flags.ts'
 
@@ -63,6 +64,11 @@ export function chosenPace(flags: PaceChoice, { interactive, yes }: { readonly i
     suggestions: ['Wait between them: --batch-pause 30s', 'Go on as long as all goes well: --yes'],
     details: { flag: '--batch-pause' },
   })
+}
+
+/** What the journal keeps of it, for who goes on. @param staged by way of a queue of its own */
+export function paceRecord(flags: PaceChoice, staged: boolean): PaceRecord {
+  return { rate: flags.rate, batch: flags.batch, batchPause: flags['batch-pause'], staged }
 }
 
 /** `batch 2: 10 sent, 9 succeeded, 1 failed again` */

@@ -12,7 +12,13 @@ export interface ReplayDocument {
   readonly operation?: string
   readonly dryRun?: true
   readonly stopped?: true
-  /** It can be resumed: it was interrupted, or a step could not be noted or was not answered. */
+  /** The batch after which it did not go on. */
+  readonly stoppedAfterBatch?: number
+  /** The queue it went by way of, and how many messages are in it still; of a dry run, that it would. */
+  readonly staged?: { readonly queue: string; readonly left: number } | true
+  /** Of a dry run that is slowed down: how long it would take at worst. */
+  readonly plannedSeconds?: number
+  /** It can be resumed: it was interrupted or stopped between two batches, or a step could not be noted or was not answered. */
   readonly resumable?: true
   /** Of those that failed: they were sent, and are in the error queue as well. */
   readonly inBothPlaces?: number
@@ -35,8 +41,15 @@ interface About {
   readonly queue: string
 }
 
-export function dryRunDocument({ profile, queue }: About, plan: ReplayPlan): ReplayDocument {
-  return { schema: 'nsb.errors.replay/1', profile, queue, ...dryRun(plan) }
+/** What a dry run tells of a replay that is slowed down. */
+export interface PlannedPace {
+  readonly ms: number
+  readonly isStaged: boolean
+}
+
+export function dryRunDocument({ profile, queue }: About, plan: ReplayPlan, { isStaged, ms }: PlannedPace): ReplayDocument {
+  const pace = { ...(isStaged ? ({ staged: true } as const) : {}), ...(ms === 0 ? {} : { plannedSeconds: Math.ceil(ms / 1000) }) }
+  return { schema: 'nsb.errors.replay/1', profile, queue, ...dryRun(plan), ...pace }
 }
 
 /** @param waited for the outcomes */
@@ -47,6 +60,8 @@ export function replayDocument({ profile, queue }: About, report: ReplayReport, 
     ...head,
     operation: report.operation,
     ...(report.stopped ? { stopped: true } : {}),
+    ...(report.stoppedAfter === undefined ? {} : { stoppedAfterBatch: report.stoppedAfter.number }),
+    ...(report.staged === undefined ? {} : { staged: report.staged }),
     ...(report.isOver ? {} : { resumable: true }),
     ...(report.sentUnnoted > 0 ? { inBothPlaces: report.sentUnnoted } : {}),
     selected: report.selected,
@@ -90,10 +105,15 @@ function problemFields(problem: unknown): object {
 
 /** Not sent before failed again before no answer yet. */
 export function replayExitCode(document: ReplayDocument): number {
+  const { dryRun: isDryRun, failed, failedAgain = 0, noAnswer = 0, published, selected, stoppedAfterBatch } = document
+  if (failed > 0) return Exit.partly
+  // Outcomes are the reason to stop between two batches, and then they are the answer.
+  const isStoppedForOutcomes = stoppedAfterBatch !== undefined && failedAgain + noAnswer > 0
   // What was selected and never tried was stopped or interrupted.
-  if (document.failed > 0 || (document.dryRun !== true && document.published + document.failed < document.selected)) return Exit.partly
-  if ((document.failedAgain ?? 0) > 0) return Exit.negative
-  return (document.noAnswer ?? 0) > 0 ? Exit.timedOut : Exit.done
+  const isCut = isDryRun !== true && (stoppedAfterBatch !== undefined || published < selected)
+  if (isCut && !isStoppedForOutcomes) return Exit.partly
+  if (failedAgain > 0) return Exit.negative
+  return noAnswer > 0 ? Exit.timedOut : Exit.done
 }
 
 /** `Sales  100  (queue exists, 1 consumer)` */

@@ -54,6 +54,20 @@ export function plannedMs(count: number, { batches, pauseMs = 0, perSecond, wait
   return sending + between
 }
 
+/** What takes longer is staged: nobody else sees what is held, and a broker ends the connection of who holds a message for half an hour. */
+const longestHoldMs = 10 * 60_000
+
+/**
+ * Should the messages wait in a queue of their own?
+ *
+ * @param on `asks`: somebody is asked between two batches; `isHeld`: messages are held until they are sent, as those of a broker are
+ */
+export function isBetterStaged(count: number, slowness: Slowness, { asks, isHeld }: { asks: boolean; isHeld: boolean }): boolean {
+  const { batches, waitMs } = slowness
+  const waits = batches !== undefined && batchesOf(batches, count) > 1 && (asks || waitMs !== undefined)
+  return (isHeld && waits) || plannedMs(count, slowness) > longestHoldMs
+}
+
 /** What became of one batch. */
 export interface BatchOutcome {
   /** Counted from 1. */

@@ -7,10 +7,20 @@ import type { Criteria } from './select.ts'
 type Chosen = Omit<ReplayOptions, 'queue' | 'overrule' | 'maxHold' | 'signal'>
 type Manner = Pick<ReplayRun, 'window' | 'onError' | 'waitMs' | 'keepAcknowledgeTo' | 'sameNativeId'>
 
+/** How fast it goes, in the words of its flags. */
+export interface PaceRecord {
+  readonly rate: string | undefined
+  readonly batch: string | undefined
+  readonly batchPause: number | undefined
+  /** By way of a queue of its own. */
+  readonly staged: boolean
+}
+
 /** What was asked of a replay, as its journal keeps it: JSON. */
 export interface ReplayRecord {
   readonly chosen: Chosen
   readonly manner: Manner
+  readonly pace: PaceRecord
 }
 
 /** Where operations are noted, and on which transport and with which profile this one runs. */
@@ -32,6 +42,7 @@ export function beginReplayJournal(
   options: ReplayOptions,
   manner: Manner,
   plan: ReplayPlan | undefined,
+  pace?: PaceRecord,
 ): Journal {
   const hasIds = (options.criteria.ids ?? []).length > 0
   return Journal.begin(stateFolder, {
@@ -42,7 +53,7 @@ export function beginReplayJournal(
     queue: options.queue,
     startedAt: new Date(options.now).toISOString(),
     owner: thisProcess(),
-    options: recordOf(options, manner, hasIds ? plan?.first.map(({ uniqueId }) => uniqueId) : undefined),
+    options: { ...recordOf(options, manner, hasIds ? plan?.first.map(({ uniqueId }) => uniqueId) : undefined), ...(pace ? { pace } : {}) },
   })
 }
 
@@ -73,7 +84,8 @@ function recordOf(
 export async function readReplayRecord(record: Readonly<Record<string, unknown>>): Promise<ReplayRecord | undefined> {
   const { all, keepAcknowledgeTo, limit, newest, now, onError, redirects, sameNativeId, to, waitMs, window } = record
   const criteria = await readCriteria(record['criteria'])
-  if (criteria === undefined || !isTexts(redirects) || !isCount(now)) return undefined
+  const pace = readPace(record['pace'])
+  if (criteria === undefined || pace === undefined || !isTexts(redirects) || !isCount(now)) return undefined
   if (!isCount(window) || !isOptional(limit, isCount) || !isOptional(waitMs, isCount) || !isOptional(to, isText)) return undefined
   return {
     chosen: { criteria, all: all === true, to, redirects, limit, newest: newest === true, now },
@@ -84,7 +96,14 @@ export async function readReplayRecord(record: Readonly<Record<string, unknown>>
       keepAcknowledgeTo: keepAcknowledgeTo === true,
       sameNativeId: sameNativeId === true,
     },
+    pace,
   }
+}
+
+function readPace(value: unknown): PaceRecord | undefined {
+  const { batch, batchPause, rate, staged } = isRecord(value) ? value : {}
+  if (!isOptional(rate, isText) || !isOptional(batch, isText) || !isOptional(batchPause, isCount)) return undefined
+  return { rate, batch, batchPause, staged: staged === true }
 }
 
 const lists = [

@@ -214,7 +214,7 @@ export async function sendBack(
     }
     given = await holding.giveBack()
     const wasCut = signal.aborted && !(sent.sawAll && sending.tried >= sent.selected)
-    const isOver = !wasCut && sending.journalProblem === undefined && !sending.lostConnection
+    const isOver = !wasCut && run.pacing?.stoppedAfter === undefined && sending.journalProblem === undefined && !sending.lostConnection
     if (isOver && ownsJournal) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
     await sending.awaitAnswers()
     const { failed, items, journalProblem, tried } = sending

@@ -6,6 +6,7 @@ import {
   type Sender,
   batchSize,
   batchesOf,
+  isBetterStaged,
   parseBatches,
   plannedMs,
   wentWell,
@@ -116,6 +117,24 @@ describe('batches', () => {
     assert.equal(plannedMs(0, slow), 0)
     assert.equal(plannedMs(250, { ...slow, perSecond: undefined, batches: [100], pauseMs: 30_000 }), 60_000)
     assert.equal(plannedMs(250, { ...slow, perSecond: undefined, batches: [100], pauseMs: 30_000, waitMs: 60_000 }), 180_000)
+  })
+})
+
+describe('what is better staged', () => {
+  const slowness = { perSecond: undefined, batches: undefined, pauseMs: undefined, waitMs: undefined }
+  const quiet = { asks: false, isHeld: true }
+
+  it.each([
+    ['a fast replay of a million', 1_000_000, slowness, quiet, false],
+    ['10 minutes', 6001, { ...slowness, perSecond: 10 }, quiet, false],
+    ['more than 10 minutes', 6002, { ...slowness, perSecond: 10 }, quiet, true],
+    ['more than 10 minutes of pauses', 1000, { ...slowness, batches: [10], pauseMs: 10_000 }, quiet, true],
+    ['a question while messages are held', 20, { ...slowness, batches: [10] }, { asks: true, isHeld: true }, true],
+    ['a question that is never asked', 10, { ...slowness, batches: [10] }, { asks: true, isHeld: true }, false],
+    ['a question while nothing is held', 20, { ...slowness, batches: [10] }, { asks: true, isHeld: false }, false],
+    ['outcomes awaited while messages are held', 20, { ...slowness, batches: [10], waitMs: 1000 }, quiet, true],
+  ] as const)('%s', (_title, count, how, on, staged) => {
+    assert.equal(isBetterStaged(count, how, on), staged)
   })
 })
 
