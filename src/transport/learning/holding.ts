@@ -10,8 +10,8 @@ import { Removals } from './removals.ts'
 import type { StorageFolder } from './storage.ts'
 import type { TransactionRoom } from './transaction.ts'
 
-/** Messages of a page when only looking: few outlive a young collection, so that a look at very many stays small. */
-const lookPage = 20
+/** Most messages of a page: few outlive a young collection, so that very many pass in little memory. */
+const pageOf = { look: 20, change: 100 } as const
 /** Files are read without waiting, and a signal of the user that came meanwhile is seen only between two turns. */
 const turnMs = 10
 
@@ -23,8 +23,9 @@ export class LearningHolding implements Holding {
   readonly facts: QueueFacts
   readonly #storage: StorageFolder
   readonly #options: HoldOptions
-  readonly #snapshot: FolderSnapshot
-  /** Names of their files. Weak, so that the bodies of a page go when its reader lets go of it; empty while only looking, see lookPage. */
+  /** Until the messages are given back: the holding may be kept for longer. */
+  #snapshot: FolderSnapshot | undefined
+  /** Names of their files. Weak, so that the bodies of a page go when its reader lets go of it; empty while only looking, see pageOf. */
   readonly #files = new WeakMap<HeldMessage, string>()
   #held = 0
   readonly #ended: () => void
@@ -50,8 +51,8 @@ export class LearningHolding implements Holding {
 
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
     const { newestFirst, page: pageSize, max, purpose, signal } = this.#options
-    const { length } = this.#snapshot
-    const most = purpose === 'look' ? Math.min(pageSize, lookPage) : pageSize
+    const most = Math.min(pageSize, pageOf[purpose])
+    const length = this.facts.depth
     let next = 0
     let turnStarted = performance.now()
     while (next < length) {
@@ -59,15 +60,16 @@ export class LearningHolding implements Holding {
         await nextTurn()
         turnStarted = performance.now()
       }
-      if (signal.aborted || this.#givenBack) return
+      const snapshot = this.#snapshot
+      if (signal.aborted || this.#givenBack || !snapshot) return
       const page: HeldMessage[] = []
       const size = Math.min(most, max - this.#held)
       if (size <= 0) return
       while (page.length < size && next < length) {
         const rank = newestFirst ? length - 1 - next : next
         next++
-        const fileName = this.#snapshot.nameAt(rank)
-        const message = this.#read(fileName, this.#snapshot.timeAt(rank))
+        const fileName = snapshot.nameAt(rank)
+        const message = this.#read(fileName, snapshot.timeAt(rank))
         // Gone: somebody has taken it since the snapshot.
         if (!message) continue
         if (purpose === 'change') this.#files.set(message, fileName)
@@ -90,7 +92,7 @@ export class LearningHolding implements Holding {
     try {
       await this.#removals.remove(message, fileName, outgoing)
     } catch (error) {
-      if (statSync(this.#snapshot.pathOf(fileName), { throwIfNoEntry: false })) {
+      if (statSync(this.#pathOf(fileName), { throwIfNoEntry: false })) {
         this.#files.set(message, fileName)
         this.#held += 1
       }
@@ -105,7 +107,8 @@ export class LearningHolding implements Holding {
 
   async #giveBack(): ReturnType<Holding['giveBack']> {
     await this.#removals.done()
-    const newerArrivals = this.#snapshot.countNewer()
+    const newerArrivals = this.#snapshot?.countNewer() ?? 0
+    this.#snapshot = undefined
     const returned = this.#held
     this.#held = 0
     this.#ended()
@@ -117,7 +120,7 @@ export class LearningHolding implements Holding {
     const reading = readMessage(
       this.#storage,
       this.facts.queue,
-      this.#snapshot.pathOf(fileName),
+      this.#pathOf(fileName),
       fileName,
       purpose === 'look' && withoutBodies === true,
     )
@@ -137,5 +140,9 @@ export class LearningHolding implements Holding {
       enqueuedAt: time,
       unreadable: isMessage ? undefined : reading.reason,
     }
+  }
+
+  #pathOf(fileName: string): string {
+    return `${this.#storage.queuePath(this.facts.queue)}/${fileName}`
   }
 }
