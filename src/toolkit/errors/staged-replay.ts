@@ -6,15 +6,15 @@ import { SeenFailures } from './seen-failures.ts'
 import { type SendingBack, readHeld } from './sending-back.ts'
 import { StagedHolding, stagingQueue, unchangedCopy } from './staging.ts'
 
-/** What the journal calls the two halves of a staged replay, and its undoing. */
-export const phases = { moving: 'moving', draining: 'draining', undoing: 'undoing' } as const
+/** What the journal calls the two halves of a staged replay. */
+export const phases = { moving: 'moving', draining: 'draining' } as const
 
 /**
  * Replays by way of a queue of the operation's own: what was selected is moved there as it is, everything else in the error queue is
  * free again, and then they are sent from there, however long it takes. What cannot be sent goes back into the error queue as it was.
  *
  * @param prepared not run yet
- * @param run with what slows it down; its journal is ended only when the staging queue is empty
+ * @param run with what slows it down; its journal is ended only when the staging queue is gone
  */
 export async function replayStaged(
   transport: Transport,
@@ -22,59 +22,52 @@ export async function replayStaged(
   options: ReplayOptions,
   run: ReplayRun,
 ): Promise<ReplayReport> {
-  const moved = await moveToStaging(transport, (moving) => prepared.run(moving), options, run)
-  return moved.isOver && !moved.stopped ? drainAfter(transport, moved, options, run) : moved
+  let moved: ReplayReport
+  try {
+    run.journal?.phase(phases.moving)
+    moved = await moveToStaging(transport, (moving) => prepared.run(moving), options, run)
+  } catch (error) {
+    const isGone = await transport.removeIfEmpty(stagingQueue(run.operation)).catch(() => false)
+    if (isGone) run.journal?.end({ published: 0 })
+    else run.journal?.close()
+    throw error
+  }
+  return goOnAfterMoving(transport, moved, options, run)
 }
 
-/**
- * The first half. @param move moves what was selected, with the run that it is given
- *
- * @returns published: how many were moved
- */
-export async function moveToStaging(
+/** @param move moves what was selected, with the run that it is given @returns nothing is sent yet; the journal goes on */
+export async function moveToStaging<Moved extends ReplayReport>(
   transport: Transport,
-  move: (run: ReplayRun) => Promise<ReplayReport>,
+  move: (run: ReplayRun) => Promise<Moved>,
   options: ReplayOptions,
   run: ReplayRun,
-): Promise<ReplayReport> {
-  const { journal, operation } = run
+): Promise<Moved> {
   const { overrule, signal } = options
-  const queue = stagingQueue(operation)
-  let moved: ReplayReport | undefined
+  const queue = stagingQueue(run.operation)
+  await transport.createQueueLike(queue, options.queue)
+  // Nothing is read of it: somebody who goes on with the operation must not remove the queue while messages are on their way to it.
+  const lock = await transport.hold(queue, { purpose: 'change', overrule, page: 1, max: 1, signal, beforeRemove: () => undefined })
   try {
-    await transport.createQueueLike(queue, options.queue)
-    journal?.phase(phases.moving)
-    // Nothing is read of it: somebody who goes on with the operation must not remove the queue while messages are on their way to it.
-    const lock = await transport.hold(queue, { purpose: 'change', overrule, page: 1, max: 1, signal, beforeRemove: () => undefined })
-    try {
-      moved = await move({ ...run, staging: { queue, step: 'move' }, pacing: undefined, waitMs: undefined, everyItem: false })
-    } finally {
-      await lock.giveBack()
-    }
-    if (!moved.isOver || moved.stopped) journal?.close()
+    const moved = await move({ ...run, staging: { queue, step: 'move' }, pacing: undefined, waitMs: undefined, everyItem: false })
     return { ...moved, published: 0, tried: moved.failed, staged: { queue, left: moved.published } }
   } finally {
-    if (moved === undefined) await giveUp(transport, queue, journal)
+    await lock.giveBack()
   }
 }
 
-/** Nothing was moved, as far as is known. */
-async function giveUp(transport: Transport, queue: string, journal: ReplayRun['journal']): Promise<void> {
-  const isGone = await transport.removeIfEmpty(queue).catch(() => false)
-  if (isGone) journal?.end({ published: 0 })
-  else journal?.close()
-}
-
-/** The second half, with what the first one has to tell. */
-export async function drainAfter(
+/** Sends what was moved, unless moving it was cut short. */
+export async function goOnAfterMoving(
   transport: Transport,
   moved: ReplayReport,
   options: ReplayOptions,
   run: ReplayRun,
-  isSafe?: (message: HeldMessage) => boolean,
 ): Promise<ReplayReport> {
+  if (!moved.isOver || moved.stopped) {
+    run.journal?.close()
+    return { ...moved, isOver: false }
+  }
   run.journal?.phase(phases.draining)
-  const drained = await drainStaging(transport, options, run, isSafe)
+  const drained = await drainStaging(transport, options, run)
   return {
     ...drained,
     selected: moved.selected,
