@@ -1,0 +1,183 @@
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import { Args, Flags } from '@oclif/core'
+import { ArchiveCommand, mostWithoutTyping } from '../../src/cli/errors/archive-command.ts'
+import { importDocument, importExitCode, importSummary } from '../../src/cli/errors/archive-report.ts'
+import { maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { printableLine } from '../../src/cli/printable.ts'
+import { NsbError, errorText } from '../../src/message/nsb-error.ts'
+import {
+  type ImportOptions,
+  type ImportReport,
+  type ImportedLine,
+  cannotRead,
+  checkImportQueue,
+  importLines,
+  presentIn,
+} from '../../src/toolkit/errors/archive/import.ts'
+import { type ReadLine, readLines } from '../../src/toolkit/errors/archive/read-lines.ts'
+import { type ImportRecord, importedFile } from '../../src/toolkit/errors/archive/resume-import.ts'
+import { KeySet } from '../../src/toolkit/errors/journal/key-set.ts'
+import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
+import type { Transport } from '../../src/transport/transport.ts'
+
+const mostShown = 20
+
+export default class ErrorsImport extends ArchiveCommand {
+  static override summary = 'bring messages of an archive or an export back'
+  static override description =
+    `Publishes each line of a file, or of stdin for -, to the error queue or to --to. With --replay a copy goes straight to where the message
+failed, or to --to, as errors replay sends it; whether it is in the error queue too is then not looked at.
+
+A failure that is in the queue already, or came before in the input, is skipped, so importing twice changes nothing. To know it, the
+queue is looked at; --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
+changed on purpose. A line that cannot be imported is named with its number and the reason, and the others are imported.
+
+Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were rejected or could not be sent; 4 there was no message; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
+  static override examples = [
+    '<%= config.bin %> errors export > failed.ndjson && <%= config.bin %> errors import failed.ndjson --yes',
+    '<%= config.bin %> errors export > failed.ndjson && <%= config.bin %> errors import failed.ndjson --dry-run --json',
+    "<%= config.bin %> errors export --type FailingOrder | jq -c '.body.data |= (fromjson | .Quantity = 1 | tojson)' | <%= config.bin %> errors import - --replay --no-hash --yes",
+  ]
+  static override args = {
+    source: Args.string({ required: true, ignoreStdin: true, description: 'file of lines as export and archive write them; - is stdin' }),
+  }
+  static override flags = {
+    replay: Flags.boolean({ helpGroup: 'ACT', summary: 'send copies to where the messages failed' }),
+    to: Flags.string({ helpValue: '<queue>', helpGroup: 'ACT', summary: 'send them there instead' }),
+    'allow-duplicates': Flags.boolean({ helpGroup: 'ACT', summary: 'import also what is there already' }),
+    hash: Flags.boolean({
+      default: true,
+      allowNo: true,
+      helpGroup: 'ACT',
+      summary: 'refuse bodies that were changed; --no-hash takes them',
+    }),
+    'dry-run': Flags.boolean({ helpGroup: 'ACT', summary: 'read all lines and show what would be imported where; change nothing' }),
+    window: Flags.integer({ min: 1, default: 50, helpValue: '<n>', helpGroup: 'ACT', summary: 'messages sent and not yet safe at once' }),
+    'max-hold': maxHoldFlag,
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ErrorsImport)
+    const [errorQueue] = await this.errorQueues()
+    const { redirects } = await this.project()
+    const queue = flags.to ?? (flags.replay ? undefined : errorQueue)
+    const isStdin = args.source === '-'
+    if (isStdin && process.stdin.isTTY) throw cannotRead('-', new Error('stdin is a terminal'))
+    const path = resolve(args.source)
+    const file = isStdin ? undefined : importedFile(path)
+    // Nobody can type an answer where the lines come from.
+    if (isStdin && !flags['dry-run']) await this.confirm(`Import the lines of stdin to ${whereTo(queue)}?`)
+    this.boundMemory()
+    const transport = await this.openTransport()
+    if (queue !== undefined) await checkImportQueue(transport, queue, flags.to === undefined && !flags['dry-run'])
+    const allowDuplicates = flags['allow-duplicates']
+    const holding = { maxHold: flags['max-hold'], overrule: this.overrule, signal: this.signal }
+    const isLooking = !allowDuplicates && !flags.replay && queue !== undefined
+    const operation = newOperationId(Date.now())
+    const progress = this.progress()
+    this.atEnd(async () => progress?.end())
+    let of = 0
+    const options = async (): Promise<ImportOptions> => ({
+      operation,
+      journal: undefined,
+      queue,
+      replay: flags.replay,
+      redirects,
+      verifyHash: flags.hash,
+      present: allowDuplicates ? undefined : isLooking ? await presentIn(transport, queue, holding) : new KeySet(),
+      window: flags.window,
+      everyItem: this.jsonEnabled(),
+      signal: this.signal,
+      clock: Date.now,
+      progress: ({ done, failed }) => progress?.show({ doing: 'importing', done, of: Math.max(of, done), failed }),
+    })
+    const about = { profile: await this.profileName(), ...(queue !== undefined && { queue }) }
+    const { protect } = await this.connection()
+    const isConfirmed = isStdin || (this.globals.yes === true && !protect)
+
+    if (flags['dry-run'] || !isConfirmed) {
+      const planned = await importLines(transport, this.#lines(isStdin, path), await options())
+      this.signal.throwIfAborted()
+      of = planned.read
+      if (planned.read === 0) throw nothingToImport(args.source)
+      await this.#showTargets(transport, planned)
+      if (flags['dry-run']) return this.#end(about, operation, planned, true)
+      if (planned.imported > 0)
+        await this.confirm(`Import ${planned.imported} message${planned.imported > 1 ? 's' : ''} to ${whereTo(queue)}?`, {
+          typed: planned.imported > mostWithoutTyping || flags.to !== undefined ? String(planned.imported) : undefined,
+        })
+    }
+    await this.noteOpenOperations(queue ?? errorQueue)
+    if (queue !== undefined) await this.forgetSnapshot(queue)
+    const record: ImportRecord = {
+      replay: flags.replay,
+      redirects,
+      ...(flags.to !== undefined && { to: flags.to }),
+      ...(file !== undefined && { file }),
+      verifyHash: flags.hash,
+      allowDuplicates,
+      window: flags.window,
+    }
+    const journal = await this.beginJournal('import', operation, queue ?? errorQueue, record)
+    try {
+      const report = await importLines(transport, this.#lines(isStdin, path), { ...(await options()), journal })
+      const { failed, imported, read, rejected, skipped, stoppedBy } = report
+      // What came from stdin does not come again.
+      if (stoppedBy === undefined && (isStdin || !this.signal.aborted)) journal.end({ imported, skipped, rejected, failed })
+      if (read === 0 && !this.signal.aborted) throw nothingToImport(args.source)
+      if (this.signal.aborted)
+        this.warning(`interrupted: the rest was not imported${isStdin ? '' : `; nsb errors resume ${operation} goes on with it`}`)
+      return this.#end(about, operation, report, false)
+    } finally {
+      journal.close()
+    }
+  }
+
+  async *#lines(isStdin: boolean, path: string): AsyncIterable<ReadLine> {
+    const input = isStdin ? process.stdin : createReadStream(path)
+    const end = (): void => void input.destroy()
+    this.signal.addEventListener('abort', end)
+    try {
+      for await (const line of readLines(input as AsyncIterable<Uint8Array>)) if (!isSummary(line)) yield line
+    } catch (error) {
+      if (!this.signal.aborted) throw cannotRead(isStdin ? '-' : path, error)
+    } finally {
+      this.signal.removeEventListener('abort', end)
+    }
+  }
+
+  async #showTargets(transport: Transport, { targets }: ImportReport): Promise<void> {
+    for (const [target, count] of targets) {
+      const facts = await transport.inspect(target).catch(() => undefined)
+      this.note(`  ${printableLine(target)}  ${count}  (${facts === undefined ? 'no such queue' : 'queue exists'})`)
+    }
+  }
+
+  #end(about: { profile: string; queue?: string }, operation: string, report: ImportReport, dryRun: boolean): unknown {
+    for (const item of report.items.filter(({ error }) => error !== undefined).slice(0, mostShown)) this.note(this.#problemLine(item))
+    if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest was not imported`)
+    if (dryRun) this.note('dry run: nothing was changed')
+    this.out(importSummary(report, dryRun ? undefined : operation))
+    this.finish(importExitCode(report))
+    return importDocument(about, operation, report, dryRun)
+  }
+
+  #problemLine({ error, line, result, target, uniqueId }: ImportedLine): string {
+    const what = [`line ${line}`, ...(uniqueId === undefined ? [] : [shortId(uniqueId)]), ...(target === undefined ? [] : [target]), result]
+    return `${this.colour.err.failure('✗')} ${printableLine(what.join('  '))}: ${printableLine(error?.message ?? '')}`
+  }
+}
+
+/** The last line of `export --json`. */
+const isSummary = ({ text }: ReadLine): boolean => text.startsWith('{"schema":"nsb.summary/1"')
+
+const whereTo = (queue: string | undefined): string => (queue === undefined ? 'where each of them failed' : `'${printableLine(queue)}'`)
+
+function nothingToImport(source: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NOTHING_MATCHED',
+    message: `There is no message in '${source}'.`,
+    suggestions: ['nsb errors export > failed.ndjson'],
+  })
+}

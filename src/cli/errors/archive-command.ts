@@ -1,0 +1,190 @@
+import { Args, Flags } from '@oclif/core'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { type ArchiveReport, type ArchiveRun, archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/archive/archive.ts'
+import type { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
+import { type Selection, type SelectionOptions, select } from '../../toolkit/errors/archive/selection.ts'
+import { Journal, thisProcess } from '../../toolkit/errors/journal/journal.ts'
+import { mostItems } from '../../toolkit/errors/plan.ts'
+import type { Criteria } from '../../toolkit/errors/select.ts'
+import type { HoldOptions, Transport } from '../../transport/transport.ts'
+import type { Confirmation } from '../ask.ts'
+import { boundMemory } from '../bounded-memory.ts'
+import { printableLine } from '../printable.ts'
+import { Progress } from '../progress.ts'
+import { selectionFlags } from '../selection-flags.ts'
+import { ErrorsCommand, maxHoldFlag, shortId } from './errors-command.ts'
+
+/** Above that the number has to be typed. */
+export const mostWithoutTyping = 100
+const mostShown = 20
+
+export const idsArgument = {
+  ids: Args.string({ multiple: true, ignoreStdin: true, description: 'ids, at least 4 characters of each' }),
+}
+
+/** What selects messages that are archived or exported. */
+export const takingFlags = {
+  ...selectionFlags,
+  limit: Flags.integer({ min: 1, helpValue: '<n>', helpGroup: 'SELECT', summary: 'at most so many' }),
+  newest: Flags.boolean({ helpGroup: 'SELECT', summary: 'take the newest first instead of the oldest' }),
+  duplicates: Flags.boolean({
+    helpGroup: 'SELECT',
+    summary: 'the copies of failures that a crash has left in the queue once more',
+  }),
+  'max-hold': maxHoldFlag,
+}
+
+export interface TakingChoice {
+  readonly limit?: number | undefined
+  readonly newest: boolean
+  readonly duplicates: boolean
+  readonly 'max-hold': number
+}
+
+/** How messages are removed. */
+export interface Removal {
+  readonly command: 'archive' | 'export'
+  readonly operation: string
+  readonly result: ArchiveRun['result']
+  /** Opened when somebody has said yes; undefined: they are deleted. */
+  readonly file: (() => Promise<ArchiveFile>) | undefined
+  readonly path: string | undefined
+  question(messages: string): string
+  readonly mustType: boolean
+}
+
+/** What `archive` and `export` share: messages are selected, made safe in a file, and removed. */
+export abstract class ArchiveCommand extends ErrorsCommand {
+  protected boundMemory(): void {
+    const release = boundMemory()
+    this.atEnd(async () => release())
+  }
+
+  protected selectionOptions(queue: string, criteria: Criteria, choice: TakingChoice): SelectionOptions {
+    return {
+      queue,
+      criteria,
+      limit: choice.limit,
+      newest: choice.newest,
+      duplicates: choice.duplicates,
+      now: Date.now(),
+      overrule: this.overrule,
+      maxHold: choice['max-hold'],
+      signal: this.signal,
+    }
+  }
+
+  /** @throws {NsbError} NSB_NOTHING_MATCHED, those of a selection and of a confirmation */
+  protected async remove(transport: Transport, options: SelectionOptions, removal: Removal): Promise<ArchiveReport> {
+    const { queue } = options
+    let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
+    const { protect } = await this.connection()
+    const isConfirmed = this.globals.yes === true && !protect
+    const selection = await select(transport, options, {
+      purpose: 'change',
+      mustCount: !isConfirmed,
+      streams: true,
+      beforeRemove: (group) => beforeRemove(group),
+    })
+    if (selection === undefined) throw nothingMatched(queue)
+    this.atEnd(async () => void (await selection.release()))
+    const most = selection.count ?? Math.min(selection.facts.depth, options.limit ?? selection.facts.depth)
+    if (most === 0) throw nothingMatched(queue)
+    this.#noteDuplicates(selection, options)
+    await this.confirmWhileHeld(removal.question(`${most} message${most > 1 ? 's' : ''}`), {
+      typed: most > mostWithoutTyping || removal.mustType ? String(most) : undefined,
+    })
+    await this.noteOpenOperations(queue)
+    await this.forgetSnapshot(queue)
+
+    const { operation, result } = removal
+    const file = await removal.file?.()
+    const journal = await this.beginJournal(removal.command, operation, queue, removal.path === undefined ? {} : { file: removal.path })
+    try {
+      beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now })
+      const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
+      // What was safe and could not be removed can be finished later.
+      if (report.failed === 0 || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, [result]: report.done })
+      if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
+      if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
+      this.showProblems(report)
+      return report
+    } finally {
+      journal.close()
+      await file?.close()
+    }
+  }
+
+  /** @param most so many messages at most */
+  protected runOf(operation: string, queue: string, result: ArchiveRun['result'], most: number): ArchiveRun {
+    const progress = this.progress()
+    this.atEnd(async () => progress?.end())
+    const doing = { archived: 'archiving', deleted: 'deleting', exported: 'exporting', failed: '' }[result]
+    return {
+      operation,
+      queue,
+      result,
+      everyItem: this.jsonEnabled() && most <= mostItems,
+      signal: this.signal,
+      progress: (step) => (step.done === step.of ? progress?.end() : progress?.show({ doing, ...step })),
+    }
+  }
+
+  protected async beginJournal(command: string, operation: string, queue: string, options: object): Promise<Journal> {
+    const { stateFolder, ...place } = await this.journalled()
+    return Journal.begin(stateFolder, {
+      schema: 'nsb.operation/1',
+      operation,
+      command,
+      ...place,
+      queue,
+      startedAt: new Date().toISOString(),
+      owner: thisProcess(),
+      options: { ...options },
+    })
+  }
+
+  protected showProblems(report: ArchiveReport): void {
+    const { colour } = this
+    for (const { error, result, uniqueId } of report.items.filter((item) => item.result === 'failed').slice(0, mostShown))
+      this.note(`${colour.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${result}  ${printableLine(error?.message ?? '')}`)
+    if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
+    else if (this.signal.aborted) this.warning('interrupted: what was not dealt with is in the error queue still')
+    else if (report.unread > 0) this.warning(`${report.unread} messages were not read: as many as may be held do not match (--max-hold)`)
+  }
+
+  /** The question, unless the command is ended before it is answered: what is held then has to go back. */
+  protected async confirmWhileHeld(question: string, confirmation: Confirmation): Promise<void> {
+    const { signal } = this
+    const ended = new Promise<never>((_, reject) => {
+      const end = (): void => reject(signal.reason as Error)
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    })
+    await Promise.race([this.confirm(question, confirmation), ended])
+  }
+
+  protected progress(): Progress | undefined {
+    const quiet = this.globals['no-progress'] === true || this.globals.quiet === true || process.env['CI'] !== undefined
+    return quiet ? undefined : new Progress({ write: (text) => process.stderr.write(text), terminal: process.stderr.isTTY, now: Date.now })
+  }
+
+  #noteDuplicates({ count, duplicates }: Selection, options: SelectionOptions): void {
+    if (count === undefined || duplicates === 0 || options.duplicates) return
+    this.warning(
+      `${duplicates} duplicate${duplicates > 1 ? 's' : ''} of other entries will stay in the error queue; --duplicates selects them`,
+    )
+  }
+}
+
+function isOfFile(error: unknown): boolean {
+  return error instanceof NsbError && (error.code === 'NSB_ARCHIVE_UNWRITABLE' || error.code === 'NSB_JOURNAL_UNWRITABLE')
+}
+
+export function nothingMatched(queue: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NOTHING_MATCHED',
+    message: `No message in '${queue}' matches.`,
+    suggestions: ['nsb errors list'],
+  })
+}

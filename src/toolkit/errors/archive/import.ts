@@ -1,0 +1,293 @@
+import { Header } from '../../../message/headers.ts'
+import { NsbError } from '../../../message/nsb-error.ts'
+import { BadLineError, type SavedMessage, readSaved, readSavedLine } from '../../../message/saved-message.ts'
+import type { Operations, OutgoingMessage, QueueFacts, Transport } from '../../../transport/transport.ts'
+import { ownReplays, replayHeaders } from '../copy.ts'
+import { checkHold, holdIfThere } from '../hold.ts'
+import type { Journal } from '../journal/journal.ts'
+import { KeySet } from '../journal/key-set.ts'
+import { noTarget, targetOf, whyNoQueue } from '../plan.ts'
+import { readHeld } from '../sending-back.ts'
+import { errorFields } from './archive.ts'
+import type { ReadLine } from './read-lines.ts'
+
+/** Where not every line is wanted in the report, so many are named that were not imported. */
+const mostNamed = 1000
+/** So many failures in a row are no accident. */
+const mostConsecutiveFailures = 10
+const mostBatchBytes = 4 * 1024 * 1024
+const page = 500
+
+export interface ImportPlace {
+  /** Where messages go; with a replay, when it was named. */
+  readonly queue: string | undefined
+  /** A copy goes to where each of them failed, or to `queue`. */
+  readonly replay: boolean
+  readonly redirects: Readonly<Record<string, string>>
+}
+
+export interface ImportOptions extends ImportPlace {
+  readonly operation: string
+  /** undefined: nothing is sent, only looked at. */
+  readonly journal: Journal | undefined
+  readonly verifyHash: boolean
+  /** In the queue already, or skipped for another reason; undefined: what comes twice is imported twice. */
+  readonly present: KeySet | undefined
+  /** Sent and not yet confirmed at once: bounds what a crash doubles. */
+  readonly window: number
+  readonly everyItem: boolean
+  readonly signal: AbortSignal
+  readonly clock: () => number
+  readonly progress: (step: { readonly done: number; readonly failed: number }) => void
+  /** By the number of its line: imported already. */
+  readonly isDone?: (line: number) => boolean
+}
+
+/** What became of one line. */
+export interface ImportedLine {
+  readonly line: number
+  readonly uniqueId?: string
+  readonly target?: string
+  result: 'imported' | 'planned' | 'skipped' | 'rejected' | 'failed'
+  error?: { readonly code: string; readonly message: string }
+}
+
+export interface ImportReport {
+  /** Lines with something in them. */
+  readonly read: number
+  /** Or planned to be, when nothing is sent. */
+  readonly imported: number
+  readonly skipped: number
+  readonly rejected: number
+  readonly failed: number
+  /** Without {@link ImportOptions.everyItem} only those that are not in the queue now, 1,000 at most. */
+  readonly items: readonly ImportedLine[]
+  /** For each target how many. */
+  readonly targets: ReadonlyMap<string, number>
+  /** Too many failures in a row, or the journal cannot be written: the rest was not read. */
+  readonly stoppedBy: unknown
+}
+
+/**
+ * Makes sure that there is such a queue. An error queue that is a folder is made by the first failure, so it may be missing.
+ *
+ * @throws what the transport says of a queue that is not there
+ */
+export async function checkImportQueue(transport: Transport, queue: string, mayMake: boolean): Promise<void> {
+  if ((await transport.inspect(queue)) !== undefined) return
+  if (mayMake && transport.can.lookWithoutTrace) return transport.createQueues([], [queue])
+  throw await whyNoQueue(transport, queue)
+}
+
+/**
+ * Which failures are in the queue; to know it is to look at all of them.
+ *
+ * @throws {NsbError} NSB_HOLD_TOO_SMALL, and those of a holding
+ */
+export async function presentIn(
+  operations: Operations,
+  queue: string,
+  { maxHold, overrule, signal }: { readonly maxHold: number; readonly overrule: readonly string[]; readonly signal: AbortSignal },
+): Promise<KeySet> {
+  const present = new KeySet()
+  if (((await operations.inspect(queue))?.depth ?? 0) === 0) return present
+  const holding = await holdIfThere(operations, queue, {
+    purpose: 'look',
+    overrule,
+    page,
+    max: maxHold,
+    signal,
+    beforeRemove: () => undefined,
+  })
+  if (holding === undefined) return present
+  try {
+    checkHold(holding.facts, { maxHold, overrule })
+    for await (const messages of holding.pages()) for (const message of messages) present.add(keyOf(readHeld(message)))
+  } finally {
+    await holding.giveBack()
+  }
+  signal.throwIfAborted()
+  return present
+}
+
+/** Sends the messages of these lines; each line is in the report or imported. */
+export async function importLines(transport: Transport, lines: AsyncIterable<ReadLine>, options: ImportOptions): Promise<ImportReport> {
+  const importing = new Importing(transport, options)
+  for await (const line of lines) {
+    if (options.signal.aborted || importing.isStopped) break
+    await importing.add(line)
+  }
+  await importing.flush()
+  return importing
+}
+
+interface Ready {
+  readonly item: ImportedLine
+  readonly message: OutgoingMessage
+}
+
+class Importing implements ImportReport {
+  read = 0
+  imported = 0
+  skipped = 0
+  rejected = 0
+  failed = 0
+  readonly items: ImportedLine[] = []
+  readonly targets = new Map<string, number>()
+  stoppedBy: unknown
+  readonly #transport: Transport
+  readonly #options: ImportOptions
+  #batch: Ready[] = []
+  #bytes = 0
+  #inARow = 0
+  /** Failures of this file that have a time, so that they are known again. */
+  readonly #seen = new KeySet()
+  readonly #kinds = new Map<string, Promise<QueueFacts['kind'] | undefined>>()
+
+  constructor(transport: Transport, options: ImportOptions) {
+    this.#transport = transport
+    this.#options = options
+  }
+
+  get isStopped(): boolean {
+    return this.stoppedBy !== undefined
+  }
+
+  async add(line: ReadLine): Promise<void> {
+    this.read++
+    if (this.#options.isDone?.(line.number) === true) return this.#skip({ line: line.number, result: 'skipped' })
+    try {
+      await this.#addMessage(line.number, this.#readLine(line))
+    } catch (error) {
+      if (!(error instanceof BadLineError)) throw error
+      this.rejected++
+      this.#note({ line: line.number, result: 'rejected', error: errorFields(error) })
+    }
+  }
+
+  /** Sends what is ready, and resolves when all of it is safe or has failed. */
+  async flush(): Promise<void> {
+    const batch = this.#batch
+    this.#batch = []
+    this.#bytes = 0
+    if (batch.length === 0) return
+    const { journal } = this.#options
+    if (journal === undefined) {
+      for (const { item } of batch) this.#note({ ...item, result: 'planned' })
+      this.imported += batch.length
+      return
+    }
+    try {
+      const first = journal.select(batch.map(({ item }) => String(item.line)))
+      const results = await Promise.allSettled(batch.map(({ message }) => this.#transport.dispatch([message])))
+      for (const [index, result] of results.entries()) this.#settle((batch[index] as Ready).item, result)
+      journal.safe(results.flatMap(({ status }, index) => (status === 'fulfilled' ? [first + index] : [])))
+    } catch (error) {
+      // Of the journal: it can be said no more what was sent.
+      this.stoppedBy = error
+    }
+  }
+
+  #readLine({ isOpen, problem, text }: ReadLine): SavedMessage {
+    if (problem !== undefined) throw new BadLineError(problem === 'tooLong' ? 'it is longer than any message' : 'it is not UTF-8')
+    try {
+      return readSavedLine(text, { verifyHash: this.#options.verifyHash })
+    } catch (error) {
+      if (isOpen && error instanceof BadLineError && error.cause instanceof SyntaxError)
+        throw new BadLineError('it is cut off: the input ends in it', 'NSB_BAD_LINE', error)
+      throw error
+    }
+  }
+
+  async #addMessage(line: number, saved: SavedMessage): Promise<void> {
+    const { present, queue, redirects, replay } = this.#options
+    const failed = readSaved(saved)
+    const { uniqueId } = failed
+    if (present !== undefined && (present.has(keyOf(failed)) || (failed.failedAt !== undefined && !this.#seen.add(keyOf(failed)))))
+      return this.#skip({ line, uniqueId, result: 'skipped' })
+    const target = replay ? targetOf(failed, saved.headers[Header.RetryTo], { to: queue, redirects }) : queue
+    if (target === undefined) return this.#fail({ line, uniqueId, result: 'failed' }, noTarget())
+    const item: ImportedLine = { line, uniqueId, target, result: 'imported' }
+    const problem = await this.#problemOf(target)
+    if (problem !== undefined) return this.#fail(item, problem)
+    this.targets.set(target, (this.targets.get(target) ?? 0) + 1)
+    this.#batch.push({ item, message: replay ? this.#copyOf(saved, target, await this.#kindOf(target)) : unchanged(saved, target) })
+    this.#bytes += saved.body.length
+    if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.flush()
+  }
+
+  /** Of a dry run: why nothing can be sent there. */
+  async #problemOf(target: string): Promise<unknown> {
+    if (this.#options.journal !== undefined || (await this.#kindOf(target)) !== undefined) return undefined
+    return this.#options.replay ? whyNoQueue(this.#transport, target) : undefined
+  }
+
+  #copyOf(saved: SavedMessage, target: string, kind: QueueFacts['kind'] | undefined): OutgoingMessage {
+    const failed = readSaved(saved)
+    const { clock, operation } = this.#options
+    const { body, headers, native } = saved
+    return {
+      id: failed.messageId,
+      headers: replayHeaders(headers, failed, { operation, now: clock(), acknowledgeTo: undefined }),
+      body,
+      native,
+      to: { exactQueue: target },
+      // A running endpoint remembers native ids. Folders choose one of their own.
+      ...(kind === 'classic' || kind === 'quorum' ? { nativeId: `${failed.uniqueId}.${ownReplays(headers) + 1}` } : {}),
+    }
+  }
+
+  /** undefined: there is no such queue, or it must not even be looked for. */
+  #kindOf(queue: string): Promise<QueueFacts['kind'] | undefined> {
+    const known =
+      this.#kinds.get(queue) ??
+      this.#transport.inspect(queue).then(
+        (facts) => facts?.kind,
+        () => undefined,
+      )
+    this.#kinds.set(queue, known)
+    return known
+  }
+
+  #settle(item: ImportedLine, result: PromiseSettledResult<void>): void {
+    if (result.status === 'rejected') return this.#fail(item, result.reason)
+    this.#inARow = 0
+    this.imported++
+    this.#note(item)
+  }
+
+  #fail(item: ImportedLine, error: unknown): void {
+    this.failed++
+    this.#note({ ...item, result: 'failed', error: errorFields(error) })
+    if (++this.#inARow > mostConsecutiveFailures && this.#options.journal !== undefined) this.stoppedBy ??= error
+  }
+
+  #skip(item: ImportedLine): void {
+    this.skipped++
+    this.#note(item)
+  }
+
+  #note(item: ImportedLine): void {
+    const isThere = item.result === 'imported' || item.result === 'planned' || item.result === 'skipped'
+    if (this.#options.everyItem || (!isThere && this.items.length < mostNamed)) this.items.push(item)
+    this.#options.progress({ done: this.imported + this.skipped + this.rejected + this.failed, failed: this.rejected + this.failed })
+  }
+}
+
+function unchanged(saved: SavedMessage, queue: string): OutgoingMessage {
+  const { body, headers, native } = saved
+  return { id: readSaved(saved).messageId, headers, body, native, to: { exactQueue: queue }, unchanged: true }
+}
+
+function keyOf({ failedAt, uniqueId }: { readonly failedAt: number | undefined; readonly uniqueId: string }): string {
+  return `${uniqueId} ${failedAt ?? '?'}`
+}
+
+export function cannotRead(source: string, error: unknown): NsbError {
+  return new NsbError({
+    code: 'NSB_BAD_INPUT',
+    message: `'${source}' cannot be read: ${errorFields(error).message}`,
+    details: { source },
+    cause: error,
+  })
+}
