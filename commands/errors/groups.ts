@@ -2,11 +2,12 @@ import { setFlagsFromString } from 'node:v8'
 import { Flags } from '@oclif/core'
 import type { InferredFlags } from '@oclif/core/interfaces'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { addedOthers, otherKindFields, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import type { Column } from '../../src/cli/table.ts'
-import { groupFailed } from '../../src/toolkit/errors/browse.ts'
+import { groupFailed, noOthers } from '../../src/toolkit/errors/browse.ts'
 import { groupFields, isoTime } from '../../src/toolkit/errors/documents.ts'
 import { type Classifier, type Group, classifierNames, mergedGroups } from '../../src/toolkit/errors/group.ts'
 
@@ -15,7 +16,9 @@ export default class ErrorsGroups extends ErrorsCommand {
   static override description =
     `Puts failures into the groups ServicePulse shows, with the same ids and titles: by exception and innermost frame, or by type, endpoint, queue or instance.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport cannot be reached.`
+What is in no group, and entries of other kinds, are counted below the groups.
+
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown, or a queue that was named; 5 the transport cannot be reached.`
   static override examples = [
     '<%= config.bin %> errors groups',
     '<%= config.bin %> errors groups --by type --since 1d',
@@ -45,12 +48,15 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
     const now = Date.now()
 
     let groups: readonly Group[] = []
-    const sums = { total: 0, ungrouped: 0, poison: 0, newerArrivals: 0 }
+    const sums = { total: 0, ungrouped: 0, newerArrivals: 0 }
+    let others = noOthers
     for (const queue of queues) {
+      await this.noteOpenOperations(queue)
       const found = await groupFailed(transport, { ...this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh), by })
       await this.noteFacts(queue, found, flags['max-hold'])
       groups = mergedGroups([...groups, ...found.groups])
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += found[name]
+      others = addedOthers(others, found)
       const facts = found.facts
       if (facts !== undefined && facts.depth > 0 && flags.output !== 'ids') {
         const oldest = found.oldest === undefined ? '' : `, oldest ${relativeTime(found.oldest, now)}`
@@ -63,23 +69,45 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
       }
     }
     const shown = flags.top === undefined ? groups : groups.slice(0, flags.top)
-    const summary = { profile: await this.profileName(), ...this.queueFields(queues), by, ...sums }
-    await this.list(shown, columns(now), flags, { id: (group) => group.id, fields: groupFields, summary })
-    this.#hints(shown, groups.length, sums)
+    if (sums.total === 0) this.checkGroup(criteria)
+    const { newerArrivals, total, ungrouped } = sums
+    const summary = {
+      profile: await this.profileName(),
+      ...this.queueFields(queues),
+      by,
+      total,
+      ungrouped,
+      ...otherKindFields(others),
+      newerArrivals,
+    }
+    // In a table they are lines of their own; whoever reads another form has the fields or the notes.
+    const inTable = flags.output === undefined || flags.output === 'table' || flags.output === 'wide'
+    const beside = [
+      ...(ungrouped > 0 ? [{ count: ungrouped, text: `${ungrouped} in no group` }] : []),
+      ...(flags.kind === undefined ? otherKindsInWords(others) : []),
+    ]
+    const rows: readonly Row[] = inTable && !this.jsonEnabled() && flags.sort === undefined ? [...shown, ...beside] : shown
+    await this.list(rows, columns(now), flags, {
+      id: (row) => ('id' in row ? row.id : ''),
+      fields: (row) => ('id' in row ? groupFields(row) : row),
+      summary,
+    })
+    this.#hints(shown, {
+      more: groups.length - shown.length,
+      beside,
+      isEmpty: total === 0 && beside.length === 0,
+      areRows: rows !== shown,
+      newerArrivals,
+    })
     return { schema: 'nsb.errors.groups/1', ...summary, items: shown.map(groupFields) }
   }
 
-  #hints(
-    shown: readonly Group[],
-    all: number,
-    { total, ungrouped, poison, newerArrivals }: { total: number; ungrouped: number; poison: number; newerArrivals: number },
-  ): void {
-    if (total === 0 && poison === 0) this.note('the error queue is empty')
-    if (shown.length < all) this.note(`${all - shown.length} more groups (--top)`)
-    if (ungrouped > 0) this.note(`${ungrouped} in no group`)
-    if (poison > 0) this.note(`${poison} poison message${poison > 1 ? 's' : ''}: nsb errors list --kind poison`)
+  #hints(shown: readonly Group[], { areRows, beside, isEmpty, more, newerArrivals }: Found): void {
+    if (isEmpty) this.note('the error queue is empty')
+    if (more > 0) this.note(`${more} more groups (--top)`)
+    if (!areRows) for (const { text } of beside) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
-    const first = shown[0]
+    const [first] = shown
     if (first !== undefined) this.next(...this.nextCommands(shortId(first.id)))
   }
 
@@ -89,14 +117,46 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 5 the transport canno
   }
 }
 
-function columns(now: number): readonly Column<Group>[] {
+/** What is in none of the groups, in words. */
+interface Beside {
+  readonly count: number
+  readonly text: string
+}
+
+type Row = Group | Beside
+
+/** What the hints are about. */
+interface Found {
+  readonly more: number
+  readonly beside: readonly Beside[]
+  readonly isEmpty: boolean
+  /** They were shown in the table. */
+  readonly areRows: boolean
+  readonly newerArrivals: number
+}
+
+function columns(now: number): readonly Column<Row>[] {
+  const ofGroup =
+    <Value>(value: (group: Group) => Value, otherwise: Value) =>
+    (row: Row): Value =>
+      'id' in row ? value(row) : otherwise
   return [
-    { name: 'group', value: (group) => group.id, short: (group) => shortId(group.id) },
-    { name: 'count', value: (group) => group.count, align: 'right' },
-    { name: 'first', value: (group) => isoTime(group.first), short: (group) => relativeTime(group.first, now), wide: true },
-    { name: 'last', value: (group) => isoTime(group.last), short: (group) => relativeTime(group.last, now) },
-    { name: 'endpoints', value: (group) => group.endpoints.join(', ') || undefined },
-    { name: 'types', value: (group) => group.types.join(', ') || undefined, wide: true },
-    { name: 'title', value: (group) => group.title },
+    { name: 'group', value: ofGroup<string>((group) => group.id, ''), short: ofGroup<string>((group) => shortId(group.id), '') },
+    // The digits are below those of the groups.
+    { name: 'count', value: (row) => ('id' in row ? row.count : `+${String(row.count).padStart(4)}`), align: 'right' },
+    timeColumn('first', true),
+    timeColumn('last', false),
+    { name: 'endpoints', value: ofGroup<string | undefined>((group) => group.endpoints.join(', ') || undefined, undefined) },
+    { name: 'types', value: ofGroup<string | undefined>((group) => group.types.join(', ') || undefined, undefined), wide: true },
+    { name: 'title', value: (row) => ('id' in row ? row.title : `(${row.text})`) },
   ]
+
+  function timeColumn(name: 'first' | 'last', wide: boolean): Column<Row> {
+    return {
+      name,
+      value: ofGroup<string | undefined>((group) => isoTime(group[name]), undefined),
+      short: ofGroup((group) => relativeTime(group[name], now), '–'),
+      wide,
+    }
+  }
 }

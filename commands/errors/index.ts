@@ -1,19 +1,7 @@
 import { Flags } from '@oclif/core'
-import { boundMemory } from '../../src/cli/bounded-memory.ts'
-import { type DialogueParts, talkAboutErrors } from '../../src/cli/errors/interactive.ts'
-import { Progress } from '../../src/cli/progress.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 import type { Classifier } from '../../src/toolkit/errors/group.ts'
-import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import type { ReplayOptions } from '../../src/toolkit/errors/plan.ts'
-import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
-import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
-import type { ReplayReport } from '../../src/toolkit/errors/replay.ts'
-import type { Transport } from '../../src/transport/transport.ts'
 import ErrorsGroups from './groups.ts'
-
-/** How a replay of the dialogue goes: as one without flags. */
-const manner = { window: 50, onError: 'continue', keepAcknowledgeTo: false, sameNativeId: false } as const
 
 /** `nsb errors` alone. */
 export default class Errors extends ErrorsGroups {
@@ -48,13 +36,13 @@ Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask
         suggestions: ['nsb errors', 'nsb errors replay --group <id> --limit 1 --wait --yes'],
         details: { flag: '--interactive' },
       })
+    // Most who ask for the groups want no more than that.
+    const { talkAboutErrors } = await import('../../src/cli/errors/interactive.ts')
     const [queue] = await this.errorQueues()
-    const release = boundMemory()
-    this.atEnd(async () => release())
     const criteria = await this.criteria(flags)
     const { redirects } = await this.project()
     const transport = await this.openTransport()
-    const parts: DialogueParts = {
+    await talkAboutErrors({
       transport,
       queue,
       criteria,
@@ -70,40 +58,20 @@ Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask
         limit,
         newest: false,
       }),
-      replay: (options, waitMs) => this.#replay(transport, options, waitMs),
+      journalPlace: () => this.journalled(),
+      beforeChange: async () => {
+        await this.noteOpenOperations(queue)
+        await this.forgetSnapshot(queue)
+      },
       confirm: (question, confirmation) => this.confirm(question, confirmation),
       out: (text) => this.out(text),
       note: (text) => this.note(text),
       warning: (text) => this.warning(text),
-    }
-    await talkAboutErrors(parts)
+    })
     return undefined
   }
 
   protected override nextCommands(group: string): readonly string[] {
     return [...super.nextCommands(group), ...(this.terminal.interactive ? ['nsb errors --interactive'] : [])]
-  }
-
-  async #replay(transport: Transport, options: ReplayOptions, waitMs: number | undefined): Promise<ReplayReport> {
-    const prepared = await prepareReplay(transport, options, { confirmed: true, window: manner.window })
-    const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
-    try {
-      await this.noteOpenOperations(options.queue)
-      await this.forgetSnapshot(options.queue)
-      const operation = newOperationId(Date.now())
-      const journal = beginReplayJournal(await this.journalled(), operation, options, { ...manner, waitMs }, prepared.plan)
-      return await prepared.run({
-        operation,
-        journal,
-        ...manner,
-        waitMs,
-        everyItem: waitMs !== undefined,
-        clock: Date.now,
-        progress: (step) => progress.show(step),
-      })
-    } finally {
-      progress.end()
-      await prepared.release()
-    }
   }
 }

@@ -183,8 +183,10 @@ export abstract class BaseCommand extends Command {
     as: ListedAs<Row>,
   ): Promise<void> {
     const [shown, sorted] = [chosenColumns(columns, choice), sortedRows(rows, columns, choice.sort)]
-    if (choice.output === 'ids') for (const row of sorted) this.out(as.id(row))
-    else if (choice.output === 'csv') for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(line)
+    // An id comes from a message: it must not be able to make a line of its own, or to steer a terminal.
+    if (choice.output === 'ids') for (const row of sorted) this.out(printableLine(as.id(row)))
+    else if (choice.output === 'csv')
+      for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(process.stdout.isTTY ? printable(line) : line)
     else if (choice.output === 'ndjson') {
       for (const row of sorted) this.out(JSON.stringify(as.fields(row)))
       this.out(JSON.stringify({ schema: 'nsb.summary/1', ...as.summary }))

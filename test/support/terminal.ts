@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect } from 'vitest'
 
@@ -22,6 +23,8 @@ export interface Terminal {
   /** Waits until the text is written, after what was waited for before. */
   shows(text: string): Promise<void>
   type(keys: string): void
+  /** Sends SIGTERM to the command line itself. */
+  terminate(): void
   readonly ended: Promise<number | null>
 }
 
@@ -54,6 +57,10 @@ export function startInTerminal(words: readonly string[], cwd: string, more: Rea
       seen += screen().slice(seen).indexOf(text) + text.length
     },
     type: (keys) => void child.stdin.write(keys),
+    terminate() {
+      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+      process.kill(Number(children.trim()), 'SIGTERM')
+    },
     ended,
   }
 }

@@ -10,13 +10,18 @@ import {
 } from '../../toolkit/errors/browse.ts'
 import { exceptionText } from '../../toolkit/errors/exception-text.ts'
 import type { Classifier, Group } from '../../toolkit/errors/group.ts'
+import { newOperationId } from '../../toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/plan.ts'
+import { prepareReplay } from '../../toolkit/errors/prepare-replay.ts'
+import { type JournalPlace, beginReplayJournal } from '../../toolkit/errors/replay-record.ts'
 import type { ReplayReport } from '../../toolkit/errors/replay.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Choice, type Confirmation, choose } from '../ask.ts'
 import type { Colours } from '../colour.ts'
 import { printableLine } from '../printable.ts'
+import { boundMemory } from '../bounded-memory.ts'
+import { Progress } from '../progress.ts'
 import { relativeTime } from '../relative-time.ts'
 import { shortId } from './errors-command.ts'
 import { targetLine } from './replay-report.ts'
@@ -34,8 +39,9 @@ export interface DialogueParts {
   /** @param cached what was seen in the last 10 minutes will do */
   readonly browse: (criteria: Criteria, cached: boolean) => BrowseOptions
   readonly replayOptions: (criteria: Criteria, limit: number | undefined) => ReplayOptions
-  /** Nothing is held when it is called, and when it has resolved. @param waitMs for the outcomes; undefined: not at all */
-  readonly replay: (options: ReplayOptions, waitMs: number | undefined) => Promise<ReplayReport>
+  readonly journalPlace: () => Promise<JournalPlace>
+  /** What was seen of the queue does not hold any more from now on. */
+  readonly beforeChange: () => Promise<void>
   readonly confirm: (question: string, confirmation: Confirmation) => Promise<void>
   /** A result. */
   readonly out: (text: string) => void
@@ -43,6 +49,8 @@ export interface DialogueParts {
   readonly warning: (text: string) => void
 }
 
+/** How a replay goes: as one without flags. */
+const manner = { window: 50, onError: 'continue', keepAcknowledgeTo: false, sameNativeId: false } as const
 const samples = 10
 const waitMs = 60_000
 const mostWithoutTyping = 100
@@ -174,11 +182,39 @@ async function replay(parts: DialogueParts, criteria: Criteria, count: number): 
   await parts.confirm(question, { typed, signal: parts.signal })
   const waits = count <= mostWaitedFor
   // No more than were confirmed, whatever has come meanwhile.
-  const report = await parts.replay(parts.replayOptions(criteria, count), waits ? waitMs : undefined)
+  const report = await run(parts, parts.replayOptions(criteria, count), waits ? waitMs : undefined)
   showReport(parts, report, waits)
   parts.signal.throwIfAborted()
   // Somebody else has taken them.
   return report.selected === 0 ? count : report.published
+}
+
+/** As errors replay does it, once it is confirmed: nothing is held before, nor afterwards. */
+async function run(
+  { beforeChange, journalPlace, transport }: DialogueParts,
+  options: ReplayOptions,
+  wait: number | undefined,
+): Promise<ReplayReport> {
+  const unbound = boundMemory()
+  const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
+  const prepared = await prepareReplay(transport, options, { confirmed: true, window: manner.window })
+  try {
+    await beforeChange()
+    const operation = newOperationId(Date.now())
+    return await prepared.run({
+      operation,
+      journal: beginReplayJournal(await journalPlace(), operation, options, { ...manner, waitMs: wait }, prepared.plan),
+      ...manner,
+      waitMs: wait,
+      everyItem: wait !== undefined,
+      clock: Date.now,
+      progress: (step) => progress.show(step),
+    })
+  } finally {
+    progress.end()
+    await prepared.release()
+    unbound()
+  }
 }
 
 const mostNamed = 5

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { failureHeaders } from '../../cli/nsb.ts'
+import { brokerShop } from '../../support/broker-shop.ts'
+import { ErrorQueue } from '../../support/error-queue.ts'
+import { hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
+import { makeVirtualHost } from '../../support/virtual-host.ts'
+
+describe.skipIf(!hasTerminal)('errors --interactive on RabbitMQ (needs script)', () => {
+  it('holds nothing while it asks, and looks once for groups and samples', { timeout: 90_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const errors = await ErrorQueue.make(host, 'error', { kind: 'quorum', deliveryLimit: 20 })
+    const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
+    await errors.put(
+      ['m1', 'm2', 'm3'].map((id) => ({
+        body: `{"OrderId":"${id}"}`,
+        headers: failureHeaders(id),
+        properties: { messageId: id, contentType: 'application/json' },
+      })),
+    )
+    const { folder, state } = brokerShop(host)
+    const terminal = startInTerminal(['errors', '-i'], folder, { NSB_STATE_DIR: state })
+
+    await terminal.shows('3 messages in 1 group')
+    await terminal.shows('Which group?')
+    assert.equal(await errors.depth(), 3)
+    terminal.type(key.enter)
+    await terminal.shows('back to the groups')
+    terminal.type(key.enter)
+    await terminal.shows('Which one?')
+    terminal.type(key.enter)
+    await terminal.shows('exception   ')
+    await terminal.shows('Is that enough?')
+    assert.equal(await errors.depth(), 3)
+    terminal.type(key.enter)
+    await terminal.shows('Which one?')
+    terminal.type(`${key.down.repeat(3)}${key.enter}`)
+    await terminal.shows('back to the groups')
+    terminal.type(`${key.down.repeat(3)}${key.enter}`)
+    await terminal.shows('Replay 3 messages')
+    assert.equal(await errors.depth(), 3)
+    terminal.type(key.interrupt)
+
+    expect(await terminal.ended, terminal.screen).toBe(130)
+    const lying = await errors.drain()
+    expect(lying.map(({ body, headers }) => [body, headers['x-delivery-count']])).toEqual([
+      ['{"OrderId":"m1"}', 1],
+      ['{"OrderId":"m2"}', 1],
+      ['{"OrderId":"m3"}', 1],
+    ])
+    assert.equal(await sales.depth(), 0)
+  })
+})
