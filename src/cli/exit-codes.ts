@@ -18,6 +18,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_NOT_FOUND: Exit.notFound,
   NSB_QUEUE_NOT_FOUND: Exit.notFound,
   NSB_MESSAGE_NOT_FOUND: Exit.notFound,
+  NSB_GROUP_NOT_FOUND: Exit.notFound,
   NSB_MESSAGE_TAKEN: Exit.notFound,
   NSB_NOTHING_MATCHED: Exit.notFound,
   NSB_OPERATION_NOT_FOUND: Exit.notFound,

@@ -1,58 +1,108 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'
+import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
+import type { Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
+import { type Step, replayUntilKilled, resumeKilled, timesOf } from '../../../support/killed-replay.ts'
+import { tempFolder } from '../../../support/temp-folder.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
 
-const script = fileURLToPath(new URL('scripts/replay-until-killed.ts', import.meta.url))
-const count = 60
-const window = 10
+const count = 40
+const everyId = Array.from({ length: count }, (_, index) => `m${index + 1}`).toSorted()
 
 let host: VirtualHost
+let transport: Transport
 beforeAll(async () => {
   host = await makeVirtualHost()
+  transport = rabbitTransport({ settings: parseConnection(host.url).settings, management: host.management, warn: () => undefined })
 })
-afterAll(() => host.remove())
+afterAll(async () => {
+  await transport.close()
+  await host.remove()
+})
 
-/** Runs the script. @returns the signal that ended it */
-function replayIn(queue: string, step: string, at: number): Promise<string | null> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, host.url, queue, step, String(at)], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
-  return new Promise((resolve) => {
-    child.once('exit', (_, signal) => resolve(signal))
-  })
+let worlds = 0
+
+/** A replay that was killed, and the queues it was about. */
+async function killed(step: Step, at: number, window: number, kind: 'quorum' | 'classic' = 'quorum') {
+  const name = String(++worlds)
+  const errors = await ErrorQueue.make(host, `error-${name}`, { kind })
+  const sales = await ErrorQueue.make(host, `Sales-${name}`, { kind })
+  await errors.fill(count, (id) => failureHeaders(id, { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.ProcessingEndpoint': sales.name }))
+  const replay = { place: host.url, queue: errors.name, stateFolder: tempFolder(), window, step, at }
+  expect(await replayUntilKilled(replay)).toBe('SIGKILL')
+  // The broker has noticed.
+  await expect.poll(async () => (await errors.depth()) + (await sales.depth()), { timeout: 10_000 }).toBeGreaterThanOrEqual(count)
+  await expect.poll(async () => (await transport.inspect(errors.name))?.consumers, { timeout: 10_000 }).toBe(0)
+  return { errors, sales, replay }
 }
 
-describe('replay that is killed', () => {
-  it.each([
+describe('a replay that is killed, and then resumed', () => {
+  it.each<[Step, number]>([
+    ['planned', 1],
+    ['planned', 20],
     ['selected', 1],
-    ['selected', 25],
-    ['publishing', 25],
-    ['confirmed', 1],
-    ['confirmed', 3],
-    ['removed', 25],
-  ])('E-24 loses no message and sends none more than twice: at "%s", message or group %i', { timeout: 60_000 }, async (step, at) => {
-    const errors = await ErrorQueue.make(host, `error-${step}-${at}`, { kind: 'quorum' })
-    const sales = await ErrorQueue.make(host, `Sales-${step}-${at}`, { kind: 'quorum' })
-    await errors.fill(count, (id) =>
-      failureHeaders(id, { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.ProcessingEndpoint': sales.name }),
-    )
+    ['selected', 20],
+    ['safe', 20],
+    ['removed', 20],
+  ])('E-24 sends every message exactly once when it was killed at "%s" of message %i', { timeout: 60_000 }, async (step, at) => {
+    const { errors, replay, sales } = await killed(step, at, 1)
 
-    expect(await replayIn(errors.name, step, at)).toBe('SIGKILL')
-    // Whoever comes next sends the rest, and what the killed one had sent without being able to say so.
-    await expect.poll(async () => (await errors.depth()) + (await sales.depth()), { timeout: 10_000 }).toBeGreaterThanOrEqual(count)
-    expect(await replayIn(errors.name, 'never', 0)).toBe(null)
+    const report = await resumeKilled(transport, replay)
 
-    const times = new Map<string, number>()
-    for (const { body } of await sales.drain()) times.set(body, (times.get(body) ?? 0) + 1)
-    assert.deepEqual([...times.keys()].toSorted(), Array.from({ length: count }, (_, index) => `m${index + 1}`).toSorted())
-    assert.ok([...times.values()].every((sent) => sent <= 2))
-    // A window that was published, and one whose acknowledgements died with the connection on their way.
-    const twice = [...times.values()].filter((sent) => sent === 2).length
-    assert.ok(twice <= 2 * window, `${twice} were sent twice`)
+    assert.deepEqual((await sales.drain()).map(({ body }) => body).toSorted(), everyId)
     assert.equal(await errors.depth(), 0)
+    assert.deepEqual([report.isOver, report.failed], [true, 0])
+  })
+
+  it.each<[Step, number, 'quorum' | 'classic']>([
+    ['publishing', 15, 'quorum'],
+    ['confirmed', 1, 'quorum'],
+    ['confirmed', 3, 'classic'],
+    ['safe', 2, 'quorum'],
+    ['removed', 20, 'quorum'],
+  ])(
+    'E-24 sends no message more than twice, and no more than it says: at "%s" %i of a window of 10, %s',
+    { timeout: 60_000 },
+    async (step, at, kind) => {
+      const { errors, replay, sales } = await killed(step, at, 10, kind)
+
+      const report = await resumeKilled(transport, replay)
+
+      const times = timesOf((await sales.drain()).map(({ body }) => body))
+      const twice = [...times.values()].filter((sent) => sent === 2).length
+      assert.deepEqual([...times.keys()].toSorted(), everyId)
+      assert.ok([...times.values()].every((sent) => sent <= 2))
+      assert.ok(report.mayArriveTwice <= replay.window)
+      assert.ok(twice <= report.mayArriveTwice, `${twice} were sent twice, ${report.mayArriveTwice} were announced`)
+      assert.equal(await errors.depth(), 0)
+    },
+  )
+
+  it('E-24 is not sent any further when it is taken back: what has arrived goes, the rest stays', { timeout: 60_000 }, async () => {
+    const { errors, replay, sales } = await killed('safe', 3, 10)
+
+    const report = await resumeKilled(transport, replay, true)
+
+    const [left, sent] = [await errors.drain(), await sales.drain()]
+    assert.deepEqual([report.sentAgain, report.sentFirst, report.undone], [0, 0, true])
+    assert.ok(sent.length >= report.removed)
+    assert.equal(new Set([...left, ...sent].map(({ body }) => body)).size, count)
+  })
+
+  it('leaves alone what came later, and what was not selected', { timeout: 60_000 }, async () => {
+    const { errors, replay, sales } = await killed('confirmed', 1, 10)
+    const later = { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.TimeOfFailure': '2126-01-01 00:00:00:000000 Z' }
+    await errors.put([{ body: 'later', headers: failureHeaders('later', later) }])
+
+    const report = await resumeKilled(transport, replay)
+
+    assert.deepEqual(
+      (await errors.drain()).map(({ body }) => body),
+      ['later'],
+    )
+    assert.equal(report.leftInQueue, 1)
   })
 })

@@ -1,0 +1,94 @@
+import { Args, Flags } from '@oclif/core'
+import { boundMemory } from '../../src/cli/bounded-memory.ts'
+import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { operationFields, resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
+import { printableLine } from '../../src/cli/printable.ts'
+import { Progress } from '../../src/cli/progress.ts'
+import { relativeTime } from '../../src/cli/relative-time.ts'
+import { errorText } from '../../src/message/nsb-error.ts'
+import { type ResumeReport, findOperation, listOperations, resumeOperation } from '../../src/toolkit/errors/resume.ts'
+import { stateFolder } from '../../src/toolkit/state-folder.ts'
+
+export default class ErrorsResume extends ErrorsCommand {
+  static override summary = 'go on with an operation that was interrupted, or take it back'
+  static override description =
+    `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent.
+
+With --undo nothing is sent any more. Of a replay, what has arrived cannot be called back: it is removed from the error queue, and the rest stays there.
+
+Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some were not done; 4 no such operation; 5 the transport cannot be reached; 6 not confirmed, still running, or refused by a safety rule; 7 and 8 as errors replay --wait.`
+  static override examples = [
+    '<%= config.bin %> errors resume --list',
+    '<%= config.bin %> errors resume',
+    '<%= config.bin %> errors resume 01K9Z3 --yes',
+    '<%= config.bin %> errors resume 01K9Z3 --undo',
+  ]
+  static override args = {
+    operation: Args.string({ description: 'id of the operation, or how it begins; default: the only one', ignoreStdin: true }),
+  }
+  static override flags = {
+    undo: Flags.boolean({ helpGroup: 'ACT', summary: 'take it back, as far as that can be done' }),
+    list: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'show what can be resumed, and do nothing', exclusive: ['undo'] }),
+    'max-hold': maxHoldFlag,
+  }
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ErrorsResume)
+    if (flags.list) return this.#list()
+    const release = boundMemory()
+    this.atEnd(async () => release())
+    const named = this.globals['error-queue'] === undefined ? undefined : (await this.errorQueues())[0]
+    const transport = await this.openTransport()
+    const overrule = [...this.overrule, ...(this.globals.force === true ? ['NSB_OPERATION_RUNNING'] : [])]
+    const { profile, stateFolder: folder, where } = await this.journalled()
+    const journal = await findOperation(folder, { id: args.operation, where, queue: named, overrule })
+    const { queue, startedAt } = journal.head
+    await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now())))
+    await this.forgetSnapshot(queue)
+    const progress = this.#progress()
+    const report = await resumeOperation(transport, journal, {
+      undo: flags.undo,
+      overrule,
+      maxHold: flags['max-hold'],
+      signal: this.signal,
+      clock: Date.now,
+      progress: (step) => progress?.show(step),
+    })
+    progress?.end()
+    this.#show(report)
+    this.finish(resumeExitCode(report))
+    return resumeDocument(profile, report)
+  }
+
+  async #list(): Promise<unknown> {
+    const operations = await listOperations(stateFolder(process.env))
+    await this.table(operations, [
+      { name: 'operation', value: ({ head }) => head.operation },
+      { name: 'command', value: ({ head }) => printableLine(head.command) },
+      { name: 'queue', value: ({ head }) => printableLine(head.queue) },
+      { name: 'begun', value: ({ head }) => relativeTime(Date.parse(head.startedAt), Date.now()) },
+      { name: 'messages', value: ({ selected }) => String(selected) },
+      { name: 'safe', value: ({ safeCount }) => String(safeCount) },
+      { name: 'state', value: ({ running }) => (running ? 'running' : 'interrupted') },
+      { name: 'where', value: ({ head }) => printableLine(head.where) },
+    ])
+    if (operations.length === 0) this.note('nothing can be resumed')
+    return { schema: 'nsb.errors.resume/1', items: operations.map(operationFields) }
+  }
+
+  #progress(): Progress | undefined {
+    const quiet = this.globals['no-progress'] === true || this.globals.quiet === true || process.env['CI'] !== undefined
+    return quiet ? undefined : new Progress({ write: (text) => process.stderr.write(text), terminal: process.stderr.isTTY, now: Date.now })
+  }
+
+  #show(report: ResumeReport): void {
+    for (const item of report.items.filter((each) => each.result === 'failed').slice(0, 20))
+      this.note(
+        `${this.colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
+      )
+    if (report.problem !== undefined) this.warning(`stopped: ${errorText(report.problem)}`)
+    this.out(resumeLine(report))
+    if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
+    else if (report.failed > 0) this.next('nsb errors list', 'nsb errors groups')
+  }
+}

@@ -1,0 +1,71 @@
+import { errorText } from '../../message/nsb-error.ts'
+import type { ResumeReport } from '../../toolkit/errors/resume.ts'
+import type { ReadJournal } from '../../toolkit/errors/journal/read-journal.ts'
+import type { ReplayResult } from '../../toolkit/errors/replay.ts'
+import { Exit } from '../exit-codes.ts'
+import { printableLine } from '../printable.ts'
+
+/** `nsb.errors.resume/1` */
+export function resumeDocument(profile: string, report: ResumeReport): object {
+  const { isOver, more, problem, undone, waited, ...others } = report
+  return {
+    schema: 'nsb.errors.resume/1',
+    profile,
+    ...others,
+    ...(undone ? { undone } : {}),
+    ...(waited
+      ? { succeeded: count(report, 'succeeded'), failedAgain: count(report, 'failedAgain'), noAnswer: count(report, 'noAnswer') }
+      : {}),
+    ...(isOver ? {} : { resumable: true }),
+    ...(problem === undefined ? {} : { problem: errorText(problem) }),
+    ...more,
+  }
+}
+
+/** An operation in the document of `--list`. */
+export function operationFields({ head, running, safeCount, selected }: ReadJournal & { readonly running: boolean }): object {
+  const { command, operation, profile, queue, startedAt, where } = head
+  return { operation, command, profile, where, queue, startedAt, begun: selected, safe: safeCount, running }
+}
+
+/** What is about to happen, and what a person must know before it. */
+export function resumeQuestion({ head, safeCount, selected }: ReadJournal, undo: boolean, begun: string): string {
+  const operation = `${printableLine(head.command)} ${head.operation} of '${printableLine(head.queue)}', begun ${begun}`
+  const counts =
+    head.command === 'replay'
+      ? ` (${safeCount} of ${selected} messages are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
+      : ''
+  return `${undo ? 'Take back' : 'Go on with'} ${operation}${counts}?`
+}
+
+/** `removed 3, sent again 2 (2 of them may arrive twice), sent 10, left in queue 5, operation 01…` */
+export function resumeLine(report: ResumeReport): string {
+  const { failed, leftInQueue, mayArriveTwice, newerArrivals, operation, removed, sentAgain, sentFirst, waited } = report
+  return [
+    `removed ${removed}`,
+    `sent again ${sentAgain}${mayArriveTwice > 0 ? ` (up to ${mayArriveTwice} may arrive twice)` : ''}`,
+    ...(sentFirst > 0 ? [`sent ${sentFirst}`] : []),
+    ...(waited
+      ? [
+          `succeeded ${count(report, 'succeeded')}`,
+          `failed again ${count(report, 'failedAgain')}`,
+          `no answer yet ${count(report, 'noAnswer')}`,
+        ]
+      : []),
+    ...(failed > 0 ? [`failed ${failed}`] : []),
+    `left in queue ${leftInQueue}`,
+    ...(newerArrivals > 0 ? [`newer arrivals ${newerArrivals}`] : []),
+    `operation ${operation}`,
+  ].join(', ')
+}
+
+/** Not done before failed again before no answer yet. */
+export function resumeExitCode(report: ResumeReport): number {
+  if (report.failed > 0 || !report.isOver) return Exit.partly
+  if (report.waited && count(report, 'failedAgain') > 0) return Exit.negative
+  return report.waited && count(report, 'noAnswer') > 0 ? Exit.timedOut : Exit.done
+}
+
+function count({ items }: ResumeReport, result: ReplayResult): number {
+  return items.filter((item) => item.result === result).length
+}
