@@ -71,7 +71,8 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     this.boundMemory()
     const transport = await this.openTransport()
     if (queue !== undefined) await checkImportQueue(transport, queue, flags.to === undefined && !flags['dry-run'])
-    const allowDuplicates = flags['allow-duplicates']
+    const allowDuplicates = flags['allow-duplicates'] === true
+    const replay = flags.replay === true
     const holding = { maxHold: flags['max-hold'], overrule: this.overrule, signal: this.signal }
     const isLooking = !allowDuplicates && !flags.replay && queue !== undefined
     const operation = newOperationId(Date.now())
@@ -82,7 +83,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       operation,
       journal: undefined,
       queue,
-      replay: flags.replay,
+      replay,
       redirects,
       verifyHash: flags.hash,
       present: allowDuplicates ? undefined : isLooking ? await presentIn(transport, queue, holding) : new KeySet(),
@@ -111,7 +112,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     await this.noteOpenOperations(queue ?? errorQueue)
     if (queue !== undefined) await this.forgetSnapshot(queue)
     const record: ImportRecord = {
-      replay: flags.replay,
+      replay,
       redirects,
       ...(flags.to !== undefined && { to: flags.to }),
       ...(file !== undefined && { file }),

@@ -36,8 +36,8 @@ export const takingFlags = {
 
 export interface TakingChoice {
   readonly limit?: number | undefined
-  readonly newest: boolean
-  readonly duplicates: boolean
+  readonly newest?: boolean
+  readonly duplicates?: boolean
   readonly 'max-hold': number
 }
 
@@ -46,7 +46,7 @@ export interface Removal {
   readonly command: 'archive' | 'export'
   readonly operation: string
   readonly result: ArchiveRun['result']
-  /** Opened when somebody has said yes; undefined: they are deleted. */
+  /** Opened for the first message; undefined: they are deleted. */
   readonly file: (() => Promise<ArchiveFile>) | undefined
   readonly path: string | undefined
   question(messages: string): string
@@ -65,8 +65,8 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       queue,
       criteria,
       limit: choice.limit,
-      newest: choice.newest,
-      duplicates: choice.duplicates,
+      newest: choice.newest === true,
+      duplicates: choice.duplicates === true,
       now: Date.now(),
       overrule: this.overrule,
       maxHold: choice['max-hold'],
@@ -98,10 +98,13 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     await this.forgetSnapshot(queue)
 
     const { operation, result } = removal
-    const file = await removal.file?.()
+    let opening: Promise<ArchiveFile> | undefined
+    const { file } = removal
+    // A file that gets no message is not made.
+    const open = file === undefined ? undefined : (): Promise<ArchiveFile> => (opening ??= file())
     const journal = await this.beginJournal(removal.command, operation, queue, removal.path === undefined ? {} : { file: removal.path })
     try {
-      beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now })
+      beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now })
       const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
       // What was safe and could not be removed can be finished later.
       if (report.failed === 0 || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, [result]: report.done })
@@ -111,7 +114,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       return report
     } finally {
       journal.close()
-      await file?.close()
+      await opening?.then((opened) => opened.close()).catch(() => undefined)
     }
   }
 

@@ -50,7 +50,7 @@ export interface RemovingOptions {
   readonly queue: string
   readonly journal: Journal
   /** undefined: they are deleted, and kept nowhere. */
-  readonly file: ArchiveFile | undefined
+  readonly file: (() => Promise<ArchiveFile>) | undefined
   readonly kind: QueueFacts['kind']
   readonly clock: () => number
   /** Archived by this operation already. */
@@ -64,7 +64,7 @@ export function archiveBeforeRemoving({ clock, file, isArchived, journal, kind, 
     const first = journal.select(keys)
     if (file === undefined) return
     const missing = group.filter((_, index) => keys[index] === undefined || isArchived?.(keys[index]) !== true)
-    await file.add(missing, { queue, exportedAt: clock(), operation })
+    if (missing.length > 0) await (await file()).add(missing, { queue, exportedAt: clock(), operation })
     journal.safe(group.map((_, index) => first + index))
   }
 }

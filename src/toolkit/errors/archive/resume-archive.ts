@@ -68,9 +68,18 @@ export async function resumeArchive(operations: Operations, journal: ReadJournal
       checkHold(holding.facts, { maxHold, overrule })
       const { kind } = holding.facts
       const inFile = path === undefined ? new KeySet() : await keysIn(path, operation, kind)
-      file = path === undefined ? undefined : await ArchiveFile.open(path)
+      const opened = path === undefined ? undefined : await ArchiveFile.open(path)
+      file = opened
       const isArchived = (key: string): boolean => inFile.has(key)
-      beforeRemove = archiveBeforeRemoving({ operation, queue, journal: resumed, file, kind, clock, isArchived })
+      beforeRemove = archiveBeforeRemoving({
+        operation,
+        queue,
+        journal: resumed,
+        file: opened && (() => Promise.resolve(opened)),
+        kind,
+        clock,
+        isArchived,
+      })
       const done = new KeySet()
       for await (const messages of holding.pages()) {
         const begun = messages.flatMap((message) => {
