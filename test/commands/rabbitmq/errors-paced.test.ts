@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { failureHeaders } from '../../cli/nsb.ts'
+import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
+import { ErrorQueue, type ErrorQueueOptions } from '../../support/error-queue.ts'
+import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+
+const soon = { timeout: 30_000, interval: 10 }
+
+interface World {
+  readonly host: VirtualHost
+  readonly shop: BrokerShop
+  readonly errors: ErrorQueue
+  readonly sales: ErrorQueue
+}
+
+async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum' }): Promise<World> {
+  const host = await makeVirtualHost()
+  onTestFinished(() => host.remove())
+  const errors = await ErrorQueue.make(host, 'error', options)
+  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
+  return { host, errors, sales, shop: brokerShop(host) }
+}
+
+const numbers = (count: number, first = 1): string[] => Array.from({ length: count }, (_, index) => `m${index + first}`)
+const bodiesIn = async (queue: ErrorQueue): Promise<string[]> => (await queue.drain()).map(({ body }) => body)
+/** Names and types of the staging queues. */
+async function staging({ host }: World): Promise<{ readonly name: string; readonly type: string }[]> {
+  const queues = await host.api<{ name: string; type: string }[]>('GET', `queues/${host.name}`)
+  return queues.filter(({ name }) => name.startsWith('nsb.staging.'))
+}
+
+/** As it was put, with what the broker has added left out. */
+const asPut = (
+  lying: readonly { body: string; headers: Readonly<Record<string, unknown>>; properties: Readonly<Record<string, unknown>> }[],
+) =>
+  lying.map(({ body, headers, properties }) => {
+    const { 'x-delivery-count': _count, 'x-acquired-count': _acquired, ...own } = headers
+    return { body, headers: own, properties }
+  })
+
+const messages = (count: number, target: (index: number) => string = () => 'Sales') =>
+  Array.from({ length: count }, (_, index) => ({
+    body: `m${index + 1}`,
+    headers: {
+      ...failureHeaders(`m${index + 1}`, {
+        'NServiceBus.FailedQ': target(index),
+        'NServiceBus.TimeOfFailure': `2026-11-21 00:21:15:${String(index).padStart(6, '0')} Z`,
+      }),
+      Number: { '!': 'long', value: index },
+      List: [1, 'two', true],
+    },
+    properties: {
+      messageId: `native-${index + 1}`,
+      correlationId: 'c',
+      type: 't',
+      priority: 3,
+      appId: 'shop',
+      contentType: 'application/json',
+    },
+  }))
+
+describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (kind) => {
+  it('E-26 20 messages at 5/s take 3.8 s or more', { timeout: 120_000 }, async () => {
+    const { errors, sales, shop } = await makeWorld({ kind })
+    await errors.fill(20)
+    const start = performance.now()
+
+    const ended = await shop.run('errors', 'replay', '--all', '--rate', '5/s', '--yes', '--json')
+
+    assert.ok(performance.now() - start >= 3800)
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.deepEqual(await bodiesIn(sales), numbers(20))
+  })
+
+  it('E-26 --limit 3 leaves the rest, in batches', { timeout: 120_000 }, async () => {
+    const { errors, sales, shop } = await makeWorld({ kind })
+    await errors.fill(5)
+
+    const ended = await shop.run(
+      'errors',
+      'replay',
+      '--all',
+      '--limit',
+      '3',
+      '--batch',
+      '1,rest',
+      '--batch-pause',
+      '100ms',
+      '--yes',
+      '--json',
+    )
+
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.deepEqual(await bodiesIn(sales), numbers(3))
+    assert.deepEqual(await bodiesIn(errors), ['m4', 'm5'])
+  })
+
+  it('staged: the messages wait in a queue as safe as the error queue, the others are free, and the queue is gone in the end', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await makeWorld({ kind })
+    const { errors, sales, shop } = world
+    await errors.fill(40, (id) => (Number(id.slice(1)) % 2 === 0 ? { 'NServiceBus.EnclosedMessageTypes': 'Shop.Other' } : {}))
+
+    const replay = shop.start('errors', 'replay', '--type', 'PlaceOrder', '--staged', '--rate', '5/s', '--yes')
+    await expect.poll(() => sales.depth(), soon).toBeGreaterThan(2)
+    const [queue] = await staging(world)
+    assert.equal(queue?.type, kind)
+    assert.equal(await errors.depth(), 20)
+
+    assert.equal(await replay.ended, 0, replay.stderr)
+    assert.deepEqual(
+      await bodiesIn(sales),
+      numbers(40).filter((_, index) => index % 2 === 0),
+    )
+    assert.deepEqual(
+      await bodiesIn(errors),
+      numbers(40).filter((_, index) => index % 2 === 1),
+    )
+    assert.deepEqual(await staging(world), [])
+  })
+
+  it('staged: what has no queue to go to is in the error queue again, as it was: types, properties and headers', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await makeWorld({ kind })
+    const { errors, sales, shop } = world
+    await errors.put(messages(6, (index) => (index === 2 || index === 4 ? 'Nowhere' : 'Sales')))
+    const before = await errors.drain()
+    await errors.put(before.map(({ body, headers, properties }) => ({ body, headers, properties })))
+
+    const ended = await shop.run('errors', 'replay', '--all', '--staged', '--yes', '--json')
+
+    assert.equal(ended.code, 3, ended.stderr)
+    assert.deepEqual([ended.json()['published'], ended.json()['failed']], [4, 2])
+    assert.deepEqual(asPut(await errors.drain()), asPut([before[2] as (typeof before)[number], before[4] as (typeof before)[number]]))
+    assert.deepEqual(await bodiesIn(sales), ['m1', 'm2', 'm4', 'm6'])
+    assert.deepEqual(await staging(world), [])
+  })
+
+  it('staged: batches with a pause hold nothing meanwhile', { timeout: 120_000 }, async () => {
+    const world = await makeWorld({ kind })
+    const { errors, sales, shop } = world
+    await errors.fill(9)
+
+    const replay = shop.start('errors', 'replay', '--all', '--staged', '--batch', '2', '--batch-pause', '1500ms', '--yes')
+    await expect.poll(() => sales.depth(), soon).toBe(2)
+    const [queue] = await staging(world)
+    await expect.poll(() => ErrorQueue.open(world.host, queue?.name ?? '').depth(), soon).toBe(7)
+
+    assert.equal(await replay.ended, 0, replay.stderr)
+    assert.deepEqual((await bodiesIn(sales)).toSorted(), numbers(9))
+  })
+})
