@@ -62,17 +62,18 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
 
   async #list(): Promise<unknown> {
     const operations = await listOperations(stateFolder(process.env))
-    await this.table(operations, [
-      { name: 'operation', value: ({ head }) => head.operation },
-      { name: 'command', value: ({ head }) => printableLine(head.command) },
-      { name: 'queue', value: ({ head }) => printableLine(head.queue) },
-      { name: 'begun', value: ({ head }) => relativeTime(Date.parse(head.startedAt), Date.now()) },
-      { name: 'messages', value: ({ selected }) => String(selected) },
-      { name: 'safe', value: ({ safeCount }) => String(safeCount) },
-      { name: 'state', value: ({ running }) => (running ? 'running' : 'interrupted') },
-      { name: 'where', value: ({ head }) => printableLine(head.where) },
-    ])
     if (operations.length === 0) this.note('nothing can be resumed')
+    else
+      await this.table(operations, [
+        { name: 'operation', value: ({ head }) => head.operation },
+        { name: 'command', value: ({ head }) => printableLine(head.command) },
+        { name: 'queue', value: ({ head }) => printableLine(head.queue) },
+        { name: 'begun', value: ({ head }) => relativeTime(Date.parse(head.startedAt), Date.now()) },
+        { name: 'messages', value: ({ selected }) => String(selected) },
+        { name: 'safe', value: ({ safeCount }) => String(safeCount) },
+        { name: 'state', value: ({ running }) => (running ? 'running' : 'interrupted') },
+        { name: 'where', value: ({ head }) => printableLine(head.where) },
+      ])
     return { schema: 'nsb.errors.resume/1', items: operations.map(operationFields) }
   }
 
