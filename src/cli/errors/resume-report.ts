@@ -7,7 +7,7 @@ import { printableLine } from '../printable.ts'
 
 /** `nsb.errors.resume/1` */
 export function resumeDocument(profile: string, report: ResumeReport): object {
-  const { isOver, more, problem, undone, waited, ...others } = report
+  const { isOver, more, note: _, problem, undone, waited, ...others } = report
   return {
     schema: 'nsb.errors.resume/1',
     profile,
@@ -40,7 +40,8 @@ export function resumeQuestion({ head, safeCount, selected }: ReadJournal, undo:
 
 /** `removed 3, sent again 2 (2 of them may arrive twice), sent 10, left in queue 5, operation 01…` */
 export function resumeLine(report: ResumeReport): string {
-  const { failed, leftInQueue, mayArriveTwice, newerArrivals, operation, removed, sentAgain, sentFirst, waited } = report
+  const { failed, leftInQueue, mayArriveTwice, newerArrivals, note, operation, removed, sentAgain, sentFirst, waited } = report
+  if (note !== undefined) return `${printableLine(note)} Left in queue ${leftInQueue}, operation ${operation}`
   return [
     `removed ${removed}`,
     `sent again ${sentAgain}${mayArriveTwice > 0 ? ` (up to ${mayArriveTwice} may arrive twice)` : ''}`,

@@ -42,6 +42,8 @@ export interface ResumeReport {
   readonly problem: unknown
   /** For the outcome of each message. */
   readonly waited: boolean
+  /** What its command says in place of the counts; undefined: they say it. */
+  readonly note?: string
   /** What else its command has to say. */
   readonly more?: Readonly<Record<string, unknown>>
 }
@@ -50,6 +52,7 @@ type Resume = (transport: Transport, journal: ReadJournal, options: ResumeOption
 
 /** How an operation is finished or taken back, by the command that began it. */
 const resumptions: Readonly<Record<string, () => Promise<Resume>>> = {
+  edit: async () => (await import('./edit/resume-edit.ts')).resumeEdit,
   replay: async () => (await import('./resume-replay.ts')).resumeReplay,
 }
 

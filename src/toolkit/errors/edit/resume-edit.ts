@@ -1,10 +1,11 @@
 import { readFailure } from '../../../message/failure.ts'
-import type { HeldMessage, Operations } from '../../../transport/transport.ts'
+import type { HeldMessage, Holding, Operations } from '../../../transport/transport.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { replayPage } from '../plan.ts'
+import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import type { EditOptions } from './send-edited.ts'
 
 /**
@@ -15,35 +16,72 @@ import type { EditOptions } from './send-edited.ts'
  * - `gone`: the original was gone already, so there was nothing left to do
  * - `uncertain`: it stopped while the copy was being sent, or the original cannot be told from another message; it is where it was
  */
-export type ResumedEdit = EditOptions & { readonly result: 'notSent' | 'removed' | 'gone' | 'uncertain' }
-
-export interface ResumeEditOptions {
-  readonly overrule: readonly string[]
-  readonly maxHold: number
-  readonly signal: AbortSignal
-}
+type EditEnd = 'notSent' | 'removed' | 'gone' | 'uncertain'
 
 /**
- * Finishes an edit that was interrupted, and ends its journal. Sends nothing, ever: the text that was edited is not in the journal, and a
- * copy that may have been sent must not be sent again.
+ * Finishes an edit that was interrupted, and ends its journal; taking it back is the same. Sends nothing, ever: what was edited is not in the
+ * journal, and a copy that may have been sent must not be sent again.
  *
- * @param journal of an operation with the command `edit`, that nobody runs any more
- * @throws what a holding that changes the queue refuses; the journal is left as it was
+ * @throws {NsbError} NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the queue refuses; it can
+ * be resumed again
  */
-export async function resumeEdit(transport: Operations, journal: ReadJournal, options: ResumeEditOptions): Promise<ResumedEdit> {
-  const edit = journal.head.options as unknown as EditOptions
-  const result = journal.selected === 0 ? 'notSent' : await finish(transport, journal, edit, options)
-  Journal.resume(journal.path, journal.selected).end({ result })
-  return { ...edit, result }
+export async function resumeEdit(transport: Operations, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
+  const { operation, queue } = journal.head
+  const edit = readOptions(journal)
+  const end = journal.selected === 0 ? 'notSent' : await finish(transport, journal, edit, options)
+  Journal.resume(journal.path, journal.selected).end({ result: end })
+  const { messageId, target, uniqueId } = edit
+  const item = { uniqueId, target, result: 'failed', error: { code: 'NSB_EDIT_UNCERTAIN', message: textOf(end, edit) } } as const
+  return {
+    operation,
+    command: 'edit',
+    queue,
+    undone: options.undo,
+    removed: end === 'removed' ? 1 : 0,
+    sentAgain: 0,
+    mayArriveTwice: 0,
+    sentFirst: 0,
+    failed: end === 'uncertain' ? 1 : 0,
+    leftInQueue: (await transport.inspect(queue))?.depth ?? 0,
+    newerArrivals: 0,
+    items: end === 'uncertain' ? [item] : [],
+    isOver: true,
+    problem: undefined,
+    waited: false,
+    // What is uncertain is said of the message itself.
+    ...(end === 'uncertain' ? {} : { note: textOf(end, edit) }),
+    more: { edit: { uniqueId, messageId, target, result: end } },
+  }
+}
+
+function textOf(end: EditEnd, { messageId, target }: EditOptions): string {
+  const copy = `The edited copy, message '${messageId}',`
+  switch (end) {
+    case 'notSent':
+      return `${copy} was not sent; the original is in the error queue as it was. Edit it again.`
+    case 'removed':
+      return `${copy} was sent to '${target}'; the original is removed now.`
+    case 'gone':
+      return `The original is gone from the error queue, so there was nothing left to do. ${copy} was for '${target}'.`
+    case 'uncertain':
+      return `${copy} may have been sent to '${target}', and nobody can tell; the original is in the error queue as it was. Look whether the copy arrived before it is edited or replayed again.`
+  }
+}
+
+function readOptions({ head: { operation, options } }: ReadJournal): EditOptions {
+  const { messageId, staysFailed, target, uniqueId } = options as Partial<EditOptions>
+  const areTexts = [messageId, target, uniqueId].every((each) => typeof each === 'string')
+  if (!areTexts || typeof staysFailed !== 'boolean') throw badJournal(operation)
+  return { messageId, staysFailed, target, uniqueId } as EditOptions
 }
 
 async function finish(
   transport: Operations,
-  { head, keys, safeCount }: ReadJournal,
+  journal: ReadJournal,
   edit: EditOptions,
-  { maxHold, overrule, signal }: ResumeEditOptions,
-): Promise<ResumedEdit['result']> {
-  const holding = await holdIfThere(transport, head.queue, {
+  { maxHold, overrule, signal }: ResumeOptions,
+): Promise<EditEnd> {
+  const holding = await holdIfThere(transport, journal.head.queue, {
     purpose: 'change',
     overrule,
     page: replayPage,
@@ -54,22 +92,10 @@ async function finish(
   if (holding === undefined) return 'gone'
   try {
     checkHold(holding.facts, { maxHold, overrule })
-    let original: HeldMessage | undefined
-    let isSent = safeCount > 0
-    let mayBeThere = false
-    for await (const page of holding.pages())
-      for (const message of page) {
-        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
-        // A copy that went back into the queue is there to be seen.
-        if (edit.staysFailed && failed.messageId === edit.messageId) isSent = true
-        const key = keyOf(message, failed, holding.facts.kind)
-        if (key !== undefined && keys.has(key)) original ??= message
-        // Without a time of failure it cannot be told from another one with its id, which nobody has archived.
-        if (key === undefined && failed.uniqueId === edit.uniqueId) mayBeThere = true
-      }
+    const { isCopyThere, mayBeThere, original } = await find(holding, journal, edit)
     signal.throwIfAborted()
     if (original === undefined) return mayBeThere ? 'uncertain' : 'gone'
-    if (isSent) {
+    if (journal.safeCount > 0 || isCopyThere) {
       await holding.consume(original, [])
       return 'removed'
     }
@@ -78,4 +104,26 @@ async function finish(
   } finally {
     await holding.giveBack()
   }
+}
+
+interface Found {
+  readonly original: HeldMessage | undefined
+  /** It went back into this queue. */
+  readonly isCopyThere: boolean
+  /** Without a time of failure it cannot be told from another one with its id, which nobody has archived. */
+  readonly mayBeThere: boolean
+}
+
+async function find(holding: Holding, { keys }: ReadJournal, { messageId, staysFailed, uniqueId }: EditOptions): Promise<Found> {
+  let original: HeldMessage | undefined
+  let [isCopyThere, mayBeThere] = [false, false]
+  for await (const page of holding.pages())
+    for (const message of page) {
+      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+      if (staysFailed && failed.messageId === messageId) isCopyThere = true
+      const key = keyOf(message, failed, holding.facts.kind)
+      if (key !== undefined && keys.has(key)) original ??= message
+      if (key === undefined && failed.uniqueId === uniqueId) mayBeThere = true
+    }
+  return { original, isCopyThere, mayBeThere }
 }
