@@ -1,6 +1,6 @@
-import { setFlagsFromString } from 'node:v8'
 import { Flags } from '@oclif/core'
 import type { InferredFlags } from '@oclif/core/interfaces'
+import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { addedOthers, otherKindFields, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
@@ -38,9 +38,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
   }
 
   protected async showGroups(flags: InferredFlags<typeof ErrorsGroups.flags>): Promise<unknown> {
-    // Otherwise V8 may come to make every further message in the old generation, because those of a page outlive a young collection when
-    // these are frequent: 100,000 messages then take 180 MiB instead of 135, in one run of four (bench/error-folder.mjs).
-    setFlagsFromString('--no-allocation-site-pretenuring')
+    const release = boundMemory()
+    this.atEnd(async () => release())
     const criteria = await this.criteria(flags)
     const queues = await this.errorQueues()
     const transport = await this.openTransport()
