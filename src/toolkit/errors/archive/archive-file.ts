@@ -34,13 +34,24 @@ export class ArchiveFile {
     const how = { append: 0, refuse: O_EXCL, replace: O_TRUNC }[existing]
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      const file = await open(path, O_RDWR | O_CREAT | O_APPEND | how, 0o600)
+    } catch (error) {
+      throw unwritable(path, error)
+    }
+    let file: FileHandle
+    try {
+      file = await open(path, O_RDWR | O_CREAT | O_APPEND | how, 0o600)
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? fileExists(path) : unwritable(path, error)
+    }
+    try {
+      if (!(await file.stat()).isFile()) throw new Error('it is no file')
       // It may have been there, for others to read.
       await file.chmod(0o600).catch(() => undefined)
       await flushFolder(dirname(path))
       return new ArchiveFile(path, file)
     } catch (error) {
-      throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? fileExists(path) : unwritable(path, error)
+      await file.close()
+      throw unwritable(path, error)
     }
   }
 
