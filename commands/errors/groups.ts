@@ -97,20 +97,21 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       isEmpty: total === 0 && beside.length === 0,
       areRows: rows !== shown,
       newerArrivals,
+      kinds: (flags.kind ?? []).map((kind) => ` --kind ${kind}`).join(''),
     })
     return { schema: 'nsb.errors.groups/1', ...summary, items: shown.map(groupFields) }
   }
 
-  #hints(shown: readonly Group[], { areRows, beside, isEmpty, more, newerArrivals }: Found): void {
+  #hints(shown: readonly Group[], { areRows, beside, isEmpty, kinds, more, newerArrivals }: Found): void {
     if (isEmpty) this.note('the error queue is empty')
     if (more > 0) this.note(`${more} more groups (--top)`)
     if (!areRows) for (const { text } of beside) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     const [first] = shown
-    if (first !== undefined) this.next(...this.nextCommands(shortId(first.id)))
+    if (first !== undefined) this.next(...this.nextCommands(`${shortId(first.id)}${kinds}`))
   }
 
-  /** What somebody wants to do with the largest group. */
+  /** What somebody wants to do with the largest group. @param group its id, with the kinds it is of where they were chosen */
   protected nextCommands(group: string): readonly string[] {
     return [`nsb errors list --group ${group}`, `nsb errors replay --group ${group} --limit 1 --wait`]
   }
@@ -132,6 +133,8 @@ interface Found {
   /** They were shown in the table. */
   readonly areRows: boolean
   readonly newerArrivals: number
+  /** As they were chosen. */
+  readonly kinds: string
 }
 
 function columns(now: number): readonly Column<Row>[] {

@@ -1,26 +1,32 @@
 import { Args, Flags } from '@oclif/core'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
+import { addedOthers, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
-import { printableLine } from '../../src/cli/printable.ts'
+import { streamedList } from '../../src/cli/listing.ts'
+import { printable, printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
-import { byTimeDescending, listFailed } from '../../src/toolkit/errors/browse.ts'
+import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse.ts'
+import type { FailedMessage } from '../../src/message/failure.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select.ts'
 
 export default class ErrorsList extends ErrorsCommand {
   static override summary = 'list failed messages, newest first'
   static override description =
-    `Looks at the error queue and leaves every message where it is. Only failures are listed; --kind shows what else lies there.
+    `Looks at the error queue and leaves every message where it is. Only failures are listed; --kind shows what else lies there: poison messages, faults of MassTransit, dead letters, acknowledgements.
 
 On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, without bodies and in a file of your own, for
 groups, show and list --cached, which then touch nothing.
 
 The learning transport lists by the time of the files: without criteria only the newest entries are read, 1,000 at least, and the
-older ones count as failures.
+older ones count as failures. There -o ids, ndjson and csv without --sort are written while the queue is read, so that any --limit needs
+little memory; in every other case what is shown is held in memory, about 1 KiB for each of --limit.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown, or a queue that was named; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
+--body takes a JSONPath (RFC 9535) and reads the bodies. Numbers are compared as numbers: '$[?$.Total == 10]' finds 10.0.
+
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is unknown, or a queue that was named; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
   static override aliases = ['errors:ls']
   static override examples = [
     '<%= config.bin %> errors list',
@@ -55,53 +61,92 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id is unknown, o
     const transport = await this.openTransport()
     const now = Date.now()
 
-    const rows: ListedRow[] = []
-    let [total, newerArrivals, poison, unread] = [0, 0, 0, 0]
-    for (const queue of queues) {
-      const listed = await listFailed(transport, {
-        ...this.browseOptions(queue, criteria, flags['max-hold'], flags.cached),
-        limit: flags.limit,
-        exact: flags.count,
-      })
-      await this.noteFacts(queue, listed, flags['max-hold'])
-      rows.push(...listed.items.map((item) => ({ ...item, errorQueue: queue })))
-      unread += listed.unread
-      total += listed.total
-      newerArrivals += listed.newerArrivals
-      poison += listed.poison
-    }
-    const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
     const fields = (row: ListedRow): object => ({
       ...failedFields(row.failed),
       ...(row.duplicate ? { duplicate: true } : {}),
       ...(queues.length > 1 ? { errorQueue: row.errorQueue } : {}),
     })
+    const columns = listColumns(now, queues.length > 1)
+    const as = { id: (row: ListedRow) => row.failed.uniqueId, fields }
+    const isStreamed = !flags.count && queues.length === 1 && transport.can.newestFirst && criteria.ids?.length === 0
+    const streamed = isStreamed
+      ? streamedList(columns, flags, as, (text) => process.stdout.write(process.stdout.isTTY ? printable(text) : text))
+      : undefined
+
+    let rows: readonly ListedRow[] = []
+    let others = noOthers
+    let first: ListedRow | undefined
+    let [total, newerArrivals, unread, written, duplicates] = [0, 0, 0, 0, 0]
+    const write = (row: ListedRow): void => {
+      first ??= row
+      written++
+      if (row.duplicate) duplicates++
+      streamed?.row(row)
+    }
+    for (const queue of queues) {
+      await this.noteOpenOperations(queue)
+      const listed = await listFailed(transport, {
+        ...this.browseOptions(queue, criteria, flags['max-hold'], flags.cached),
+        limit: flags.limit,
+        exact: flags.count,
+        ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
+      })
+      await this.noteFacts(queue, listed, flags['max-hold'])
+      rows = [...rows, ...listed.items.map((item) => ({ ...item, errorQueue: queue }))]
+      unread += listed.unread
+      total += listed.total
+      newerArrivals += listed.newerArrivals
+      others = addedOthers(others, listed)
+    }
+    const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
+    if (total === 0 && !flags.count && !flags['fail-if-any']) this.checkGroup(criteria)
     const summary = { profile: await this.profileName(), ...this.queueFields(queues), total, newerArrivals }
 
     if (flags.count) this.out(String(total))
     else {
-      await this.list(shown, listColumns(now, queues.length > 1), flags, { id: (row) => row.failed.uniqueId, fields, summary })
-      this.#hints(shown, { total, poison: flags.kind === undefined ? poison : 0, newerArrivals, unread })
+      if (streamed === undefined) {
+        await this.list(shown, columns, flags, { ...as, summary })
+        for (const row of shown) write(row)
+      } else streamed.end(summary)
+      this.#hints(first?.failed, {
+        total,
+        written,
+        duplicates,
+        others: flags.kind === undefined ? others : noOthers,
+        newerArrivals,
+        unread,
+      })
     }
     // Without a choice of kinds the question is whether anything is there that somebody has to look at.
-    if (flags['fail-if-any'] && total + (hasCriteria(criteria) ? 0 : poison) > 0) this.finish(Exit.negative)
+    if (flags['fail-if-any'] && total + (hasCriteria(criteria) ? 0 : others.poison + others.masstransit + others.dlx) > 0)
+      this.finish(Exit.negative)
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
-  #hints(
-    shown: readonly ListedRow[],
-    { total, poison, newerArrivals, unread }: { total: number; poison: number; newerArrivals: number; unread: number },
-  ): void {
-    if (total === 0 && poison === 0) this.note('the error queue is empty')
+  #hints(first: FailedMessage | undefined, { duplicates, newerArrivals, others, total, unread, written }: Found): void {
+    const otherKinds = otherKindsInWords(others)
+    if (total === 0 && otherKinds.length === 0) this.note('the error queue is empty')
     else if (total === 0) this.note('no failure matches')
-    if (shown.length < total) this.note(`${total - shown.length} more match (--limit)`)
+    if (written < total) this.note(`${total - written} more match (--limit)`)
     if (unread > 0) this.note(`the ${unread} oldest entries were not read and count as failures; --count and every criterion read them all`)
-    if (poison > 0) this.note(`${poison} poison message${poison > 1 ? 's' : ''}: nsb errors list --kind poison`)
+    if (duplicates > 0)
+      this.note(`${duplicates} of them ${duplicates > 1 ? 'are copies' : 'is a copy'} of a failure that is listed as well (dup)`)
+    for (const { text } of otherKinds) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
-    const first = shown[0]?.failed
     if (first === undefined) return
     const id = printableLine(shortId(first.uniqueId))
-    // What does not say where it failed is sent nowhere without being told.
-    this.next(`nsb errors show ${id}`, ...(first.queue === undefined ? [] : [`nsb errors replay ${id} --wait`]))
+    // What does not say where it failed is sent nowhere without being told, and only endpoints say what became of it.
+    const replay = first.queue === undefined ? [] : [`nsb errors replay ${id}${first.kind === 'failure' ? ' --wait' : ''}`]
+    this.next(`nsb errors show ${id}`, ...replay)
   }
+}
+
+/** What the hints are about. */
+interface Found {
+  readonly total: number
+  readonly written: number
+  readonly duplicates: number
+  readonly others: OtherKinds
+  readonly newerArrivals: number
+  readonly unread: number
 }

@@ -1,5 +1,6 @@
 import { NsbError } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
+import { printableLine } from './printable.ts'
 import type { Column } from './table.ts'
 
 /** Values of the listing flags. */
@@ -49,10 +50,65 @@ function columnNamed<Row>(columns: readonly Column<Row>[], name: string): Column
 
 /** Comma separated values with a header line. @source RFC 4180, with LF */
 export function csvLines<Row>(rows: readonly Row[], columns: readonly Column<Row>[], header: boolean): string[] {
+  const lines = rows.map((row) => csvLine(row, columns))
+  return header ? [csvHeader(columns), ...lines] : lines
+}
+
+function csvHeader<Row>(columns: readonly Column<Row>[]): string {
+  return columns.map((column) => column.name).join(',')
+}
+
+function csvLine<Row>(row: Row, columns: readonly Column<Row>[]): string {
   const cell = (value: string | number | undefined): string => {
     const text = String(value ?? '')
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
   }
-  const lines = rows.map((row) => columns.map((column) => cell(column.value(row))).join(','))
-  return header ? [columns.map((column) => column.name).join(','), ...lines] : lines
+  return columns.map((column) => cell(column.value(row))).join(',')
+}
+
+/** A list that is written row by row. */
+export interface StreamedList<Row> {
+  row(row: Row): void
+  /** Writes what is still to be written, and the last line where there is one. */
+  end(summary: object): void
+}
+
+const chunkSize = 64 * 1024
+
+/**
+ * Writes ids, ndjson or csv as the rows come, in chunks, so that a million of them need no memory.
+ *
+ * @param as as for {@link ListingChoice}: what a row is in ids and in ndjson
+ * @returns undefined: in this form, or in this order, all rows have to be known first
+ * @throws {NsbError} NSB_UNKNOWN_COLUMN
+ */
+export function streamedList<Row>(
+  columns: readonly Column<Row>[],
+  choice: ListingChoice,
+  as: { readonly id: (row: Row) => string; readonly fields: (row: Row) => object },
+  write: (text: string) => void,
+): StreamedList<Row> | undefined {
+  const { output, sort } = choice
+  if (sort !== undefined || !(output === 'ids' || output === 'ndjson' || output === 'csv')) return undefined
+  const shown = chosenColumns(columns, choice)
+  const lineOf = {
+    ids: (row: Row) => printableLine(as.id(row)),
+    ndjson: (row: Row) => JSON.stringify(as.fields(row)),
+    csv: (row: Row) => csvLine(row, shown),
+  }[output]
+  let chunk = output === 'csv' && choice['no-header'] !== true ? `${csvHeader(shown)}\n` : ''
+  const flush = (): void => {
+    if (chunk !== '') write(chunk)
+    chunk = ''
+  }
+  return {
+    row(row) {
+      chunk += `${lineOf(row)}\n`
+      if (chunk.length >= chunkSize) flush()
+    },
+    end(summary) {
+      if (output === 'ndjson') chunk += `${JSON.stringify({ schema: 'nsb.summary/1', ...summary })}\n`
+      flush()
+    },
+  }
 }

@@ -86,7 +86,7 @@ const withoutBlanks = (text: string): string => text.replace(/\s/g, '')
 const perLine = 16
 
 /** Sixteen bytes a line, as numbers and as ASCII. */
-export function hexLines(body: Uint8Array, most: number): string[] {
+function hexLines(body: Uint8Array, most: number): string[] {
   const lines: string[] = []
   const end = Math.min(body.length, most)
   for (let at = 0; at < end; at += perLine) {

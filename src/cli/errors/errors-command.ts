@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { NsbError } from '../../message/nsb-error.ts'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
@@ -31,6 +32,8 @@ const manyOnQuorum = 2000
 
 /** What the errors commands share: the criteria, the overruled safety rules, what is said about the queue. */
 export abstract class ErrorsCommand extends BaseCommand {
+  readonly #warned = new Set<string>()
+
   protected criteria(flags: SelectionChoice, ids: readonly string[] = []): Promise<Criteria> {
     return criteriaFrom(flags, ids)
   }
@@ -107,6 +110,34 @@ export abstract class ErrorsCommand extends BaseCommand {
 
   protected async profileName(): Promise<string> {
     return (await this.connection()).profile.value
+  }
+
+  /**
+   * Nothing matched: is that because the group that was named is gone?
+   *
+   * @throws {NsbError} NSB_GROUP_NOT_FOUND
+   */
+  protected checkGroup({ group }: Criteria): void {
+    if (group === undefined || group.length === 0) return
+    throw new NsbError({
+      code: 'NSB_GROUP_NOT_FOUND',
+      message: `No failure that matches is in a group whose id begins with '${group.join("' or '")}': it was replayed or archived, or is of another queue.`,
+      suggestions: ['nsb errors groups'],
+      details: { group },
+    })
+  }
+
+  /** The error queues that were chosen; warns where they hold copies. */
+  protected override async errorQueues(): Promise<readonly [string, ...string[]]> {
+    const queues = await super.errorQueues()
+    for (const queue of queues)
+      if (queue.endsWith('.log') && !this.#warned.has(queue)) {
+        this.#warned.add(queue)
+        this.warning(
+          `'${queue}' looks like the queue ServiceControl forwards to: these are copies, and ServiceControl still has the failures`,
+        )
+      }
+    return queues
   }
 
   /** `queue` for one error queue, `queues` for several. */

@@ -26,7 +26,7 @@ export function listColumns(now: number, severalQueues: boolean): readonly Colum
     { name: 'endpoint', value: ({ failed }) => failed.endpoint },
     {
       name: 'replayed',
-      value: ({ failed }) => failed.replayed,
+      value: ({ duplicate, failed }) => (duplicate ? `${failed.replayed} dup` : failed.replayed),
       short: ({ duplicate, failed }) =>
         [failed.replayed === 0 ? '' : `${failed.replayed}×`, duplicate ? 'dup' : ''].filter(Boolean).join(' ') || '–',
     },

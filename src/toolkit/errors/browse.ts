@@ -1,4 +1,4 @@
-import { type FailedMessage, readFailure } from '../../message/failure.ts'
+import { type FailedKind, type FailedMessage, readFailure } from '../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupOf, headersToGroup } from './group.ts'
 import { checkHold, holdIfThere } from './hold.ts'
@@ -24,11 +24,17 @@ export interface BrowseOptions {
   opened?(facts: QueueFacts): void
 }
 
+/** How many entries are of the kinds that are not listed unless they are asked for; acknowledgements are nobody's concern. */
+export interface OtherKinds {
+  readonly poison: number
+  readonly masstransit: number
+  readonly dlx: number
+}
+
 /** What was there beside what was asked for. */
-export interface Browsed {
+export interface Browsed extends OtherKinds {
   /** undefined: there is no such queue, which for an error queue means that nothing ever failed. */
   readonly facts: QueueFacts | undefined
-  readonly poison: number
   readonly newerArrivals: number
   /** Older entries that need not be read, so that it is not known what they are. */
   readonly unread: number
@@ -46,6 +52,9 @@ interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'
   /** Asked after each page; default: never. */
   enough?(this: void): boolean
 }
+
+export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0 }
+const isOther = (kind: FailedKind): kind is keyof OtherKinds => kind in noOthers
 
 /** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
 async function browse(operations: Operations, options: BrowseOptions, look: Look): Promise<Browsed> {
@@ -66,8 +75,9 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     beforeRemove: () => undefined,
     ...look,
   })
-  if (holding === undefined) return { facts: undefined, poison: 0, newerArrivals: 0, unread: 0 }
-  let [read, poison, newerArrivals, unread] = [0, 0, 0, 0]
+  if (holding === undefined) return { facts: undefined, ...noOthers, newerArrivals: 0, unread: 0 }
+  let [read, newerArrivals, unread] = [0, 0, 0]
+  const others = { ...noOthers }
   let snapshot: ReturnType<SnapshotFile['write']> | undefined
   try {
     checkHold(holding.facts, options)
@@ -76,7 +86,7 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     for await (const messages of holding.pages()) {
       for (const message of messages) {
         const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
-        if (failed.kind === 'poison') poison++
+        if (isOther(failed.kind)) others[failed.kind]++
         seen(failed, message, message)
         snapshot?.add(message, failed)
       }
@@ -91,7 +101,7 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     newerArrivals = (await holding.giveBack()).newerArrivals
   }
   signal.throwIfAborted()
-  return { facts: holding.facts, poison, newerArrivals, unread }
+  return { facts: holding.facts, ...others, newerArrivals, unread }
 }
 
 /** undefined: there is none that could answer. */
@@ -99,13 +109,18 @@ async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: 
   // It knows neither every header nor any body.
   const found = criteria.header === undefined && !needsBodies(criteria) ? await snapshot?.read(now) : undefined
   if (found === undefined) return undefined
-  let poison = 0
+  const others = { ...noOthers }
   for await (const entry of found.entries) {
     const failed = entry.failed ?? readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
-    if (failed.kind === 'poison') poison++
+    if (isOther(failed.kind)) others[failed.kind]++
     seen(failed, entry, undefined)
   }
-  return { facts: found.facts, poison, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
+  return { facts: found.facts, ...others, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
+}
+
+/** The type of a fault of MassTransit is in its body. */
+function canDoWithoutBodies(criteria: Criteria): boolean {
+  return !needsBodies(criteria) && criteria.kind?.includes('masstransit') !== true
 }
 
 export interface ListedFailure {
@@ -129,6 +144,11 @@ export interface ListOptions extends BrowseOptions {
   readonly limit: number
   /** Every entry is looked at, even where the newest are known without. */
   readonly exact: boolean
+  /**
+   * Told of each as it is met where the queue can be read from its end, so that memory does not grow with the limit; none is in
+   * {@link Listed.items} then. It is not told where ids are named, since what they mean is known only in the end.
+   */
+  each?(this: void, item: ListedFailure): void
 }
 
 export interface Listed extends Browsed {
@@ -143,10 +163,11 @@ const readAtLeast = 1000
 
 /** Lists the newest failures that match; memory holds what is shown, not the queue. */
 export async function listFailed(operations: Operations, options: ListOptions): Promise<Listed> {
-  const { criteria, exact, limit } = options
+  const { criteria, each, exact, limit } = options
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
   const { newestFirst } = operations.can
+  const streams = each !== undefined && newestFirst && ids.length === 0
   // Without criteria an entry that is not read counts as what nearly all are: a failure.
   const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
   const named: FailedMessage[] = []
@@ -155,7 +176,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
   let [total, read] = [0, 0]
   const browsed = await browse(operations, options, {
     newestFirst,
-    withoutBodies: !needsBodies(criteria),
+    withoutBodies: canDoWithoutBodies(criteria),
     seen(failed, message, held) {
       read++
       if (!ids.every((id) => !couldMean(id, failed))) named.push(failed)
@@ -163,7 +184,9 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       if (!matches(failed, message.headers, held?.body)) return
       total++
       const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
-      items.push({ failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt })
+      const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
+      if (streams && total <= limit) each?.(item)
+      else if (!streams) items.push(item)
       if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(byTimeDescending).slice(0, limit)
     },
     enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
@@ -195,7 +218,7 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
   let [total, ungrouped] = [0, 0]
   let oldest: number | undefined
   const browsed = await browse(operations, options, {
-    withoutBodies: !needsBodies(options.criteria),
+    withoutBodies: canDoWithoutBodies(options.criteria),
     seen(failed, message, held) {
       if (!matches(failed, message.headers, held?.body)) return
       total++

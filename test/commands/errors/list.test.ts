@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
-import { failureHeaders, nsb, projectWith, putMessage, temporaryFolder } from '../../cli/nsb.ts'
+import { type Ended, failureHeaders, messagesIn, nsb, projectWith, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 
 const all = ['12-error-queue', '13-error-queue-deserialization', '15-after-second-handler-failed'] as const
 
@@ -210,5 +210,199 @@ describe('errors list', () => {
 
     assert.equal(ended.code, 2)
     assert.equal((ended.json()['error'] as { code: string }).code, 'NSB_NO_STORAGE')
+  })
+})
+
+const fault = {
+  'MT-Reason': 'fault',
+  'MT-Fault-ExceptionType': 'System.Exception',
+  'MT-Fault-Message': 'no stock',
+  'MT-Fault-StackTrace': '   at Shop.OrderConsumer.Consume(ConsumeContext context) in /src/a.cs:line 9',
+  'MT-Fault-Timestamp': '2026-11-20T16:30:00Z',
+  'MT-Fault-InputAddress': 'rabbitmq://localhost/submit-order',
+  'NServiceBus.ContentType': 'application/vnd.masstransit+json',
+}
+const envelope = '{"messageId":"5b2d-7","messageType":["urn:message:Shop.Contracts:SubmitOrder"],"message":{"OrderId":1}}'
+const dead = { 'NServiceBus.MessageId': 'd1', 'x-death': '[{"queue":"orders","reason":"rejected","time":1795000000}]' }
+
+describe('entries that no endpoint wrote', () => {
+  it('E-42 are listed with target and time, grouped, shown, and replayed to where they failed without what their system added', async () => {
+    const { folder, storage } = projectWith()
+    for (const queue of ['submit-order', 'orders']) mkdirSync(join(storage, queue, '.bodies'), { recursive: true })
+    putMessage(storage, 'error', 'mt-file', fault, envelope)
+    putMessage(storage, 'error', 'dead-file', dead)
+    const run = (...words: string[]): Promise<Ended> => nsb(['errors', ...words], { cwd: folder })
+
+    const listed = itemsOf((await run('list', '--kind', 'masstransit', '--kind', 'dlx', '--json')).json())
+    const grouped = await run('groups', '--kind', 'masstransit', '--json')
+    const shown = await run('show', '5b2d-7')
+    const replayed = await run('replay', '--kind', 'masstransit', '--kind', 'dlx', '--yes', '--json')
+
+    assert.deepEqual(
+      listed
+        .map(({ failedAt, kind, queue, type }) => [kind, queue, failedAt, type])
+        .toSorted(([a], [b]) => String(a).localeCompare(String(b))),
+      [
+        ['dlx', 'orders', '2026-11-18T11:06:40.000Z', undefined],
+        ['masstransit', 'submit-order', '2026-11-20T16:30:00.000Z', 'Shop.Contracts.SubmitOrder'],
+      ],
+    )
+    assert.equal(itemsOf(grouped.json())[0]?.['title'], 'System.Exception: Shop.OrderConsumer.Consume(ConsumeContext context)')
+    assert.match(shown.stdout, /^kind {8}masstransit\nfailed {6}2026-11-20 16:30:00Z in submit-order/m)
+    assert.match(shown.stdout, /at Shop\.OrderConsumer\.Consume\(…\)/)
+    assert.equal(replayed.json()['published'], 2, replayed.stderr)
+    for (const queue of ['submit-order', 'orders']) {
+      const [copy] = messagesIn(storage, queue)
+      assert.deepEqual(
+        Object.keys(copy?.headers ?? {}).filter((name) => /^(MT-|x-)/.test(name)),
+        [],
+      )
+    }
+    assert.equal(messagesIn(storage, 'submit-order')[0]?.body, envelope)
+  })
+
+  it('E-3 E-9 are counted in words, and acknowledgements are not', async () => {
+    const { folder, storage } = projectWith('12-error-queue')
+    putMessage(storage, 'error', 'p1', { A: '1' })
+    putMessage(storage, 'error', 'p2', { A: '1' })
+    putMessage(storage, 'error', 'mt', fault, envelope)
+    putMessage(storage, 'error', 'dead', dead)
+    putMessage(storage, 'error', 'ack', { 'ServiceControl.Retry.Successful': 'x' })
+    putMessage(storage, 'error', 'none', { 'NServiceBus.MessageId': 'none', 'NServiceBus.FailedQ': 'Sales' })
+
+    const groups = await nsb(['errors'], { cwd: folder })
+    const document = (await nsb(['errors', 'groups', '--json'], { cwd: folder })).json()
+    const listed = await nsb(['errors', 'list'], { cwd: folder })
+    const wide = await nsb(['errors', 'groups', '-o', 'ids'], { cwd: folder })
+
+    assert.deepEqual(
+      groups.stdout
+        .trimEnd()
+        .split('\n')
+        .slice(2)
+        .map((line) => line.trim().replaceAll(/ +/g, ' ')),
+      [
+        '+ 1 – – (1 in no group)',
+        '+ 2 – – (2 poison messages: nsb errors list --kind poison)',
+        '+ 1 – – (1 MassTransit fault: nsb errors list --kind masstransit)',
+        '+ 1 – – (1 dead-lettered message: nsb errors list --kind dlx)',
+      ],
+    )
+    assert.match(groups.stderr, /^error on default \(learning, 7 messages, oldest .* ago\)$/m)
+    assert.deepEqual(
+      [document['total'], document['ungrouped'], document['poison'], document['masstransit'], document['dlx']],
+      [2, 1, 2, 1, 1],
+    )
+    assert.match(listed.stderr, /^2 poison messages: nsb errors list --kind poison$/m)
+    assert.equal(wide.stdout, 'ac70d1ff-e779-66bc-f6fb-e06c53ede351\n')
+    assert.match(wide.stderr, /^1 dead-lettered message/m)
+  })
+
+  it('E-3 need to be told where a poison message goes', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'p1', { A: '1' })
+
+    const nowhere = await nsb(['errors', 'replay', '--kind', 'poison', '--yes', '--json'], { cwd: folder })
+    const somewhere = await nsb(['errors', 'replay', '--kind', 'poison', '--to', 'Shop.Server', '--yes', '--json'], { cwd: folder })
+
+    assert.deepEqual([nowhere.code, somewhere.code], [3, 0])
+    assert.equal(messagesIn(storage, 'Shop.Server').length, 1)
+  })
+
+  it('are warned of when the queue looks like the one ServiceControl forwards to', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error.log', 'a', failureHeaders('a'))
+
+    const ended = await nsb(['errors', 'list', '--error-queue', 'error.log', '--json'], { cwd: folder })
+
+    assert.equal(ended.json()['total'], 1)
+    assert.match(ended.stderr, /these are copies, and ServiceControl still has the failures/)
+  })
+})
+
+describe('a group that no longer exists', () => {
+  it('ends list and groups with 4 and says so, and counts as none in a check', async () => {
+    const { folder } = projectWith('12-error-queue')
+
+    for (const words of [['list'], ['groups'], ['list', '-o', 'ndjson']]) {
+      const ended = await nsb(['errors', ...words, '--group', 'ffff'], { cwd: folder })
+
+      assert.equal(ended.code, 4)
+      assert.match(ended.stderr, /NSB_GROUP_NOT_FOUND: No failure that matches is in a group whose id begins with 'ffff'/)
+    }
+    assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--fail-if-any'], { cwd: folder })).code, 0)
+    assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--count'], { cwd: folder })).stdout, '0\n')
+  })
+})
+
+describe('a long list', () => {
+  const ids = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
+  const filled = (count: number): { folder: string } => {
+    const { folder, storage } = projectWith()
+    for (const id of ids(count)) putMessage(storage, 'error', id, failureHeaders(id), `{"Number":${id.slice(1)}}`)
+    return { folder }
+  }
+
+  it.each(['ids', 'ndjson', 'csv'])('is the same written as it is read and sorted, as %s', async (output) => {
+    const { folder } = filled(30)
+    const run = async (...words: string[]): Promise<string[]> =>
+      (await nsb(['errors', 'list', '-o', output, ...words], { cwd: folder })).stdout.trimEnd().split('\n')
+
+    const all = await run('--limit', '1000')
+    const some = await run('--limit', '20', '--body', '$[?$.Number <= 25]')
+    const sorted = await run('--limit', '1000', '--sort', 'id')
+
+    assert.equal(all.filter((line) => !line.includes('nsb.summary')).length, output === 'csv' ? 31 : 30)
+    assert.deepEqual(all.toSorted(), sorted.toSorted())
+    assert.equal(some.length, output === 'ids' ? 20 : 21)
+  })
+
+  it('E-44 prints one id a line, whatever is in them', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'a', failureHeaders('a', { 'ServiceControl.Retry.UniqueMessageId': 'c118\nacc35ddb\u001b[2J' }))
+
+    const [streamed, sorted] = await Promise.all(
+      [[], ['--sort', 'id']].map((more) => nsb(['errors', 'list', '-o', 'ids', ...more], { cwd: folder })),
+    )
+
+    for (const ended of [streamed, sorted]) assert.equal(ended?.stdout, 'c118 acc35ddb\\x1b[2J\n')
+  })
+
+  it('sorts by each column, both ways, and takes columns, for groups as well', async () => {
+    const { folder } = projectWith(...all)
+    const run = async (...words: string[]): Promise<string> => (await nsb(['errors', ...words], { cwd: folder })).stdout
+
+    assert.equal(
+      await run('list', '--sort', 'type', '--columns', 'type', '--no-header'),
+      'Shop.Messages.FailingOrder\nShop.Messages.PlaceOrder\nShop.Messages.ShipOrder\n',
+    )
+    assert.equal(
+      await run('list', '--sort', '-failed', '--columns', 'type', '-o', 'csv', '--limit', '1'),
+      'type\nShop.Messages.ShipOrder\n',
+    )
+    assert.equal(
+      await run('groups', '--by', 'type', '--sort', '-title', '--columns', 'title,count', '--no-header'),
+      'Shop.Messages.ShipOrder     1\nShop.Messages.PlaceOrder    1\nShop.Messages.FailingOrder  1\n',
+    )
+    assert.equal((await run('groups', '-o', 'csv')).split('\n')[0], 'group,count,first,last,endpoints,types,title')
+    assert.equal((await run('groups', '-o', 'ids')).trim().split('\n').length, 3)
+    assert.equal((await run('groups', '-o', 'ndjson')).trim().split('\n').length, 4)
+    assert.match(await run('groups', '-o', 'wide'), /^GROUP +COUNT +FIRST +LAST +ENDPOINTS +TYPES +TITLE$/m)
+  })
+
+  it('shows the second copy of a failure as dup', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'a1', failureHeaders('a'))
+    putMessage(storage, 'error', 'a2', failureHeaders('a'))
+
+    const table = await nsb(['errors', 'list', '--columns', 'replayed', '--no-header'], { cwd: folder })
+    const json = itemsOf((await nsb(['errors', 'list', '--json'], { cwd: folder })).json())
+
+    assert.equal(table.stdout, '0\n0 dup\n')
+    assert.match(table.stderr, /1 of them is a copy of a failure that is listed as well \(dup\)/)
+    assert.deepEqual(
+      json.map((item) => item['duplicate']),
+      [undefined, true],
+    )
   })
 })

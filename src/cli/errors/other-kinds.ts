@@ -1,0 +1,27 @@
+import type { OtherKinds } from '../../toolkit/errors/browse.ts'
+
+const words: readonly (readonly [kind: keyof OtherKinds, one: string, several: string])[] = [
+  ['poison', 'poison message', 'poison messages'],
+  ['masstransit', 'MassTransit fault', 'MassTransit faults'],
+  ['dlx', 'dead-lettered message', 'dead-lettered messages'],
+]
+
+/** What lies in the queue and is not listed: `2 poison messages: nsb errors list --kind poison`. */
+export function otherKindsInWords(others: OtherKinds): readonly { readonly count: number; readonly text: string }[] {
+  return words
+    .filter(([kind]) => others[kind] > 0)
+    .map(([kind, one, several]) => ({
+      count: others[kind],
+      text: `${others[kind]} ${others[kind] > 1 ? several : one}: nsb errors list --kind ${kind}`,
+    }))
+}
+
+/** Adds up what several queues have. */
+export function addedOthers(a: OtherKinds, b: OtherKinds): OtherKinds {
+  return { poison: a.poison + b.poison, masstransit: a.masstransit + b.masstransit, dlx: a.dlx + b.dlx }
+}
+
+/** Of JSON: `poison` always, the others where there are some. */
+export function otherKindFields({ dlx, masstransit, poison }: OtherKinds): object {
+  return { poison, ...(masstransit > 0 ? { masstransit } : {}), ...(dlx > 0 ? { dlx } : {}) }
+}
