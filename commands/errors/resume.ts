@@ -2,19 +2,24 @@ import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { operationFields, resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
+import { chosenPace } from '../../src/cli/errors/pace-flags.ts'
+import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
-import { errorText } from '../../src/message/nsb-error.ts'
-import { type ResumeReport, findOperation, listOperations, resumeOperation } from '../../src/toolkit/errors/resume.ts'
+import { NsbError, errorText } from '../../src/message/nsb-error.ts'
+import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
+import { adoptLeftover, leftoverOf } from '../../src/toolkit/errors/resume-staged.ts'
+import { type ResumeReport, findOperation, listOperations, mayArriveTwice, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import { stateFolder } from '../../src/toolkit/state-folder.ts'
+import type { Transport } from '../../src/transport/transport.ts'
 
 export default class ErrorsResume extends ErrorsCommand {
   static override summary = 'go on with an operation that was interrupted, or take it back'
   static override description =
     `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent.
 
-With --undo nothing is sent any more. Of a replay, what has arrived cannot be called back: it is removed from the error queue, and the rest stays there.
+With --undo nothing is sent any more. Of a replay, what has arrived cannot be called back: it is removed from the error queue, and the rest stays there. Of a staged replay, what is in its staging queue goes back to the error queue as it was; that can be done from any machine.
 
 Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some were not done; 4 no such operation; 5 the transport cannot be reached; 6 not confirmed, still running, or refused by a safety rule; 7 and 8 as errors replay --wait.`
   static override examples = [
@@ -32,6 +37,8 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     'max-hold': maxHoldFlag,
   }
 
+  #isConfirmed = false
+
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsResume)
     if (flags.list) return this.#list()
@@ -41,10 +48,16 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     const transport = await this.openTransport()
     const overrule = [...this.overrule, ...(this.globals.force === true ? ['NSB_OPERATION_RUNNING'] : [])]
     const { profile, stateFolder: folder, where } = await this.journalled()
-    const journal = await findOperation(folder, { id: args.operation, where, queue: named, overrule })
+    const asked = { id: args.operation, where, queue: named, overrule }
+    const journal = await findOperation(folder, asked).catch((error: unknown) =>
+      this.#adopted(error, transport, args.operation, flags.undo),
+    )
     const { queue, startedAt } = journal.head
-    await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now())))
+    if (!this.#isConfirmed) await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now())))
     await this.forgetSnapshot(queue)
+    const twice = flags.undo ? 0 : mayArriveTwice(transport, journal)
+    if (twice > 0)
+      this.note(`up to ${twice} message${twice === 1 ? '' : 's'} may arrive twice: nobody could note any more whether they were sent`)
     const progress = this.#progress()
     const report = await resumeOperation(transport, journal, {
       undo: flags.undo,
@@ -53,11 +66,36 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
       signal: this.signal,
       clock: Date.now,
       progress: (step) => progress?.show(step),
+      pacing: ({ batch, batchPause, rate }) =>
+        pacingOf(chosenPace({ batch, rate, 'batch-pause': batchPause }, { interactive: this.terminal.interactive, yes: true }), {
+          ask: (question, flag) => this.ask(question, flag),
+          note: (text) => this.note(text),
+          endProgress: () => progress?.end(),
+          signal: this.signal,
+        }),
     })
     progress?.end()
     this.#show(report)
     this.finish(resumeExitCode(report))
     return resumeDocument(profile, report)
+  }
+
+  /** A staged replay that was begun elsewhere: its queue is there, and its journal is not. @param missing why there is no journal */
+  async #adopted(missing: unknown, transport: Transport, id: string | undefined, undo: boolean): Promise<ReadJournal> {
+    const isMissing = missing instanceof NsbError && missing.code === 'NSB_OPERATION_NOT_FOUND'
+    const leftover = isMissing && id !== undefined ? await leftoverOf(transport, id) : undefined
+    if (leftover === undefined) throw missing
+    const { depth, operation, queue: staging } = leftover
+    const [queue] = await this.errorQueues()
+    this.warning(
+      `the journal of operation ${operation} is not here: nobody can tell which messages of ${staging} were sent already, so some may arrive twice`,
+    )
+    const messages = `${depth} message${depth === 1 ? '' : 's'} of ${staging}`
+    await this.confirm(undo ? `Move ${messages} to '${printableLine(queue)}'?` : `Send ${messages} to where each of them failed?`)
+    this.#isConfirmed = true
+    const { redirects } = await this.project()
+    const chosen = { all: true, to: undefined, redirects, limit: undefined, newest: false }
+    return adoptLeftover(await this.journalled(), leftover, { ...this.browseOptions(queue, {}, Number.MAX_SAFE_INTEGER), ...chosen })
   }
 
   async #list(): Promise<unknown> {

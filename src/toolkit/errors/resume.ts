@@ -3,6 +3,8 @@ import type { Transport } from '../../transport/transport.ts'
 import type { OperationHead } from './journal/journal.ts'
 import { openOperations } from './journal/operations.ts'
 import { type ReadJournal, isRunning, operationIds, readJournal } from './journal/read-journal.ts'
+import type { Pacing } from './pace.ts'
+import type { PaceRecord } from './replay-record.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
 
 export interface ResumeOptions {
@@ -13,6 +15,8 @@ export interface ResumeOptions {
   readonly signal: AbortSignal
   readonly clock: () => number
   readonly progress: ReplayRun['progress']
+  /** What slows a replay down that was slowed down; undefined: nothing. */
+  readonly pacing?: (pace: PaceRecord) => Pacing | undefined
 }
 
 /** What became of an operation that was interrupted. */
@@ -30,6 +34,10 @@ export interface ResumeReport {
   readonly mayArriveTwice: number
   /** Messages that had not been begun with, and were sent. */
   readonly sentFirst: number
+  /** Of a staged replay that was taken back: messages that are in the error queue again. */
+  readonly movedBack?: number
+  /** The queue it goes by way of, and how many messages are in it still. */
+  readonly staged?: { readonly queue: string; readonly left: number }
   /** They are still in the queue. */
   readonly failed: number
   readonly leftInQueue: number
@@ -67,6 +75,14 @@ export async function resumeOperation(transport: Transport, journal: ReadJournal
   const load = Object.hasOwn(resumptions, command) ? resumptions[command] : undefined
   if (load === undefined) throw badJournal(operation)
   return (await load())(transport, journal, options)
+}
+
+/** How many messages of a replay may have been sent already and will be sent again, at most; as its journal says, before the queue is read. */
+export function mayArriveTwice(transport: Transport, { head, safeCount, selected }: ReadJournal): number {
+  const { window } = head.options
+  // A folder knows what it has sent.
+  if (head.command !== 'replay' || transport.can.lookWithoutTrace) return 0
+  return Math.min(selected - safeCount, typeof window === 'number' ? window : Number.POSITIVE_INFINITY)
 }
 
 export interface Asked {
