@@ -7,7 +7,7 @@ import ErrorsGroups from './groups.ts'
 export default class Errors extends ErrorsGroups {
   static override summary = 'failed messages by group, and what to do with them; the place to start'
   static override description =
-    `Shows the groups of errors groups, and what to do next. With --interactive it leads through them: look at samples, see what a replay would do, replay one message and wait for its outcome, then the rest. Nothing is held while it asks, and every step that changes something is asked for.
+    `Shows the groups of errors groups, and what to do next. With --interactive it leads through them: look at samples, see what a replay would do, replay one message and wait for its outcome, replay the rest, or archive it. Nothing is held while it asks, and every step that changes something is asked for.
 
 Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask in; 5 the transport cannot be reached; 6 refused by a safety rule; 130 left with Ctrl-C.`
   static override examples = [

@@ -23,6 +23,7 @@ import { printableLine } from '../printable.ts'
 import { boundMemory } from '../bounded-memory.ts'
 import { Progress } from '../progress.ts'
 import { relativeTime } from '../relative-time.ts'
+import { archiveInDialogue } from './dialogue-archive.ts'
 import { shortId } from './errors-command.ts'
 import { targetLine } from './replay-report.ts'
 import { rememberedText, showText } from './show-text.ts'
@@ -61,7 +62,7 @@ type Next = 'groups' | 'quit'
 
 /**
  * Leads through the error queue: choose a group, look at samples, see what a replay would do, replay one and wait for its outcome, then
- * the rest. Messages are held only while something is done with them, never while a person thinks.
+ * the rest, or archive it. Messages are held only while something is done with them, never while a person thinks.
  *
  * @throws {NsbError} NSB_INTERRUPTED on Ctrl-C, and those of looking and replaying
  */
@@ -101,7 +102,7 @@ function chooseGroup({ signal }: DialogueParts, { groups, takenAt }: Grouped): P
 
 const goesOnAfter: ReadonlySet<string> = new Set(['NSB_NOT_CONFIRMED', 'NSB_NOTHING_MATCHED', 'NSB_MESSAGE_NOT_FOUND'])
 
-type Action = 'look' | 'dryRun' | 'one' | 'rest' | Next
+type Action = 'look' | 'dryRun' | 'one' | 'rest' | 'archive' | Next
 
 async function talkAboutGroup(parts: DialogueParts, group: Group): Promise<Next> {
   const criteria = { ...parts.criteria, group: [group.id] }
@@ -112,6 +113,7 @@ async function talkAboutGroup(parts: DialogueParts, group: Group): Promise<Next>
       { name: 'dry run: where would they go?', value: 'dryRun' },
       ...(left > 1 ? [{ name: 'replay the oldest one, and wait for its outcome', value: 'one' } as const] : []),
       { name: left > 1 ? `replay all ${left}` : 'replay it, and wait for its outcome', value: 'rest' },
+      { name: left > 1 ? `archive all ${left}: move them out of the queue into a file` : 'archive it', value: 'archive' },
       { name: 'back to the groups', value: 'groups' },
       { name: 'quit', value: 'quit' },
     ]
@@ -120,6 +122,7 @@ async function talkAboutGroup(parts: DialogueParts, group: Group): Promise<Next>
     try {
       if (action === 'look') await lookAtSamples(parts, criteria)
       else if (action === 'dryRun') await dryRun(parts, criteria)
+      else if (action === 'archive') left -= await archive(parts, criteria, left)
       else left -= await replay(parts, criteria, action === 'one' ? 1 : left)
     } catch (error) {
       // Somebody else has taken them, or the person thought better of it.
@@ -175,11 +178,16 @@ async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {
   if (plan.facts?.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')
 }
 
+const typedFor = (count: number): string | undefined => (count > mostWithoutTyping ? String(count) : undefined)
+
+function archive(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
+  return archiveInDialogue(parts, { ...parts.replayOptions(criteria, count), duplicates: false }, typedFor(count))
+}
+
 /** @returns how many of the group are dealt with */
 async function replay(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
-  const typed = count > mostWithoutTyping ? String(count) : undefined
   const question = count === 1 ? 'Replay the oldest of them to where it failed?' : `Replay ${messages(count)} to where each of them failed?`
-  await parts.confirm(question, { typed, signal: parts.signal })
+  await parts.confirm(question, { typed: typedFor(count), signal: parts.signal })
   const waits = count <= mostWaitedFor
   // No more than were confirmed, whatever has come meanwhile.
   const report = await run(parts, parts.replayOptions(criteria, count), waits ? waitMs : undefined)

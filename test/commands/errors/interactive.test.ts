@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
@@ -112,10 +112,42 @@ describe.skipIf(!hasTerminal)('errors --interactive (needs script)', () => {
     terminal.type(`100${key.enter}`)
     await terminal.shows('Not confirmed')
     await terminal.shows('back to the groups')
-    take(terminal, 5)
+    take(terminal, 6)
 
     expect(await terminal.ended).toBe(0)
     assert.equal(messagesIn(storage, 'error').length, 101)
+  })
+
+  it('moves a group into the archive, and leaves the others', { timeout: 60_000 }, async () => {
+    const { folder, storage } = projectWith()
+    for (const id of ['m1', 'm2']) putMessage(storage, 'error', id, failureHeaders(id))
+    putMessage(storage, 'error', 'other', failureHeaders('other', { 'NServiceBus.ExceptionInfo.ExceptionType': 'Other' }))
+    const state = join(folder, 'state')
+    const terminal = startInTerminal(['errors', '-i'], folder, { NSB_STATE_DIR: state })
+
+    await terminal.shows('3 messages in 2 groups')
+    await terminal.shows('Which group?')
+    take(terminal, 0)
+    await terminal.shows('archive all 2')
+    await terminal.shows('back to the groups')
+    take(terminal, 4)
+    await terminal.shows('Move 2 messages to')
+    terminal.type(`y${key.enter}`)
+    await terminal.shows('selected 2, archived 2, left in queue 1')
+    await terminal.shows('1 message in 1 group')
+    await terminal.shows('Which group?')
+    take(terminal, 1)
+
+    expect(await terminal.ended, terminal.screen).toBe(0)
+    assert.deepEqual(
+      messagesIn(storage, 'error').map(({ headers }) => headers['NServiceBus.MessageId']),
+      ['other'],
+    )
+    const [day = ''] = readdirSync(join(state, 'archive', 'default', 'error'))
+    const lines = readFileSync(join(state, 'archive', 'default', 'error', day), 'utf8')
+      .trim()
+      .split('\n')
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ messageId: 'm1' }, { messageId: 'm2' }])
   })
 
   it('lets one of many groups be found by its name, and shows no control characters', { timeout: 60_000 }, async () => {

@@ -1,0 +1,75 @@
+import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/archive/archive.ts'
+import { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
+import { archivePath } from '../../toolkit/errors/archive/archive-folder.ts'
+import { type SelectionOptions, select } from '../../toolkit/errors/archive/selection.ts'
+import { Journal, thisProcess } from '../../toolkit/errors/journal/journal.ts'
+import { newOperationId } from '../../toolkit/errors/operation-id.ts'
+import type { HoldOptions } from '../../transport/transport.ts'
+import { printableLine } from '../printable.ts'
+import { Progress } from '../progress.ts'
+import { archiveSummary } from './archive-report.ts'
+import type { DialogueParts } from './interactive.ts'
+
+/**
+ * Asks, and then moves the oldest messages that match into the archive of the day, as errors archive does. Nothing is held while it asks.
+ *
+ * @param options whose limit is how many are asked for
+ * @returns how many are dealt with
+ * @throws {NsbError} those of a confirmation, a selection and an archive
+ */
+export async function archiveInDialogue(parts: DialogueParts, options: SelectionOptions, typed: string | undefined): Promise<number> {
+  const { beforeChange, confirm, journalPlace, note, out, queue, signal, transport, warning } = parts
+  const { limit = 0 } = options
+  const { stateFolder, ...place } = await journalPlace()
+  const path = archivePath(stateFolder, place.profile, queue, Date.now())
+  await confirm(`Move ${limit} message${limit === 1 ? '' : 's'} to '${printableLine(path)}'?`, { typed, signal })
+
+  let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
+  const needs = { purpose: 'change', mustCount: false, streams: true } as const
+  const selection = await select(transport, options, { ...needs, beforeRemove: (group) => beforeRemove(group) })
+  if (selection === undefined) return limit
+  const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
+  let journal: Journal | undefined
+  let opening: Promise<ArchiveFile> | undefined
+  try {
+    await beforeChange()
+    const operation = newOperationId(Date.now())
+    const head = { schema: 'nsb.operation/1', operation, command: 'archive', ...place, queue } as const
+    journal = Journal.begin(stateFolder, {
+      ...head,
+      startedAt: new Date().toISOString(),
+      owner: thisProcess(),
+      options: { file: path },
+    })
+    // A file that gets no message is not made.
+    const file = (): Promise<ArchiveFile> => (opening ??= ArchiveFile.open(path))
+    beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now })
+    const report = await removeSelected(transport, selection, {
+      operation,
+      queue,
+      result: 'archived',
+      everyItem: false,
+      signal,
+      progress: (step) => progress.show({ doing: 'archiving', ...step }),
+    })
+    progress.end()
+    // What was safe and could not be removed can be finished later.
+    if (report.failed === 0 || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, archived: report.done })
+    else warning(`it is not finished: nsb errors resume ${operation}`)
+    if (report.stoppedBy !== undefined) warning(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
+    note(`in ${printableLine(path)}; errors import brings them back`)
+    out(archiveSummary('archived', report, operation))
+    signal.throwIfAborted()
+    return report.selected === 0 ? limit : report.done
+  } finally {
+    await selection.release()
+    journal?.close()
+    await opening?.then((opened) => opened.close()).catch(() => undefined)
+  }
+}
+
+/** Nothing was removed then that is not safe. */
+function isOfFile(error: unknown): boolean {
+  return error instanceof NsbError && (error.code === 'NSB_ARCHIVE_UNWRITABLE' || error.code === 'NSB_JOURNAL_UNWRITABLE')
+}
