@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { type ChosenPace, betweenBatches, chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
+import { chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
+import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
 import { type PlannedPace, dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
 import type { Confirmation } from '../../src/cli/ask.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
@@ -11,13 +11,12 @@ import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import { Pacing, isBetterStaged, plannedMs } from '../../src/toolkit/errors/pace.ts'
+import { isBetterStaged, plannedMs } from '../../src/toolkit/errors/pace.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
 import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
 import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay.ts'
 import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
-import { Pace } from '../../src/toolkit/send/pace.ts'
 import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
@@ -130,7 +129,12 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     } as const
     const journal = beginReplayJournal(await this.journalled(), operation, options, manner, plan, paceRecord(flags, planned.isStaged))
     const progress = this.#progress()
-    const pacing = this.#pacing(pace, progress)
+    const pacing = pacingOf(pace, {
+      ask: (question, flag) => this.ask(question, flag),
+      note: (text) => this.note(text),
+      endProgress: () => progress?.end(),
+      signal: this.signal,
+    })
     const run: ReplayRun = {
       operation,
       journal,
@@ -165,40 +169,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   #notePace({ isStaged, ms }: PlannedPace): void {
     if (ms > 0) this.note(`takes ${roughDuration(ms)} at most, beside what sending takes`)
     if (isStaged) this.note('staged: they are moved to a queue of their own first, and everything else in the error queue is free again')
-  }
-
-  #pacing({ batches, between, perSecond }: ChosenPace, progress: Progress | undefined): Pacing | undefined {
-    if (perSecond === undefined && batches === undefined) return undefined
-    const { signal } = this
-    const decide =
-      between &&
-      betweenBatches(between, {
-        ask: (question) => this.#askBetween(question),
-        note: (text) => this.note(text),
-        pause: (ms) => pause(ms, undefined, { signal }).catch(() => undefined),
-      })
-    return new Pacing({
-      pace: perSecond === undefined ? undefined : new Pace(perSecond),
-      batches,
-      between: async (outcome) => {
-        progress?.end()
-        return decide === undefined || decide(outcome)
-      },
-      signal,
-    })
-  }
-
-  /** Whoever ends the command instead of answering has ended it. */
-  async #askBetween(question: string): Promise<string> {
-    const { signal } = this
-    const ended = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('no'), { once: true }))
-    const answered = this.ask({ message: question, kind: 'input' }, '--batch-pause').catch((error: unknown) => {
-      if (!(error instanceof NsbError) || error.code !== 'NSB_INTERRUPTED') throw error
-      // The prompt has taken Ctrl-C for itself.
-      process.emit('SIGINT')
-      return 'no'
-    })
-    return String(await Promise.race([answered, ended]))
   }
 
   /** The question, unless the command is ended before it is answered: what is held then has to go back. */

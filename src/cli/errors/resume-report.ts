@@ -40,7 +40,7 @@ export function resumeQuestion({ head, safeCount, selected }: ReadJournal, undo:
 
 /** `removed 3, sent again 2 (2 of them may arrive twice), sent 10, left in queue 5, operation 01…` */
 export function resumeLine(report: ResumeReport): string {
-  const { failed, leftInQueue, mayArriveTwice, newerArrivals, note, operation, removed, sentAgain, sentFirst, waited } = report
+  const { failed, leftInQueue, mayArriveTwice, newerArrivals, note, operation, removed, sentAgain, sentFirst, staged, waited } = report
   if (note !== undefined) return `${printableLine(note)} Left in queue ${leftInQueue}, operation ${operation}`
   return [
     `removed ${removed}`,
@@ -54,6 +54,7 @@ export function resumeLine(report: ResumeReport): string {
         ]
       : []),
     ...(failed > 0 ? [`failed ${failed}`] : []),
+    ...((staged?.left ?? 0) > 0 ? [`left in ${staged?.queue} ${staged?.left}`] : []),
     `left in queue ${leftInQueue}`,
     ...(newerArrivals > 0 ? [`newer arrivals ${newerArrivals}`] : []),
     `operation ${operation}`,

@@ -1,11 +1,11 @@
-import type { HeldMessage, Transport } from '../../transport/transport.ts'
+import type { HeldMessage, QueueFacts, Transport } from '../../transport/transport.ts'
 import { isBrokerQueue } from '../broker-queue.ts'
 import { checkHold, holdNoted, ifThere } from './hold.ts'
 import { Journal } from './journal/journal.ts'
 import { keyOf } from './journal/message-key.ts'
 import type { ReadJournal } from './journal/read-journal.ts'
 import { type ReplayOptions, holdOptions, isReplayable, planned } from './plan.ts'
-import { type ReplayRun, sendBack } from './replay.ts'
+import { type ReplayReport, type ReplayRun, sendBack } from './replay.ts'
 import { type ReplayRecord, readReplayRecord } from './replay-record.ts'
 import { couldMean } from './resolve-ids.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from './resume.ts'
@@ -27,32 +27,82 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
   const { operation, queue } = journal.head
   const record = await readReplayRecord(journal.head.options)
   if (record === undefined) throw badJournal(operation)
-  const { maxHold, overrule, signal, undo } = options
-  const replayOptions: ReplayOptions = { ...record.chosen, queue, maxHold, overrule, signal }
+  if (record.pace.staged) return (await import('./resume-staged.ts')).resumeStaged(transport, journal, record, options)
+  const run = resumedRun(journal, record, options)
+  const gone = await goOn(transport, journal, record, options, run, () => Journal.resume(journal.path, journal.selected))
+  if (gone === undefined) {
+    Journal.resume(journal.path, journal.selected).end({ removed: 0 })
+    return { ...nothing, operation, command: 'replay', queue, undone: options.undo, leftInQueue: 0 }
+  }
+  const { facts, failedToRemove, removed, report, sentAgain, sentFirst } = gone
+  return {
+    operation,
+    command: 'replay',
+    queue,
+    undone: options.undo,
+    removed,
+    sentAgain,
+    // A folder knows what it has sent: what is still there was not.
+    mayArriveTwice: isBrokerQueue(facts) ? Math.min(sentAgain, run.window) : 0,
+    sentFirst,
+    failed: report.failed + failedToRemove,
+    leftInQueue: report.leftInQueue,
+    newerArrivals: report.newerArrivals,
+    items: report.items,
+    isOver: report.isOver,
+    problem: report.journalProblem,
+    waited: run.waitMs !== undefined,
+  }
+}
+
+/** As the replay was run, but for its journal. */
+export function resumedRun({ head }: ReadJournal, { manner, pace }: ReplayRecord, options: ResumeOptions): ReplayRun {
+  return {
+    operation: head.operation,
+    journal: undefined,
+    ...manner,
+    ...(options.undo ? { waitMs: undefined } : { pacing: options.pacing?.(pace) }),
+    everyItem: manner.waitMs !== undefined,
+    clock: options.clock,
+    progress: options.progress,
+  }
+}
+
+/** As the replay was asked for. */
+export function resumedOptions({ head }: ReadJournal, { chosen }: ReplayRecord, options: ResumeOptions): ReplayOptions {
+  const { maxHold, overrule, signal } = options
+  return { ...chosen, queue: head.queue, maxHold, overrule, signal }
+}
+
+/** What became of the messages that are in the error queue still. */
+export interface GoneOn extends Pick<Going, 'removed' | 'failedToRemove' | 'sentAgain' | 'sentFirst'> {
+  readonly facts: QueueFacts
+  readonly report: ReplayReport
+}
+
+/** @param begin goes on with the journal, once the queue is held @returns undefined: there is no such queue any more */
+export async function goOn(
+  transport: Transport,
+  journal: ReadJournal,
+  record: ReplayRecord,
+  options: ResumeOptions,
+  run: ReplayRun,
+  begin: () => Journal | undefined,
+): Promise<GoneOn | undefined> {
+  const { signal, undo } = options
+  const replayOptions = resumedOptions(journal, record, options)
   const everything = record.chosen.all && !hasCriteria(record.chosen.criteria) && record.chosen.limit === undefined && !undo
   const { window } = record.manner
   const held = { ...holdOptions(transport, 'change', replayOptions), ahead: window }
   // Of everything only what cannot be sent, and what came later, stays held.
   const max = everything ? Math.max(held.max, 2 * window) : held.max
-  const noted = await ifThere(holdNoted(transport, queue, { ...held, max }))
-  if (noted === undefined) {
-    Journal.resume(journal.path, journal.selected).end({ removed: 0 })
-    return { ...nothing, operation, command: 'replay', queue, undone: undo, leftInQueue: 0 }
-  }
+  const noted = await ifThere(holdNoted(transport, replayOptions.queue, { ...held, max }))
+  if (noted === undefined) return undefined
   const { facts } = noted.holding
-  const run: ReplayRun = {
-    operation,
-    journal: undefined,
-    ...record.manner,
-    ...(undo ? { waitMs: undefined } : {}),
-    everyItem: record.manner.waitMs !== undefined,
-    clock: options.clock,
-    progress: options.progress,
-  }
   try {
     if (!everything) checkHold(facts, options)
     const going = new Going(journal, record, undo, facts.kind)
-    const resumed = Journal.resume(journal.path, journal.selected)
+    const resumed = begin()
     const report = await sendBack(transport, noted, facts.depth, replayOptions, { ...run, journal: resumed }, async (sending, holding) => {
       for await (const messages of holding.pages()) {
         if (!(await going.on(messages, sending, (message) => holding.consume(message, []), replayOptions))) break
@@ -62,30 +112,13 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
       return { selected: going.sentAgain + going.sentFirst, duplicates: 0, sawAll: !signal.aborted }
     })
     const { failedToRemove, removed, sentAgain, sentFirst } = going
-    return {
-      operation,
-      command: 'replay',
-      queue,
-      undone: undo,
-      removed,
-      sentAgain,
-      // A folder knows what it has sent: what is still there was not.
-      mayArriveTwice: isBrokerQueue(facts) ? Math.min(sentAgain, window) : 0,
-      sentFirst,
-      failed: report.failed + failedToRemove,
-      leftInQueue: report.leftInQueue,
-      newerArrivals: report.newerArrivals,
-      items: report.items,
-      isOver: report.isOver,
-      problem: report.journalProblem,
-      waited: run.waitMs !== undefined,
-    }
+    return { facts, failedToRemove, removed, report, sentAgain, sentFirst }
   } finally {
     await noted.holding.giveBack()
   }
 }
 
-const nothing = {
+export const nothing = {
   removed: 0,
   sentAgain: 0,
   mayArriveTwice: 0,

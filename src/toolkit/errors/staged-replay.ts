@@ -47,12 +47,14 @@ export async function moveToStaging<Moved extends ReplayReport>(
   await transport.createQueueLike(queue, options.queue)
   // Nothing is read of it: somebody who goes on with the operation must not remove the queue while messages are on their way to it.
   const lock = await transport.hold(queue, { purpose: 'change', overrule, page: 1, max: 1, signal, beforeRemove: () => undefined })
+  let moved: Moved
   try {
-    const moved = await move({ ...run, staging: { queue, step: 'move' }, pacing: undefined, waitMs: undefined, everyItem: false })
-    return { ...moved, published: 0, tried: moved.failed, staged: { queue, left: moved.published } }
+    moved = await move({ ...run, staging: { queue, step: 'move' }, pacing: undefined, waitMs: undefined, everyItem: false })
   } finally {
     await lock.giveBack()
   }
+  const left = (await transport.inspect(queue))?.depth ?? 0
+  return { ...moved, published: 0, tried: moved.failed, staged: { queue, left } }
 }
 
 /** Sends what was moved, unless moving it was cut short. */
