@@ -33,9 +33,10 @@ export function whichCommand(given: readonly string[], commands: readonly KnownC
   if (isTopic && pair === undefined && !ids.includes(first)) return { kind: 'topic', topic: first }
   if (!isTopic && !ids.includes(first)) throw unknownCommand(first, ids)
 
-  const named = [pair, first].find((id) => id !== undefined && ids.includes(id)) as string
+  const triple = pair !== undefined && ids.includes(`${pair}:${words[2]}`) ? `${pair}:${words[2]}` : undefined
+  const named = triple ?? [pair, first].find((id) => id !== undefined && ids.includes(id)) ?? first
   const command = commands.find((each) => each.id === named || each.aliases?.includes(named) === true)
-  const rest = words.slice(named === pair ? 2 : 1)
+  const rest = words.slice(named.split(':').length)
   const flags = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest
   if (command === undefined || flags.some((flag) => helpFlags.includes(flag))) return { kind: 'commandHelp', words }
   return { kind: 'command', command, words: rest }
