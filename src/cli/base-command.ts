@@ -241,6 +241,11 @@ export abstract class BaseCommand extends Command {
     return this.#interruption.signal
   }
 
+  /** Nobody reads what would be said. */
+  protected get isOutputGone(): boolean {
+    return this.#interruption.isOutputGone
+  }
+
   /** The project around the working directory; its warnings are shown once. */
   protected project(): Promise<Project> {
     this.#project ??= findProject(process.cwd(), userConfigFile(process.env)).then((project) => {
