@@ -173,7 +173,13 @@ export interface Holding {
   /** Dispatched, confirmed, beforeRemove, removed. Rejects with the message still held. Calls may overlap. */
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void>
   /** The rest is visible again in its old order; a message at the limit is moved to the tail. Once, always. */
-  giveBack(): Promise<{ readonly returned: number; readonly rescued: readonly HeldMessage[]; readonly newerArrivals: number }>
+  giveBack(): Promise<{
+    readonly returned: number
+    readonly rescued: readonly HeldMessage[]
+    readonly newerArrivals: number
+    /** It could not be done in order, and what was removed last may be in the queue again. */
+    readonly interrupted?: true
+  }>
 }
 
 export interface TemporaryQueue {

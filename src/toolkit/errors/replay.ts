@@ -214,7 +214,8 @@ export async function sendBack(
     }
     given = await holding.giveBack()
     const wasCut = signal.aborted && !(sent.sawAll && sending.tried >= sent.selected)
-    const isOver = !wasCut && run.pacing?.stoppedAfter === undefined && sending.journalProblem === undefined && !sending.lostConnection
+    const isCertain = sending.journalProblem === undefined && !sending.lostConnection && given.interrupted !== true
+    const isOver = !wasCut && run.pacing?.stoppedAfter === undefined && isCertain
     if (isOver && ownsJournal) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
     await sending.awaitAnswers()
     const { failed, items, journalProblem, tried } = sending
@@ -222,7 +223,11 @@ export async function sendBack(
     const sentUnnoted = isBrokerQueue(holding.facts) ? sending.sentUnnoted : 0
     const { duplicates, isFull = false, selected } = sent
     const stopped = sending.stopped || isFull
-    const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
+    // A broker that went away in the middle may not be there yet, and what was done is worth telling all the same.
+    const leftInQueue = await transport.inspect(queue).then(
+      (facts) => facts?.depth ?? 0,
+      () => holding.facts.depth - tried + failed,
+    )
     const counts = { tried, published: tried - failed, failed }
     return {
       operation: run.operation,
