@@ -66,11 +66,10 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
       : await this.#copy(transport, options, operation, path, withoutBody)
     const outcome = { profile: await this.profileName(), queue, file: path, report }
     const summary = archiveSummary(flags.remove ? 'exported and removed' : 'exported', report, flags.remove ? operation : undefined)
-    if (path === undefined) this.note(summary)
-    else {
+    if (path !== undefined) {
       this.note(`in ${printableLine(path)}`)
       this.out(summary)
-    }
+    } else if (!this.isOutputGone) this.note(summary)
     this.finish(archiveExitCode(report))
     const document = exportDocument(outcome, flags.remove)
     if (path !== undefined) return document

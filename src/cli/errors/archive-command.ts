@@ -148,6 +148,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
   }
 
   protected showProblems(report: ArchiveReport): void {
+    if (this.isOutputGone) return
     const { colour } = this
     for (const { error, result, uniqueId } of report.items.filter((item) => item.result === 'failed').slice(0, mostShown))
       this.note(`${colour.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${result}  ${printableLine(error?.message ?? '')}`)

@@ -60,7 +60,10 @@ type Resume = (transport: Transport, journal: ReadJournal, options: ResumeOption
 
 /** How an operation is finished or taken back, by the command that began it. */
 const resumptions: Readonly<Record<string, () => Promise<Resume>>> = {
+  archive: async () => (await import('./archive/resume-archive.ts')).resumeArchive,
   edit: async () => (await import('./edit/resume-edit.ts')).resumeEdit,
+  export: async () => (await import('./archive/resume-archive.ts')).resumeArchive,
+  import: async () => (await import('./archive/resume-import.ts')).resumeImport,
   replay: async () => (await import('./resume-replay.ts')).resumeReplay,
 }
 

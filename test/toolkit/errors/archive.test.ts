@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { archiveBeforeRemoving, removeSelected } from '../../../src/toolkit/errors/archive/archive.ts'
@@ -10,14 +10,23 @@ import { importedFile, resumeImport } from '../../../src/toolkit/errors/archive/
 import { type SelectionOptions, select } from '../../../src/toolkit/errors/archive/selection.ts'
 import { Journal, thisProcess } from '../../../src/toolkit/errors/journal/journal.ts'
 import { type ReadJournal, readJournal } from '../../../src/toolkit/errors/journal/read-journal.ts'
+import type { ResumeOptions } from '../../../src/toolkit/errors/resume.ts'
 import { openTransport } from '../../../src/transport/open.ts'
 import type { HeldMessage, HoldOptions, Transport } from '../../../src/transport/transport.ts'
 import { failureHeaders } from '../../cli/nsb.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import { createReadStream } from 'node:fs'
 
 const operation = '01K9Z3K9Z3K9Z3K9Z3K9Z3K9Z3'
 const never = new AbortController().signal
+
+const resumeOptions: ResumeOptions = {
+  undo: false,
+  overrule: [],
+  maxHold: 1000,
+  signal: never,
+  clock: Date.now,
+  progress: () => undefined,
+}
 
 interface World {
   readonly transport: Transport
@@ -174,8 +183,7 @@ describe('archiving', () => {
 })
 
 describe('an archive that was killed', () => {
-  const resumed = async ({ state, transport }: World) =>
-    resumeArchive(transport, await journalOf(state), { overrule: [], maxHold: 1000, signal: never, clock: Date.now })
+  const resumed = async ({ state, transport }: World) => resumeArchive(transport, await journalOf(state), resumeOptions)
 
   it('E-36 after its lines were safe only removes the messages when it is resumed', async () => {
     const world = await worldWith(['m1', 'm2', 'm3'])
@@ -183,7 +191,7 @@ describe('an archive that was killed', () => {
 
     const report = await resumed(world)
 
-    expect(report).toMatchObject({ removed: 2, archived: 0, failed: 0, uncertain: 0, leftInQueue: 1 })
+    expect(report).toMatchObject({ removed: 2, failed: 0, leftInQueue: 1, more: { archive: { archived: 0, uncertain: 0 } } })
     expect(archivedBodies(world.path)).toEqual(bodies('m1', 'm2'))
     expect(await bodiesIn(world.transport, 'error')).toEqual(bodies('m3'))
     expect((await journalOf(world.state)).end).toBeDefined()
@@ -197,7 +205,7 @@ describe('an archive that was killed', () => {
 
     const report = await resumed(world)
 
-    expect(report).toMatchObject({ removed: 1, archived: 1, failed: 0, leftInQueue: 1 })
+    expect(report).toMatchObject({ removed: 1, failed: 0, leftInQueue: 1, more: { archive: { archived: 1 } } })
     const lines = readFileSync(world.path, 'utf8').trimEnd().split('\n')
     expect(lines).toHaveLength(3)
     expect((JSON.parse(lines[2] ?? '') as { body: { data: string } }).body.data).toBe('body of m2')
@@ -207,7 +215,7 @@ describe('an archive that was killed', () => {
     const world = await worldWith(['m1', 'm2'])
     begin(world.state, 'archive', { file: world.path }).close()
 
-    expect(await resumed(world)).toMatchObject({ removed: 0, archived: 0, leftInQueue: 2 })
+    expect(await resumed(world)).toMatchObject({ removed: 0, leftInQueue: 2, more: { archive: { archived: 0 } } })
   })
 
   it('E-36 does not remove another message with the id of one that is in the file of another operation', async () => {
@@ -217,8 +225,20 @@ describe('an archive that was killed', () => {
 
     const report = await resumed(world)
 
-    expect(report).toMatchObject({ removed: 0, archived: 1 })
+    expect(report).toMatchObject({ removed: 0, more: { archive: { archived: 1 } } })
     expect(archivedBodies(world.path)).toEqual(bodies('m1', 'm1'))
+  })
+})
+
+describe('an archive that is taken back', () => {
+  it('E-36 removes nothing more', async () => {
+    const world = await worldWith(['m1', 'm2'])
+    await archive(world, { limit: 1 }, crash)
+
+    const report = await resumeArchive(world.transport, await journalOf(world.state), { ...resumeOptions, undo: true })
+
+    expect(report).toMatchObject({ undone: true, removed: 0, leftInQueue: 2, isOver: true })
+    expect((await journalOf(world.state)).end).toBeDefined()
   })
 })
 
@@ -260,21 +280,12 @@ describe('an import that was killed', () => {
     return world
   }
 
-  const resumeOptions = {
-    overrule: [],
-    maxHold: 1000,
-    signal: never,
-    clock: Date.now,
-    everyItem: true,
-    progress: () => undefined,
-  }
-
   it('E-36 goes on with the lines that are not in the queue', async () => {
     const world = await killedImport(false)
 
     const report = await resumeImport(world.transport, await journalOf(world.state), resumeOptions)
 
-    expect(report).toMatchObject({ importedBefore: 2, uncertain: 2, imported: 1, skipped: 4 })
+    expect(report).toMatchObject({ mayArriveTwice: 2, more: { import: { importedBefore: 2, imported: 1, skipped: 4 } } })
     expect((await bodiesIn(world.transport, 'error')).toSorted()).toEqual(bodies('m1', 'm2', 'm3', 'm4', 'm5'))
   })
 
@@ -283,7 +294,7 @@ describe('an import that was killed', () => {
 
     const report = await resumeImport(world.transport, await journalOf(world.state), resumeOptions)
 
-    expect(report).toMatchObject({ importedBefore: 2, uncertain: 2, imported: 3, skipped: 2 })
+    expect(report).toMatchObject({ mayArriveTwice: 2, more: { import: { importedBefore: 2, imported: 3, skipped: 2 } } })
     expect((await bodiesIn(world.transport, 'Sales')).toSorted()).toEqual(bodies('m1', 'm2', 'm3', 'm3', 'm4', 'm4', 'm5'))
   })
 

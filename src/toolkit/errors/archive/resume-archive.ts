@@ -6,6 +6,7 @@ import { Journal } from '../journal/journal.ts'
 import { KeySet } from '../journal/key-set.ts'
 import { keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
+import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { readHeld } from '../sending-back.ts'
 import { archiveBeforeRemoving } from './archive.ts'
 import { ArchiveFile } from './archive-file.ts'
@@ -17,40 +18,80 @@ export interface ArchiveOptions {
   readonly file?: string
 }
 
-export interface ResumeArchiveOptions {
-  readonly overrule: readonly string[]
-  readonly maxHold: number
-  readonly signal: AbortSignal
-  readonly clock: () => number
-}
-
-export interface ResumedArchive {
+/** How an interrupted archive ended. */
+interface ArchiveEnd {
   /** Messages that were in the file already, and are gone from the queue now. */
-  readonly removed: number
+  removed: number
   /** Messages that were begun with, and are in the file and gone from the queue now; or deleted, where nothing is kept. */
-  readonly archived: number
+  archived: number
   /** They are still in the queue. */
-  readonly failed: number
-  /** Begun with, and without a time of failure: nobody can tell whether they are in the file, in the queue, or in both. */
-  readonly uncertain: number
-  readonly file: string | undefined
-  readonly leftInQueue: number
+  failed: number
+  newerArrivals: number
 }
 
 const page = 500
 
 /**
  * Finishes an `archive` or `export --remove` that was interrupted, and ends its journal: what is in the file is removed from the queue, what
- * was begun with is archived and removed. What was not begun with stays in the queue.
+ * was begun with is archived and removed. What was not begun with stays in the queue. Taken back, nothing more is removed.
  *
- * @param journal that nobody runs any more
- * @throws {NsbError} NSB_ARCHIVE_UNWRITABLE, NSB_JOURNAL_UNWRITABLE, and what a holding that changes the queue refuses; it can be resumed again
+ * @throws {NsbError} NSB_BAD_JOURNAL, NSB_ARCHIVE_UNWRITABLE, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the
+ * queue refuses; it can be resumed again
  */
-export async function resumeArchive(operations: Operations, journal: ReadJournal, options: ResumeArchiveOptions): Promise<ResumedArchive> {
-  const { operation, queue } = journal.head
-  const { file: path } = journal.head.options as ArchiveOptions
-  const { clock, maxHold, overrule, signal } = options
+export async function resumeArchive(operations: Operations, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
+  const { command, operation, queue } = journal.head
+  const { file } = journal.head.options as ArchiveOptions
+  if (file !== undefined && typeof file !== 'string') throw badJournal(operation)
+  const resumed = Journal.resume(journal.path, journal.selected)
+  const end: ArchiveEnd = { removed: 0, archived: 0, failed: 0, newerArrivals: 0 }
+  try {
+    if (!options.undo) await finish(operations, journal, resumed, file, options, end)
+    if (end.failed === 0) resumed.end({ ...end })
+  } finally {
+    resumed.close()
+  }
   const uncertain = journal.selected - journal.keys.size
+  return {
+    operation,
+    command,
+    queue,
+    undone: options.undo,
+    removed: end.removed,
+    sentAgain: 0,
+    mayArriveTwice: 0,
+    sentFirst: 0,
+    failed: end.failed,
+    leftInQueue: (await operations.inspect(queue))?.depth ?? 0,
+    newerArrivals: end.newerArrivals,
+    items: [],
+    isOver: end.failed === 0,
+    problem: undefined,
+    waited: false,
+    note: noteOf(end, file, uncertain, options.undo),
+    more: { archive: { ...(file !== undefined && { file }), archived: end.archived, uncertain } },
+  }
+}
+
+function noteOf({ archived, failed, removed }: ArchiveEnd, file: string | undefined, uncertain: number, undone: boolean): string {
+  const back = file === undefined ? '' : ` What is in '${file}' and gone from the queue comes back with errors import.`
+  if (undone) return `Nothing more was removed.${back}`
+  const counts =
+    file === undefined
+      ? `Deleted ${archived} that had been begun with.`
+      : `Removed ${removed} that were safe in '${file}', archived ${archived} that had been begun with.`
+  const unknown = uncertain === 0 ? '' : ` ${uncertain} have no time of failure: each of them is in the file, in the queue, or in both.`
+  return `${counts}${failed > 0 ? ` Failed ${failed}.` : ''}${unknown}`
+}
+
+async function finish(
+  operations: Operations,
+  journal: ReadJournal,
+  resumed: Journal,
+  path: string | undefined,
+  { clock, maxHold, overrule, signal }: ResumeOptions,
+  end: ArchiveEnd,
+): Promise<void> {
+  const { operation, queue } = journal.head
   let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
   const holding = await holdIfThere(operations, queue, {
     purpose: 'change',
@@ -60,56 +101,44 @@ export async function resumeArchive(operations: Operations, journal: ReadJournal
     signal,
     beforeRemove: (group) => beforeRemove(group),
   })
-  const resumed = Journal.resume(journal.path, journal.selected)
+  if (holding === undefined) return
   let file: ArchiveFile | undefined
-  let [removed, archived, failed] = [0, 0, 0]
   try {
-    if (holding !== undefined) {
-      checkHold(holding.facts, { maxHold, overrule })
-      const { kind } = holding.facts
-      const inFile = path === undefined ? new KeySet() : await keysIn(path, operation, kind)
-      const opened = path === undefined ? undefined : await ArchiveFile.open(path)
-      file = opened
-      const isArchived = (key: string): boolean => inFile.has(key)
-      beforeRemove = archiveBeforeRemoving({
-        operation,
-        queue,
-        journal: resumed,
-        file: opened && (() => Promise.resolve(opened)),
-        kind,
-        clock,
-        isArchived,
+    checkHold(holding.facts, { maxHold, overrule })
+    const { kind } = holding.facts
+    const inFile = path === undefined ? new KeySet() : await keysIn(path, operation, kind)
+    const opened = path === undefined ? undefined : await ArchiveFile.open(path)
+    file = opened
+    beforeRemove = archiveBeforeRemoving({
+      operation,
+      queue,
+      journal: resumed,
+      file: opened && (() => Promise.resolve(opened)),
+      kind,
+      clock,
+      isArchived: (key) => inFile.has(key),
+    })
+    const seen = new KeySet()
+    for await (const messages of holding.pages()) {
+      const begun = messages.flatMap((message) => {
+        const key = keyOf(message, readHeld(message), kind)
+        // Of a failure that lies there twice one copy was meant.
+        return key !== undefined && (journal.keys.has(key) || inFile.has(key)) && seen.add(key) ? [{ message, key }] : []
       })
-      const done = new KeySet()
-      for await (const messages of holding.pages()) {
-        const begun = messages.flatMap((message) => {
-          const key = keyOf(message, readHeld(message), kind)
-          // Of a failure that lies there twice one copy was meant.
-          return key !== undefined && (journal.keys.has(key) || inFile.has(key)) && done.add(key) ? [{ message, key }] : []
-        })
-        await Promise.all(
-          begun.map(({ key, message }) =>
-            holding.consume(message, []).then(
-              () => (inFile.has(key) ? removed++ : archived++),
-              () => failed++,
-            ),
+      await Promise.all(
+        begun.map(({ key, message }) =>
+          holding.consume(message, []).then(
+            () => (inFile.has(key) ? end.removed++ : end.archived++),
+            () => end.failed++,
           ),
-        )
-      }
-      signal.throwIfAborted()
+        ),
+      )
     }
-  } catch (error) {
-    resumed.close()
-    throw error
+    signal.throwIfAborted()
   } finally {
-    await holding?.giveBack()
+    end.newerArrivals = (await holding.giveBack()).newerArrivals
     await file?.close()
   }
-  const leftInQueue = (await operations.inspect(queue))?.depth ?? 0
-  const outcome = { removed, archived, failed, uncertain, leftInQueue }
-  if (failed > 0) resumed.close()
-  else resumed.end(outcome)
-  return { ...outcome, file: path }
 }
 
 /** Which messages of this operation are whole in the file. */

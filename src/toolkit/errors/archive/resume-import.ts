@@ -3,7 +3,9 @@ import { NsbError } from '../../../message/nsb-error.ts'
 import type { Transport } from '../../../transport/transport.ts'
 import { Journal } from '../journal/journal.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
-import { type ImportOptions, type ImportPlace, type ImportReport, cannotRead, importLines, presentIn } from './import.ts'
+import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
+import { KeySet } from '../journal/key-set.ts'
+import { type ImportPlace, type ImportReport, cannotRead, importLines, presentIn } from './import.ts'
 import { readLines } from './read-lines.ts'
 
 /** What the journal of an `import` keeps. */
@@ -23,18 +25,6 @@ export interface ImportedFile {
   readonly changedAt: number
 }
 
-export interface ResumeImportOptions extends Pick<ImportOptions, 'signal' | 'clock' | 'everyItem' | 'progress'> {
-  readonly overrule: readonly string[]
-  readonly maxHold: number
-}
-
-export interface ResumedImport extends ImportReport {
-  /** Imported before it was interrupted. */
-  readonly importedBefore: number
-  /** Sent when it was interrupted, and nobody knows whether they arrived; those that are not in the queue were sent once more. */
-  readonly uncertain: number
-}
-
 export function importedFile(path: string): ImportedFile {
   try {
     const { mtimeMs, size } = statSync(path)
@@ -45,41 +35,107 @@ export function importedFile(path: string): ImportedFile {
 }
 
 /**
- * Goes on with an import that was interrupted, and ends its journal.
+ * Goes on with an import that was interrupted, and ends its journal. Taken back, nothing more is imported.
  *
- * @param journal that nobody runs any more
  * @throws {NsbError} NSB_CANNOT_RESUME when the lines are not there any more as they were: they came from stdin, or the file has changed. The
- * journal is then over.
+ * journal is then over. NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL
  */
-export async function resumeImport(transport: Transport, journal: ReadJournal, options: ResumeImportOptions): Promise<ResumedImport> {
+export async function resumeImport(transport: Transport, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
   const { operation, queue } = journal.head
-  const record = journal.head.options as unknown as ImportRecord
-  const uncertain = journal.selected - journal.safeCount
+  const record = recordOf(journal)
+  const before = journal.safeCount
+  const uncertain = journal.selected - before
   const resumed = Journal.resume(journal.path, journal.selected)
+  let report: ImportReport | undefined
+  let isOver = true
   try {
-    const path = unchangedFile(record.file)
-    if (path === undefined) {
-      resumed.end({ importedBefore: journal.safeCount, uncertain })
-      throw cannotResume(operation, journal.safeCount, uncertain, record)
+    if (!options.undo) {
+      const path = unchangedFile(record.file)
+      if (path === undefined) {
+        resumed.end({ imported: before, uncertain })
+        throw cannotResume(operation, before, uncertain, record)
+      }
+      report = await goOn(transport, journal, resumed, path, record, options)
+      isOver = report.stoppedBy === undefined && !options.signal.aborted
     }
-    const report = await importLines(transport, readLines(createReadStream(path)), {
-      ...options,
-      operation,
-      journal: resumed,
-      queue: record.replay ? record.to : queue,
-      replay: record.replay,
-      redirects: record.redirects,
-      verifyHash: record.verifyHash,
-      window: record.window,
-      present: record.allowDuplicates || record.replay ? undefined : await presentIn(transport, queue, options),
-      isDone: (line) => journal.safe.has(String(line)),
-    })
-    const { failed, imported, rejected, skipped, stoppedBy } = report
-    if (stoppedBy === undefined && !options.signal.aborted) resumed.end({ imported, skipped, rejected, failed, uncertain })
-    return Object.assign(report, { importedBefore: journal.safeCount, uncertain })
+    if (isOver) resumed.end({ imported: before + (report?.imported ?? 0), uncertain })
   } finally {
     resumed.close()
   }
+  const failed = (report?.failed ?? 0) + (report?.rejected ?? 0)
+  return {
+    operation,
+    command: 'import',
+    queue,
+    undone: options.undo,
+    removed: 0,
+    sentAgain: 0,
+    mayArriveTwice: options.undo ? 0 : uncertain,
+    sentFirst: report?.imported ?? 0,
+    failed,
+    leftInQueue: (await transport.inspect(queue))?.depth ?? 0,
+    newerArrivals: 0,
+    items: [],
+    isOver,
+    problem: report?.stoppedBy,
+    waited: false,
+    note: noteOf(before, uncertain, report),
+    more: { import: { importedBefore: before, ...counts(report), ...(report !== undefined && { items: report.items }) } },
+  }
+}
+
+function counts(report: ImportReport | undefined): object {
+  if (report === undefined) return {}
+  const { failed, imported, rejected, skipped } = report
+  return { imported, skipped, rejected, failed }
+}
+
+function noteOf(before: number, uncertain: number, report: ImportReport | undefined): string {
+  const twice = uncertain === 0 ? '' : ` Of ${uncertain} nobody knows whether they had been sent`
+  if (report === undefined) return `Nothing more was imported; ${before} had been.${twice === '' ? '' : `${twice}.`}`
+  const { failed, imported, rejected, skipped } = report
+  const others = `skipped ${skipped}${rejected > 0 ? `, rejected ${rejected}` : ''}${failed > 0 ? `, failed ${failed}` : ''}`
+  return `Imported ${imported}, ${others}; ${before} had been imported.${twice === '' ? '' : `${twice}: those may be there twice.`}`
+}
+
+async function goOn(
+  transport: Transport,
+  journal: ReadJournal,
+  resumed: Journal,
+  path: string,
+  record: ImportRecord,
+  options: ResumeOptions,
+): Promise<ImportReport> {
+  const { operation, queue } = journal.head
+  const { allowDuplicates, redirects, replay, to, verifyHash, window } = record
+  return importLines(transport, readLines(createReadStream(path)), {
+    operation,
+    journal: resumed,
+    queue: replay ? to : queue,
+    replay,
+    redirects,
+    verifyHash,
+    window,
+    present: allowDuplicates ? undefined : replay ? new KeySet() : await presentIn(transport, queue, options),
+    everyItem: false,
+    signal: options.signal,
+    clock: options.clock,
+    progress: () => undefined,
+    isDone: (line) => journal.safe.has(String(line)),
+  })
+}
+
+function recordOf({ head: { operation, options } }: ReadJournal): ImportRecord {
+  const record = options as unknown as ImportRecord
+  const { allowDuplicates, file, redirects, replay, to, verifyHash, window } = record
+  const isRecord =
+    [allowDuplicates, replay, verifyHash].every((each) => typeof each === 'boolean') &&
+    typeof redirects === 'object' &&
+    Number.isSafeInteger(window) &&
+    (to === undefined || typeof to === 'string') &&
+    (file === undefined || typeof file.path === 'string')
+  if (!isRecord) throw badJournal(operation)
+  return record
 }
 
 /** undefined: it is not there as it was. */
