@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core'
-import { ErrorsCommand, maxHoldFlag } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { commandNote, eventFields, eventNote, failedLine, messageDocument } from '../../src/cli/errors/watch-report.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
@@ -51,7 +51,9 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
   }
 
   readonly #enough = new AbortController()
-  readonly #counts = { seen: 0 }
+  #seen = 0
+  /** The unique id of the last one. */
+  #last: string | undefined
   #queues: readonly string[] = []
   #where = { profile: '', transport: '' }
   #command: CommandPerMessage | undefined
@@ -95,11 +97,12 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     const { counts } = this.#command ?? {}
     if (!this.signal.aborted && (counts?.failed ?? 0) > 0) this.finish(Exit.partly)
     const { failed = 0, run = 0, skipped = 0 } = counts ?? {}
-    if (!this.jsonEnabled()) this.note(summaryOf(this.#counts.seen, counts))
+    if (!this.jsonEnabled()) this.note(summaryOf(this.#seen, counts))
+    if (this.#last !== undefined) this.next(`nsb errors show ${shortId(this.#last)}`, 'nsb errors')
     return {
       schema: 'nsb.summary/1',
       ...this.queueFields(this.#queues),
-      seen: this.#counts.seen,
+      seen: this.#seen,
       ...(counts === undefined ? {} : { commands: { run, failed, skipped } }),
     }
   }
@@ -134,7 +137,8 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     if (this.#enough.signal.aborted) return
     if (this.jsonEnabled()) this.logJson(eventFields(event))
     if (event.kind !== 'failed') return this.#note(event)
-    this.#counts.seen++
+    this.#seen++
+    this.#last = event.failed.uniqueId
     if (flags.output === 'ids') this.out(printableLine(event.failed.uniqueId))
     else {
       const terminal = process.stdout.isTTY
@@ -148,7 +152,9 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
 
   #note(event: Exclude<WatchEvent, { kind: 'failed' }>): void {
     const note = eventNote(event, this.#where)
-    if (event.kind === 'watching') this.note(this.colour.err.dim(note))
+    // A folder is made by the first failure; a queue of a broker may be misspelt.
+    if (event.kind === 'watching' && (event.facts !== undefined || this.#where.transport === 'learning'))
+      this.note(this.colour.err.dim(note))
     // Where only depths are seen, they are the result.
     else if (event.kind === 'depth') this.out(note)
     else this.warning(note)

@@ -10,20 +10,16 @@ import {
 } from '../../toolkit/errors/browse.ts'
 import { exceptionText } from '../../toolkit/errors/exception-text.ts'
 import type { Classifier, Group } from '../../toolkit/errors/group.ts'
-import { newOperationId } from '../../toolkit/errors/operation-id.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/plan.ts'
-import { prepareReplay } from '../../toolkit/errors/prepare-replay.ts'
-import { type JournalPlace, beginReplayJournal } from '../../toolkit/errors/replay-record.ts'
-import type { ReplayReport } from '../../toolkit/errors/replay.ts'
+import type { JournalPlace } from '../../toolkit/errors/replay-record.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Choice, type Confirmation, choose } from '../ask.ts'
 import type { Colours } from '../colour.ts'
 import { printableLine } from '../printable.ts'
-import { boundMemory } from '../bounded-memory.ts'
-import { Progress } from '../progress.ts'
 import { relativeTime } from '../relative-time.ts'
 import { archiveInDialogue } from './dialogue-archive.ts'
+import { replayInDialogue } from './dialogue-replay.ts'
 import { shortId } from './errors-command.ts'
 import { targetLine } from './replay-report.ts'
 import { rememberedText, showText } from './show-text.ts'
@@ -50,13 +46,8 @@ export interface DialogueParts {
   readonly warning: (text: string) => void
 }
 
-/** How a replay goes: as one without flags. */
-const manner = { window: 50, onError: 'continue', keepAcknowledgeTo: false, sameNativeId: false } as const
 const samples = 10
-const waitMs = 60_000
 const mostWithoutTyping = 100
-/** So many outcomes are remembered. */
-const mostWaitedFor = 10_000
 
 type Next = 'groups' | 'quit'
 
@@ -178,75 +169,15 @@ async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {
   if (plan.facts?.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')
 }
 
+/** What is typed to confirm so many. */
 const typedFor = (count: number): string | undefined => (count > mostWithoutTyping ? String(count) : undefined)
 
 function archive(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
   return archiveInDialogue(parts, { ...parts.replayOptions(criteria, count), duplicates: false }, typedFor(count))
 }
 
-/** @returns how many of the group are dealt with */
-async function replay(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
-  const question = count === 1 ? 'Replay the oldest of them to where it failed?' : `Replay ${messages(count)} to where each of them failed?`
-  await parts.confirm(question, { typed: typedFor(count), signal: parts.signal })
-  const waits = count <= mostWaitedFor
-  // No more than were confirmed, whatever has come meanwhile.
-  const report = await run(parts, parts.replayOptions(criteria, count), waits ? waitMs : undefined)
-  showReport(parts, report, waits)
-  parts.signal.throwIfAborted()
-  // Somebody else has taken them.
-  return report.selected === 0 ? count : report.published
-}
-
-/** As errors replay does it, once it is confirmed: nothing is held before, nor afterwards. */
-async function run(
-  { beforeChange, journalPlace, transport }: DialogueParts,
-  options: ReplayOptions,
-  wait: number | undefined,
-): Promise<ReplayReport> {
-  const unbound = boundMemory()
-  const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
-  const prepared = await prepareReplay(transport, options, { confirmed: true, window: manner.window })
-  try {
-    await beforeChange()
-    const operation = newOperationId(Date.now())
-    return await prepared.run({
-      operation,
-      journal: beginReplayJournal(await journalPlace(), operation, options, { ...manner, waitMs: wait }, prepared.plan),
-      ...manner,
-      waitMs: wait,
-      everyItem: wait !== undefined,
-      clock: Date.now,
-      progress: (step) => progress.show(step),
-    })
-  } finally {
-    progress.end()
-    await prepared.release()
-    unbound()
-  }
-}
-
-const mostNamed = 5
-
-function showReport({ colours, note, out, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
-  const resulting = (result: string): typeof report.items => report.items.filter((item) => item.result === result)
-  for (const { error, uniqueId } of resulting('failed').slice(0, mostNamed))
-    note(`${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${printableLine(error?.message ?? 'was not sent')}`)
-  for (const { exception, uniqueId } of resulting('failedAgain').slice(0, mostNamed))
-    note(
-      `${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  failed again  ${printableLine(exception?.split('\n', 1)[0] ?? '')}`,
-    )
-  if (!report.isOver) warning(`it is not finished: nsb errors resume ${report.operation}`)
-  if (report.stopped) warning('stopped: too many failures; the rest stays in the error queue')
-  const counts = [
-    `replayed ${report.published}`,
-    ...(waited ? [`succeeded ${resulting('succeeded').length}`] : []),
-    ...(resulting('failedAgain').length > 0 ? [`failed again ${resulting('failedAgain').length}`] : []),
-    ...(resulting('noAnswer').length > 0 ? [`no answer yet ${resulting('noAnswer').length}`] : []),
-    ...(report.failed > 0 ? [`failed ${report.failed}`] : []),
-    `left in queue ${report.leftInQueue}`,
-    `operation ${report.operation}`,
-  ]
-  out(counts.join(', '))
+function replay(parts: DialogueParts, criteria: Criteria, count: number): Promise<number> {
+  return replayInDialogue(parts, parts.replayOptions(criteria, count), typedFor(count))
 }
 
 const s = (count: number): string => (count === 1 ? '' : 's')

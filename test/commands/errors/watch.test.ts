@@ -106,6 +106,7 @@ describe('errors watch', () => {
 
     expect(await watch.ended).toBe(0)
     assert.equal(linesOf(watch.stdout).length, 1)
+    expect(watch.stderr).toMatch(/\n1 failure seen\nNext: nsb errors show [0-9a-f]{8} +nsb errors\n$/)
   })
 
   it('CLI-15 ends with 0 and without a word when nobody reads its lines any more', async () => {

@@ -101,6 +101,25 @@ describe('errors watch on RabbitMQ', () => {
     expect(watch.stderr).toContain('failures in between were not shown: it had 1 message, and has 3 now')
   })
 
+  it('warns of a queue that does not exist, and shows what comes once it does', { timeout: 60_000 }, async () => {
+    const { host, shop } = await makeWorld()
+    const watch = await watching({ shop }, '--error-queue', 'later', '-q')
+    expect(watch.stderr).toContain("! watching 'later'")
+    expect(watch.stderr).toContain('no such queue yet')
+
+    const later = await ErrorQueue.make(host, 'later', { kind: 'classic' })
+    await host.api('POST', `exchanges/${host.name}/later/publish`, {
+      properties: { headers: failureHeaders('m1') },
+      routing_key: '',
+      payload: 'm1',
+      payload_encoding: 'string',
+    })
+    await until(() => failedOf(watch).length === 1)
+    await interrupted(watch)
+
+    assert.equal(await later.depth(), 1)
+  })
+
   it('shows in the direct topology the depth when it has risen, and touches nothing', { timeout: 60_000 }, async () => {
     const world = await makeWorld({ topology: 'direct' })
     await world.fail('m1')
