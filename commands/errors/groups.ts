@@ -53,6 +53,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       await this.noteOpenOperations(queue)
       const found = await groupFailed(transport, { ...this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh), by })
       await this.noteFacts(queue, found, flags['max-hold'])
+      if (found.takenAt === undefined) await this.noteLeftovers(transport)
       groups = mergedGroups([...groups, ...found.groups])
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += found[name]
       others = addedOthers(others, found)

@@ -92,6 +92,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
         ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
       })
       await this.noteFacts(queue, listed, flags['max-hold'])
+      if (listed.takenAt === undefined) await this.noteLeftovers(transport)
       rows = [...rows, ...listed.items.map((item) => ({ ...item, errorQueue: queue }))]
       unread += listed.unread
       total += listed.total

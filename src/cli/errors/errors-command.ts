@@ -5,9 +5,11 @@ import type { Criteria } from '../../toolkit/errors/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
 import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
 import type { JournalPlace } from '../../toolkit/errors/replay-record.ts'
+import { stagingLeftovers } from '../../toolkit/errors/staging.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
+import type { Transport } from '../../transport/transport.ts'
 import { BaseCommand } from '../base-command.ts'
 import { printableLine } from '../printable.ts'
 import { relativeTime } from '../relative-time.ts'
@@ -106,6 +108,17 @@ export abstract class ErrorsCommand extends BaseCommand {
     }
     if (facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
+  }
+
+  /** Names the staging queues of replays that are not over and that nobody runs here. */
+  protected async noteLeftovers(transport: Transport): Promise<void> {
+    const running = (await openOperations(stateFolder(process.env))).filter(({ owner }) => isRunning(owner))
+    for (const { depth, operation, queue } of await stagingLeftovers(transport)) {
+      if (this.#warned.has(queue) || running.some((head) => head.operation === operation)) continue
+      this.#warned.add(queue)
+      const resume = `nsb errors resume ${operation}`
+      this.warning(`${depth} message${depth === 1 ? '' : 's'} of a replay that is not over in ${queue}: ${resume}, or ${resume} --undo`)
+    }
   }
 
   protected async profileName(): Promise<string> {
