@@ -18,7 +18,7 @@ import { sendEdited } from '../../src/toolkit/errors/edit/send-edited.ts'
 import { schemaOf } from '../../src/toolkit/errors/edit/valid-body.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { targetOf, whyNoQueue } from '../../src/toolkit/errors/plan.ts'
-import type { HeldMessage } from '../../src/transport/transport.ts'
+import type { HeldMessage, Transport } from '../../src/transport/transport.ts'
 
 const change = { helpGroup: 'CHANGE' } as const
 const bodySources = ['body-file', 'patch', 'merge'] as const
@@ -106,7 +106,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
       if (target === undefined) throw noTarget(shown)
       const marks = { target, staysFailed: !flags.replay, messageId: newMessageId() }
       this.#warnOfChange(shown, made, marks)
-      if ((await transport.inspect(target).catch(() => undefined)) === undefined) throw await whyNoQueue(transport, target)
+      await checkTarget(transport, target)
       const document = {
         ...about,
         uniqueId: failed.uniqueId,
@@ -247,6 +247,13 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
       ...(cause === undefined ? {} : { cause }),
     })
   }
+}
+
+/** A target comes from a message, so it may be anything. @throws what {@link whyNoQueue} gives */
+async function checkTarget(transport: Transport, target: string): Promise<void> {
+  const facts = await transport.inspect(target).catch(() => undefined)
+  const problem = facts === undefined ? await whyNoQueue(transport, target) : undefined
+  if (problem !== undefined) throw problem
 }
 
 const shortOf = ({ failed }: Shown): string => printableLine(shortId(failed.uniqueId))

@@ -251,6 +251,29 @@ describe('errors edit with flags', () => {
     assert.doesNotMatch(ended.stderr + ended.stdout, /[^\P{Cc}\n]|\p{Cf}/u)
   })
 
+  it('E-34 wants to be told where a message goes that does not say it', async () => {
+    const { run, sales, storage } = world()
+    putMessage(storage, 'error', 'entry-2', { 'NServiceBus.MessageId': 'm2', 'NServiceBus.ContentType': 'text/json' }, '{"a":1}')
+
+    const nowhere = await run('m2', '--merge', '{"a":2}', '--yes', '--json')
+    const sent = await run('m2', '--merge', '{"a":2}', '--to', 'Sales', '--yes')
+
+    assert.deepEqual([nowhere.code, codeOf(nowhere)], [2, 'NSB_NO_TARGET'])
+    assert.equal(sent.code, 0, sent.stderr)
+    assert.equal(sales()[0]?.body, '{"a":2}')
+  })
+
+  it('CLI-17 a protected profile wants its name', async () => {
+    const { folder, run, sales } = world()
+    writeFileSync(join(folder, 'nsb.json'), '{"profiles":{"default":{"transport":"learning","protect":true}}}')
+
+    const yes = await run('m1', '--set-header', 'a=b', '--yes', '--json')
+    const named = await run('m1', '--set-header', 'a=b', '--confirm', 'default')
+
+    assert.deepEqual([yes.code, codeOf(yes), named.code], [6, 'NSB_NEEDS_CONFIRMATION', 0])
+    assert.equal(sales().length, 1)
+  })
+
   it('refuses entries that are no messages', async () => {
     const { run, storage } = world()
     writeFileSync(join(storage, 'error', 'broken.metadata.txt'), '{"NServiceBus')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue, type ErrorQueueOptions, type Lying } from '../../support/error-queue.ts'
@@ -180,6 +180,13 @@ describe('errors edit on a broker', () => {
 })
 
 describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs script)', () => {
+  /** @returns how many were closed */
+  async function closeConnections(host: VirtualHost): Promise<number> {
+    const open = await host.api<{ readonly name: string }[]>('GET', `vhosts/${host.name}/connections`)
+    for (const connection of open) await host.api('DELETE', `connections/${encodeURIComponent(connection.name)}`).catch(() => undefined)
+    return open.length
+  }
+
   /** An editor that changes the body, and waits for a file to appear before it ends. */
   function slowEditor(): {
     readonly env: Readonly<Record<string, string>>
@@ -221,6 +228,24 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
     )
     assert.deepEqual(idsOf(await errors.drain()), ['m2'])
     assert.deepEqual(readdirSync(editor.drafts), [])
+  })
+
+  it('E-34 goes on after the connection was lost while the editor was open', { timeout: 60_000 }, async () => {
+    const { errors, host, sales, shop } = await makeWorld()
+    await errors.put([failure('m1')])
+    const editor = slowEditor()
+
+    const terminal = startInTerminal(['errors', 'edit', 'm1'], shop.folder, { ...editor.env, NSB_STATE_DIR: shop.state })
+    await terminal.shows('open')
+    // The broker's statistics know of a connection a little later.
+    await expect.poll(() => closeConnections(host), { timeout: 20_000 }).toBeGreaterThan(0)
+    editor.close()
+    await terminal.shows('remove the original')
+    terminal.type(`y${key.enter}`)
+
+    assert.equal(await terminal.ended, 0, terminal.screen)
+    assert.equal((await sales.drain()).length, 1)
+    assert.equal(await errors.depth(), 0)
   })
 
   it('E-35 a message that was replayed meanwhile is not sent again, and the text is kept', { timeout: 60_000 }, async () => {
