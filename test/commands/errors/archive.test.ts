@@ -185,7 +185,7 @@ describe('errors archive', () => {
     // As it was before the messages were removed.
     for (const id of ['m1', 'm2']) {
       const line = linesIn(archiveOf(at)).find(({ messageId }) => messageId === id)
-      putMessage(at.storage, 'error', id, line?.['headers'] as Record<string, string>, (line?.['body'] as { data: string }).data)
+      putMessage(at.storage, 'error', id, line?.['headers'] as Record<string, string>, `{"Number":${id.slice(1)}}`)
     }
 
     const { code } = await at.run('errors', 'resume', '--yes')

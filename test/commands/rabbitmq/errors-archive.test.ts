@@ -1,0 +1,239 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Ended, failureHeaders, messagesIn, nsb, temporaryFolder } from '../../cli/nsb.ts'
+import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
+import { ErrorQueue, type ErrorQueueOptions, type Lying } from '../../support/error-queue.ts'
+import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+
+const bin = fileURLToPath(new URL('../../../bin/run.js', import.meta.url))
+
+interface World {
+  readonly host: VirtualHost
+  readonly shop: BrokerShop
+  readonly errors: ErrorQueue
+  readonly sales: ErrorQueue
+}
+
+async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum', deliveryLimit: 20 }): Promise<World> {
+  const host = await makeVirtualHost()
+  onTestFinished(() => host.remove())
+  const errors = await ErrorQueue.make(host, 'error', options)
+  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
+  return { host, errors, sales, shop: brokerShop(host) }
+}
+
+const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { readonly code: string }).code
+const envOf = ({ state }: BrokerShop): Record<string, string> => ({ NSB_STATE_DIR: state, CI: '1' })
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
+
+/** What is not of the queue, but of the message. */
+function ofMessage({ body, headers, properties }: Lying): object {
+  const { 'x-delivery-count': _, ...others } = headers
+  return { body, headers: others, properties }
+}
+
+const typed = {
+  count: { '!': 'int64', value: 2 ** 40 },
+  at: { '!': 'timestamp', value: 1_700_000_000 },
+  bytes: Buffer.from([0, 255]),
+  list: ['a', { b: true }],
+  nothing: null,
+}
+const properties = {
+  messageId: 'native-1',
+  contentType: 'application/json',
+  contentEncoding: 'utf-8',
+  correlationId: 'c1',
+  replyTo: 'Web',
+  type: 'Shop.PlaceOrder',
+  priority: 3,
+  appId: 'shop',
+  timestamp: 1_700_000_000,
+  persistent: false,
+}
+
+describe('the archive of a broker', () => {
+  it.each(['classic', 'quorum'] as const)('E-36 gives a %s queue back what was in it, types and properties included', async (kind) => {
+    const { errors, shop } = await makeWorld({ kind })
+    await errors.put([
+      { body: 'one', headers: { ...failureHeaders('m1'), ...typed }, properties },
+      { body: 'poison', headers: { text: 'x' }, properties: { messageId: 'p1' } },
+      { body: 'two', headers: failureHeaders('m2'), properties: { messageId: 'm2' } },
+    ])
+    const before = (await errors.drain()).map(ofMessage)
+    await errors.put([
+      { body: 'one', headers: { ...failureHeaders('m1'), ...typed }, properties },
+      { body: 'poison', headers: { text: 'x' }, properties: { messageId: 'p1' } },
+      { body: 'two', headers: failureHeaders('m2'), properties: { messageId: 'm2' } },
+    ])
+
+    const archived = await shop.run(
+      'errors',
+      'archive',
+      '--kind',
+      'failure',
+      '--kind',
+      'poison',
+      '--to-file',
+      'a.ndjson',
+      '--yes',
+      '--json',
+    )
+    const between = await errors.depth()
+    const imported = await shop.run('errors', 'import', 'a.ndjson', '--yes', '--json')
+
+    expect([archived.code, between, imported.code], archived.stderr + imported.stderr).toEqual([0, 0, 0])
+    expect(imported.json()).toMatchObject({ imported: 3, skipped: 0 })
+    expect((await errors.drain()).map(ofMessage)).toEqual(before)
+  })
+
+  it('E-39 goes to the learning transport and back', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.put([{ body: '{"OrderId":"1"}', headers: { ...failureHeaders('m1'), count: 7 }, properties: { messageId: 'native-1' } }])
+    const folder = temporaryFolder()
+    mkdirSync(join(folder, '.learningtransport', 'error', '.bodies'), { recursive: true })
+    const learning = (words: readonly string[], input?: string): Promise<Ended> =>
+      nsb(words, { cwd: folder, env: { NSB_STATE_DIR: join(folder, 'state') }, ...(input !== undefined && { input }) })
+
+    const exported = await shop.run('errors', 'export', '--all', '--remove', '--file', join(folder, 'a.ndjson'), '--yes')
+    const there = await learning(['errors', 'import', 'a.ndjson', '--yes'])
+    const [message] = messagesIn(join(folder, '.learningtransport'), 'error')
+    const again = await learning(['errors', 'export'])
+    const back = await nsb(['errors', 'import', '-', '--yes'], { cwd: shop.folder, env: envOf(shop), input: again.stdout })
+
+    expect([exported.code, there.code, again.code, back.code], back.stderr).toEqual([0, 0, 0, 0])
+    expect(message?.headers).toMatchObject({ ...failureHeaders('m1'), count: '7' })
+    const [lying] = await errors.drain()
+    expect(lying?.body).toBe('{"OrderId":"1"}')
+    expect(lying?.headers).toMatchObject({ ...failureHeaders('m1'), count: '7' })
+  })
+
+  it('E-11 E-36 an export leaves every message where it was, in its order', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(60)
+
+    const { code, stderr, stdout } = await shop.run('errors', 'export')
+
+    expect(code).toBe(0)
+    expect(stdout.trimEnd().split('\n')).toHaveLength(60)
+    expect(stderr).toContain('selected 60, exported 60, left in queue 60')
+    await expect.poll(() => errors.depth(), { timeout: 10_000 }).toBe(60)
+    expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(60))
+  })
+
+  it('E-36 an export of more than may be held says what it needs, and --all --remove needs no more', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(3000)
+
+    const refused = await shop.run('errors', 'export', '--max-hold', '50', '--json')
+    const removed = await shop.run('errors', 'export', '--all', '--remove', '--max-hold', '50', '--file', 'a.ndjson', '--yes', '--json')
+
+    expect([refused.code, codeOf(refused)]).toEqual([6, 'NSB_HOLD_TOO_SMALL'])
+    expect(refused.stderr).toContain('nsb errors export --all --remove --file')
+    expect(removed.code, removed.stderr).toBe(0)
+    expect(removed.json()).toMatchObject({ selected: 3000, removed: 3000, leftInQueue: 0 })
+    const lines = readFileSync(join(shop.folder, 'a.ndjson'), 'utf8').trimEnd().split('\n')
+    expect(lines.map((line) => (JSON.parse(line) as { messageId: string }).messageId)).toEqual(numbers(3000))
+  })
+
+  it('E-16 E-36 archives what is selected and gives the rest back in its order', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(40, (id) => ({ 'NServiceBus.ConversationId': Number(id.slice(1)) % 2 === 0 ? 'even' : 'odd' }))
+
+    const { code, json } = await shop.run('errors', 'archive', '--conversation', 'even', '--yes', '--json')
+
+    expect(code).toBe(0)
+    expect(json()).toMatchObject({ selected: 20, archived: 20, leftInQueue: 20 })
+    expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(40).filter((id) => Number(id.slice(1)) % 2 === 1))
+  })
+
+  it('E-37 removes nothing when the archive cannot be written', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(30)
+
+    const ended = await shop.run('errors', 'archive', '--all', '--to-file', '/dev/null/a.ndjson', '--yes', '--json')
+
+    expect([ended.code, codeOf(ended)]).toEqual([5, 'NSB_ARCHIVE_UNWRITABLE'])
+    await expect.poll(() => errors.depth(), { timeout: 10_000 }).toBe(30)
+    expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(30))
+  })
+
+  it('E-15 does not archive beside a consumer', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(2)
+    const stop = await errors.consume()
+
+    const ended = await shop.run('errors', 'archive', '--all', '--yes', '--json')
+    await stop()
+
+    expect([ended.code, codeOf(ended)]).toEqual([6, 'NSB_QUEUE_HAS_CONSUMER'])
+  })
+
+  it('E-13 an export that nobody reads is ended by Ctrl-C, and gives everything back', { timeout: 60_000 }, async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.put(numbers(200).map((id) => ({ body: 'x'.repeat(20_000), headers: failureHeaders(id), properties: { messageId: id } })))
+    const child = spawn(process.execPath, [bin, 'errors', 'export'], { cwd: shop.folder, env: { ...process.env, ...envOf(shop) } })
+    let heard = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (heard += text))
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+    await new Promise<void>((resolve) => child.stdout.once('readable', () => resolve()))
+
+    child.kill('SIGINT')
+    await expect.poll(() => heard, { timeout: 20_000 }).toContain('interrupted')
+    child.stdout.resume()
+
+    expect(await ended, heard).toBe(130)
+    expect((await errors.drain()).map(({ headers }) => headers['NServiceBus.MessageId'])).toEqual(numbers(200))
+  })
+
+  it('E-36 an archive that is killed at any moment and resumed loses nothing and keeps nothing twice', { timeout: 240_000 }, async () => {
+    const { errors, shop } = await makeWorld()
+    for (const round of [1, 2]) {
+      await errors.fill(2000)
+      const path = join(shop.folder, `${round}.ndjson`)
+      writeFileSync(path, '')
+      const child = spawn(process.execPath, [bin, 'errors', 'archive', '--all', '--to-file', path, '--yes'], {
+        cwd: shop.folder,
+        env: { ...process.env, ...envOf(shop) },
+        stdio: 'ignore',
+      })
+      const ended = new Promise((resolve) => child.on('close', resolve))
+      const begun = 400 * round
+      await expect.poll(() => readFileSync(path, 'utf8').split('\n').length, { timeout: 20_000, interval: 1 }).toBeGreaterThan(begun)
+      child.kill('SIGKILL')
+      await ended
+
+      const resumed = await shop.run('errors', 'resume', '--yes', '--json')
+
+      // It may have been over before it was killed.
+      expect([0, 4], resumed.stderr).toContain(resumed.code)
+      const archived = readFileSync(path, 'utf8')
+        .split('\n')
+        .flatMap((line) => {
+          try {
+            return [(JSON.parse(line) as { messageId: string }).messageId]
+          } catch {
+            return []
+          }
+        })
+      const left = (await errors.drain()).map(({ body }) => body)
+      expect([...archived, ...left].toSorted()).toEqual(numbers(2000).toSorted())
+    }
+  })
+
+  it('E-43 has no password in journals, archives and what it prints', async () => {
+    const { errors, host, shop } = await makeWorld()
+    await errors.fill(2)
+
+    const { stderr, stdout } = await shop.run('errors', 'archive', '--all', '--yes', '-vv')
+
+    const files = readdirSync(shop.state, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    expect(files.length).toBeGreaterThanOrEqual(2)
+    expect([stderr, stdout, ...files].filter((text) => text.includes(`:${new URL(host.url).password}@`))).toEqual([])
+  })
+})
