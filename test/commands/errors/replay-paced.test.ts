@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openTransport } from '../../../src/transport/open.ts'
 import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { inTerminal } from '../../support/in-terminal.ts'
+import { journalText, safeIn } from '../../support/journals.ts'
 import { startNsb } from '../../support/running-nsb.ts'
 
 const soon = { timeout: 20_000, interval: 5 }
@@ -272,5 +273,78 @@ describe('errors replay --staged', () => {
     assert.deepEqual([longer.json()['staged'], longer.json()['plannedSeconds']], [true, 611])
     assert.match(longer.stderr, /takes 11 min at most, beside what sending takes/)
     assert.deepEqual(world.ids('error'), numbers(11))
+  })
+})
+
+describe('a staged replay that is killed', () => {
+  const count = 300
+
+  /** Killed when some messages, and not all, are through this phase. */
+  async function killedIn(phase: 'moving' | 'draining'): Promise<World> {
+    const world = worldWith(count)
+    const rate = phase === 'draining' ? ['--rate', '100/s'] : []
+    const replay = startNsb(['errors', 'replay', '--all', '--staged', '--yes', ...rate], world.folder, world.env)
+    await expect.poll(() => safeIn(journalText(join(world.folder, 'state')), phase), { timeout: 30_000, interval: 1 }).toBeGreaterThan(0)
+    replay.kill('SIGKILL')
+    await replay.ended
+    return world
+  }
+
+  it.each(['moving', 'draining'] as const)(
+    'E-24 while %s is gone on with, and everything is sent once',
+    { timeout: 120_000 },
+    async (phase) => {
+      const world = await killedIn(phase)
+
+      const ended = await world.run('resume', '--yes', '--json')
+
+      assert.equal(ended.code, 0, ended.stderr)
+      assert.deepEqual(world.ids('Sales'), numbers(count))
+      assert.deepEqual([world.ids('error'), world.staging()], [[], []])
+    },
+  )
+
+  it.each(['moving', 'draining'] as const)(
+    'E-24 while %s is taken back: what was not sent is a failure again, as it was',
+    { timeout: 120_000 },
+    async (phase) => {
+      const world = await killedIn(phase)
+
+      const ended = await world.run('resume', '--undo', '--yes', '--json')
+
+      assert.equal(ended.code, 0, ended.stderr)
+      assert.deepEqual([...world.ids('Sales'), ...world.ids('error')].sort(), numbers(count))
+      assert.deepEqual(world.staging(), [])
+      for (const { body, headers } of messagesIn(world.storage, 'error')) {
+        const id = headers['NServiceBus.MessageId'] ?? ''
+        const time = `2026-11-21 00:21:15:${String(Number(id.slice(1)) - 1).padStart(6, '0')} Z`
+        assert.deepEqual([headers, body], [failureHeaders(id, { 'NServiceBus.TimeOfFailure': time }), `{"Id":"${id}"}`])
+      }
+    },
+  )
+
+  it('is named by errors list and groups, and taken back without its journal', { timeout: 120_000 }, async () => {
+    const world = await killedIn('draining')
+    const [staging = ''] = world.staging()
+    const operation = staging.slice('nsb.staging.'.length)
+    const elsewhere = { ...world.env, NSB_STATE_DIR: join(world.folder, 'elsewhere') }
+
+    for (const command of ['list', 'groups']) {
+      const { stderr } = await nsb(['errors', command], { cwd: world.folder, env: elsewhere })
+      assert.match(
+        stderr,
+        new RegExp(
+          `messages? of a replay that is not over in ${staging}: nsb errors resume ${operation}, or nsb errors resume ${operation} --undo`,
+        ),
+      )
+    }
+    const refused = await nsb(['errors', 'resume', operation, '--undo'], { cwd: world.folder, env: elsewhere })
+    assert.equal(refused.code, 6)
+    const ended = await nsb(['errors', 'resume', operation, '--undo', '--yes'], { cwd: world.folder, env: elsewhere })
+
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.match(ended.stderr, /the journal of operation .* is not here: .* some may arrive twice/)
+    assert.deepEqual([...world.ids('Sales'), ...world.ids('error')].sort(), numbers(count))
+    assert.deepEqual(world.staging(), [])
   })
 })
