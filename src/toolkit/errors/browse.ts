@@ -2,7 +2,7 @@ import { type FailedKind, type FailedMessage, readFailure } from '../../message/
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupOf, headersToGroup } from './group.ts'
 import { checkHold, holdIfThere } from './hold.ts'
-import { couldMean, resolveIds } from './resolve-ids.ts'
+import { couldMean, idMatcher, resolveIds } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, needsBodies, selector } from './select.ts'
 import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
@@ -170,6 +170,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
   const streams = each !== undefined && newestFirst && ids.length === 0
   // Without criteria an entry that is not read counts as what nearly all are: a failure.
   const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
+  const couldBeMeant = idMatcher(ids)
   const named: FailedMessage[] = []
   const failures = new SeenFailures()
   let items: ListedFailure[] = []
@@ -179,8 +180,8 @@ export async function listFailed(operations: Operations, options: ListOptions): 
     withoutBodies: canDoWithoutBodies(criteria),
     seen(failed, message, held) {
       read++
-      if (!ids.every((id) => !couldMean(id, failed))) named.push(failed)
-      else if (ids.length > 0) return
+      if (!couldBeMeant(failed)) return
+      if (ids.length > 0) named.push(failed)
       if (!matches(failed, message.headers, held?.body)) return
       total++
       const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)

@@ -4,7 +4,7 @@ import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
 import { checkHold, holdIfThere } from './hold.ts'
-import { couldMean, resolveIds } from './resolve-ids.ts'
+import { idMatcher, resolveIds } from './resolve-ids.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
 import { Wanted } from './wanted.ts'
 
@@ -127,13 +127,14 @@ export async function planHeld(
   const { criteria, newest, signal } = options
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
+  const isNamed = idMatcher(ids)
   const named: FailedMessage[] = []
   const couldBeMeant: PlannedMessage[] = []
   const choice = new Choice(options, !newest || operations.can.newestFirst)
   for await (const held of holding.pages())
     for (const message of held) {
       const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
-      if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) continue
+      if (!isNamed(failed)) continue
       if (ids.length > 0) named.push(failed)
       if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
       if (ids.length > 0) couldBeMeant.push(planned(message, failed, options))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { readFailure } from '../../../src/message/failure.ts'
-import { resolveIds } from '../../../src/toolkit/errors/resolve-ids.ts'
+import { deterministicGuid } from '../../../src/message/ids.ts'
+import { couldMean, idMatcher, resolveIds } from '../../../src/toolkit/errors/resolve-ids.ts'
 import { type Criteria, hasCriteria, selector } from '../../../src/toolkit/errors/select.ts'
 
 const now = Date.UTC(2026, 10, 21, 12)
@@ -119,6 +120,20 @@ describe('an id', () => {
       details: { id: 'c118', candidates: [entries[0]?.uniqueId, entries[1]?.uniqueId] },
     })
     assert.throws(() => resolved('m2'), { code: 'NSB_AMBIGUOUS_ID' })
+  })
+
+  it('is found among as many others as there are messages', () => {
+    const many = Array.from({ length: 50_000 }, (_, index) => ({ uniqueId: deterministicGuid(String(index)), messageId: `m${index}` }))
+    const ids = many.map(({ messageId, uniqueId }, index) => (index % 2 === 0 ? uniqueId.slice(0, 30).toUpperCase() : messageId))
+
+    assert.equal(many.filter(idMatcher(ids)).length, many.length)
+    assert.deepEqual(resolveIds(ids, many), new Set(many.map(({ uniqueId }) => uniqueId)))
+  })
+
+  it('alone means the same as beside others', () => {
+    for (const id of ['c118', 'C118', 'c11', 'm1', 'm', '', entries[2]?.uniqueId ?? ''])
+      for (const entry of entries) assert.equal(idMatcher([id, 'ffff-none'])(entry), couldMean(id, entry), `${id} ${entry.uniqueId}`)
+    assert.ok(entries.every(idMatcher([])))
   })
 
   it('that means none is not found, or too short', () => {
