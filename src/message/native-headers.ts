@@ -43,12 +43,14 @@ const stripped: ReadonlySet<string> = new Set([
  * The headers of a native message as NServiceBus sees them. Takes the table of the message over instead of copying it: what is native
  * about it has to be read before.
  *
+ * @param isText known: the table has nothing but texts that are shown
  * @source NServiceBus.RabbitMQ: MessageConverter.RetrieveHeaders
  */
-export function headersOf(properties: ShownProperties): Headers {
+export function headersOf(properties: ShownProperties, isText = false): Headers {
   const headers = (properties.headers ?? {}) as Record<string, unknown>
   // A foreign table of this name became what the object inherits from.
   if (Object.getPrototypeOf(headers) !== Object.prototype) Object.setPrototypeOf(headers, Object.prototype)
+  if (isText) return withProperties(headers as Record<string, string>, properties)
   for (const name of Object.keys(headers)) {
     if (isNotShown(name)) {
       delete headers[name]

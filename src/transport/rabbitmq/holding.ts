@@ -49,6 +49,13 @@ interface Held {
   state: 'held' | 'leaving'
 }
 
+/** A property of the message itself: thousands of messages in a WeakMap keep the garbage collector busy. */
+const heldAs = Symbol('held as')
+
+interface TakenMessage extends HeldMessage {
+  readonly [heldAs]: Held
+}
+
 interface Removal {
   readonly message: HeldMessage
   readonly held: Held
@@ -67,8 +74,6 @@ export class RabbitHolding implements Holding {
   readonly #rescue: Rescue
   /** By delivery tag, in the order of the queue. */
   readonly #held = new Map<number, Held>()
-  /** Of a holding that may consume them. */
-  readonly #messages = new WeakMap<HeldMessage, Held>()
   /** What has to be published again instead of being given back, and is therefore kept whole. */
   readonly #atLimit = new Map<number, { readonly copy: Copy; readonly message: HeldMessage }>()
   #read = 0
@@ -109,9 +114,9 @@ export class RabbitHolding implements Holding {
     }
   }
 
-  /** Shows them as they come: while some are looked at the broker sends the next. @returns how many there were */
+  /** A page at once, or without bodies as they come: while some are looked at the broker sends the next. @returns how many there were */
   async *#take(size: number): AsyncGenerator<readonly HeldMessage[], number, undefined> {
-    const { signal } = this.#options.hold
+    const { signal, withoutBodies = false } = this.#options.hold
     let arrived: HeldMessage[] = []
     let isOver = false
     let wake = (): void => {}
@@ -128,6 +133,7 @@ export class RabbitHolding implements Holding {
     // Whoever stops asking does not wait for it; giving back does.
     taking.catch(() => undefined)
     try {
+      if (!withoutBodies) await taking
       while (!signal.aborted && !this.#givenBack) {
         if (arrived.length > 0) {
           const messages = arrived
@@ -191,7 +197,7 @@ export class RabbitHolding implements Holding {
 
   // Thousands are under way at once: one promise for each is what its caller waits for, and no async function keeps the message alive.
   consume(message: HeldMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
-    const held = this.#messages.get(message)
+    const held = this.#heldOf(message)
     if (this.#options.hold.purpose === 'look' || held?.state !== 'held' || this.#givenBack) return Promise.reject(this.#notHeld(message))
     if (this.#queue.lost) return Promise.reject(this.#queue.lost)
     held.state = 'leaving'
@@ -207,6 +213,12 @@ export class RabbitHolding implements Holding {
         if (!this.#removing) void this.#removeAll()
       }, stay)
     })
+  }
+
+  /** undefined: it is not one of these, or has left. */
+  #heldOf(message: HeldMessage): Held | undefined {
+    const held = heldAs in message ? (message as TakenMessage)[heldAs] : undefined
+    return held && this.#held.get(held.tag) === held ? held : undefined
   }
 
   #left(): void {
@@ -239,25 +251,27 @@ export class RabbitHolding implements Holding {
     const { queue } = this.facts
     const tag = raw.fields.deliveryTag
     const count = countOf(raw)
-    const native = this.#options.hold.withoutBodies === true ? {} : nativeOf(raw)
+    // Who only looks needs it of what no endpoint wrote, since what a broker says of a dead letter is nowhere else.
+    const isKnown = this.#options.hold.withoutBodies === true && raw.properties.headers?.[Header.FailedQ] !== undefined
+    const native = isKnown ? undefined : nativeOf(raw)
     const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
-    const headers = headersOf(raw.properties)
+    const headers = headersOf(raw.properties, native !== undefined && native['headers'] === undefined)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
-    const message: HeldMessage = {
+    const held: Held = { tag, take: this.#queue.takes, state: 'held' }
+    const message: TakenMessage = {
       id: headers[Header.MessageId] || nativeId,
       nativeId,
       headers,
       body: raw.content,
       queue,
       attempt: count + 1,
-      native,
+      native: native ?? {},
       givenBack: count,
       enqueuedAt: enqueuedAt(raw),
       unreadable: undefined,
+      [heldAs]: held,
     }
-    const held: Held = { tag, take: this.#queue.takes, state: 'held' }
     this.#held.set(tag, held)
-    if (this.#options.hold.purpose === 'change') this.#messages.set(message, held)
     if (copy) this.#atLimit.set(tag, { copy, message })
     return message
   }
@@ -305,11 +319,10 @@ export class RabbitHolding implements Holding {
         for (const { reject } of group) reject(error)
         continue
       }
-      for (const { held, message, resolve } of group) {
+      for (const { held, resolve } of group) {
         this.#queue.acknowledgements.addTag(held.tag)
         this.#held.delete(held.tag)
         this.#atLimit.delete(held.tag)
-        this.#messages.delete(message)
         this.#left()
         resolve()
       }
@@ -324,6 +337,7 @@ export class RabbitHolding implements Holding {
     const returned = this.#held.size
     const rescued: HeldMessage[] = []
     let newerArrivals = 0
+    let isInterrupted = false
     try {
       this.#queue.throwIfLost()
       this.#queue.acknowledgements.flush()
@@ -333,6 +347,7 @@ export class RabbitHolding implements Holding {
       await this.#release(rescued)
     } catch (error) {
       // That ends the channel, and with it the broker gives everything back.
+      isInterrupted = true
       const { queue } = this.facts
       this.#options.warn(
         `Giving back the messages of '${queue}' was interrupted: the broker gives them back, in its own order. ${errorText(error)}`,
@@ -340,7 +355,7 @@ export class RabbitHolding implements Holding {
     }
     await this.#queue.close()
     await this.#options.ended()
-    return { returned, rescued, newerArrivals }
+    return { returned, rescued, newerArrivals, ...(isInterrupted ? { interrupted: true } : {}) }
   }
 
   /** Publishes copies of what the broker would drop; only then are the originals removed. */
@@ -423,9 +438,10 @@ function groupsOf(held: readonly Held[], most: number): readonly (readonly Held[
 }
 
 function countOf({ properties }: Message): number {
-  const counts = [properties.headers?.[Native.DeliveryCount], properties.headers?.[Native.AcquiredCount]] as readonly unknown[]
-  return counts.reduce<number>((most, count) => (typeof count === 'number' && count > most ? count : most), 0)
+  return Math.max(atLeastZero(properties.headers?.[Native.DeliveryCount]), atLeastZero(properties.headers?.[Native.AcquiredCount]))
 }
+
+const atLeastZero = (count: unknown): number => (typeof count === 'number' && count > 0 ? count : 0)
 
 /** A queue does not say when a message came; the failure that put it there does. */
 function enqueuedAt({ properties }: Message): number {
