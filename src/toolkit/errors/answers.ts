@@ -15,7 +15,7 @@ export interface Answers {
    * Resolves when each of them has its answer, when the time is over, or when the signal is aborted. Nothing of the error queue is held
    * any more.
    *
-   * @param uniqueIds those that were sent and removed
+   * @param uniqueIds those that were sent and removed; each of them once, in one call or another
    */
   until(uniqueIds: Iterable<string>, ms: number, signal: AbortSignal, answered: (waitingFor: number) => void): Promise<void>
   /** Stops listening, and consumes the acknowledgements that were meant for us; those of others stay. */
@@ -29,7 +29,7 @@ const dayMs = 24 * 3_600_000
  * again comes back to the error queue under the same unique id. Where new messages cannot be seen without taking them, the depths of
  * the two queues are polled, and a queue is looked at when it has more messages than it should.
  *
- * @param depth of the error queue when its messages were taken to be replayed; undefined: not known, so that anything may be new
+ * @param depth of the error queue when its messages were taken to be replayed; undefined: none of them is held
  */
 export async function listenForAnswers(
   transport: Transport,

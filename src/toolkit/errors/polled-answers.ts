@@ -6,7 +6,7 @@ import { ExpectedAnswers } from './expected-answers.ts'
 export interface PolledQueues {
   readonly errorQueue: string
   readonly acknowledgementQueue: string
-  /** Of the error queue when its messages were taken to be replayed; undefined: not known. */
+  /** Of the error queue when its messages were taken to be replayed; undefined: none of them is held. */
   readonly depth: number | undefined
 }
 
@@ -22,12 +22,13 @@ const page = 1000
  * more messages than were left in it, and each further look waits twice as long: a look is a delivery of every message, and may be one of
  * twenty.
  */
-export function pollForAnswers(transport: Transport, { acknowledgementQueue, depth, errorQueue }: PolledQueues): Answers {
+export async function pollForAnswers(transport: Transport, { acknowledgementQueue, depth, errorQueue }: PolledQueues): Promise<Answers> {
   const expected = new ExpectedAnswers()
   /** Acknowledgements of others, after the last reading. */
   let others = 0
   /** Messages of the error queue that are known, or that nobody need know. */
-  let known = 0
+  let known = (await transport.inspect(errorQueue))?.depth ?? 0
+  let sentInAll = 0
   let [lookAgainAt, pauseMs] = [0, pollMs]
   let canLook = true
 
@@ -69,7 +70,9 @@ export function pollForAnswers(transport: Transport, { acknowledgementQueue, dep
     of: (uniqueId) => expected.of(uniqueId),
     async until(uniqueIds, ms, signal, answered) {
       const sent = [...uniqueIds]
-      known = depth === undefined ? 0 : Math.max(0, depth - sent.length)
+      sentInAll += sent.length
+      // What was held is back, but for what was sent.
+      if (depth !== undefined) known = Math.max(0, depth - sentInAll)
       const over = new AbortController()
       const polling = (async () => {
         while (!over.signal.aborted) {

@@ -33,10 +33,13 @@ async function makeWorld({
   lying,
   sent,
   deliveryLimit,
+  isHeld = true,
 }: {
   lying: number
   sent: readonly string[]
   deliveryLimit?: number
+  /** They were taken out of the error queue for the replay, and not moved before. */
+  isHeld?: boolean
 }): Promise<World> {
   const queue = `error-${++worlds}`
   const errors = await ErrorQueue.make(host, queue, { kind: 'quorum', ...(deliveryLimit === undefined ? {} : { deliveryLimit }) })
@@ -45,7 +48,7 @@ async function makeWorld({
   )
   const transport = rabbitTransport({ settings: host.settings, management: host.management, topology: 'direct', warn: () => undefined })
   onTestFinished(() => transport.close())
-  const answers = await listenForAnswers(transport, queue, acks, lying + sent.length)
+  const answers = await listenForAnswers(transport, queue, acks, isHeld ? lying + sent.length : undefined)
   onTestFinished(() => answers.close())
   for (const uniqueId of sent) answers.expect(uniqueId, earlier)
   const queueOfAcks = ErrorQueue.open(host, acks)
@@ -116,6 +119,21 @@ describe('answers where nothing can be tapped', () => {
     await answers.until(['silent'], 1600, noSignal, () => undefined)
 
     assert.deepEqual(await deliveries(errors), [0, 0, 0, 0, 0])
+  })
+
+  it('look at the error queue only after a batch of which something failed again', { timeout: 60_000 }, async () => {
+    const { answers, errors, fail } = await makeWorld({ lying: 3, sent: ['first', 'second', 'third'], deliveryLimit: 20, isHeld: false })
+
+    await answers.until(['first'], 700, noSignal, () => undefined)
+    await fail('second')
+    await answers.until(['second'], 20_000, noSignal, () => undefined)
+    await answers.until(['third'], 700, noSignal, () => undefined)
+
+    assert.deepEqual(
+      ['first', 'second', 'third'].map((uniqueId) => answers.of(uniqueId)?.kind),
+      [undefined, 'failedAgain', undefined],
+    )
+    assert.deepEqual(await deliveries(errors), [1, 1, 1, 1])
   })
 
   it('look ever more rarely at an error queue that goes on growing', { timeout: 60_000 }, async () => {
