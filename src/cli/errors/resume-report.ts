@@ -40,7 +40,20 @@ export function resumeQuestion({ head, safeCount, selected }: ReadJournal, undo:
 
 /** `removed 3, sent again 2 (2 of them may arrive twice), sent 10, left in queue 5, operation 01…` */
 export function resumeLine(report: ResumeReport): string {
-  const { failed, leftInQueue, mayArriveTwice, newerArrivals, note, operation, removed, sentAgain, sentFirst, staged, waited } = report
+  const {
+    failed,
+    leftInQueue,
+    mayArriveTwice,
+    newerArrivals,
+    note,
+    operation,
+    removed,
+    sentAgain,
+    sentFirst,
+    staged,
+    uncertain = 0,
+    waited,
+  } = report
   if (note !== undefined) return `${printableLine(note)} Left in queue ${leftInQueue}, operation ${operation}`
   return [
     `removed ${removed}`,
@@ -54,6 +67,7 @@ export function resumeLine(report: ResumeReport): string {
         ]
       : []),
     ...(failed > 0 ? [`failed ${failed}`] : []),
+    ...(uncertain > 0 ? [`left alone ${uncertain} without a time of failure, which may have been sent`] : []),
     ...((staged?.left ?? 0) > 0 ? [`left in ${staged?.queue} ${staged?.left}`] : []),
     `left in queue ${leftInQueue}`,
     ...(newerArrivals > 0 ? [`newer arrivals ${newerArrivals}`] : []),
@@ -63,7 +77,7 @@ export function resumeLine(report: ResumeReport): string {
 
 /** Not done before failed again before no answer yet. */
 export function resumeExitCode(report: ResumeReport): number {
-  if (report.failed > 0 || !report.isOver) return Exit.partly
+  if (report.failed > 0 || !report.isOver || ((report.uncertain ?? 0) > 0 && report.leftInQueue > 0)) return Exit.partly
   if (report.waited && count(report, 'failedAgain') > 0) return Exit.negative
   return report.waited && count(report, 'noAnswer') > 0 ? Exit.timedOut : Exit.done
 }

@@ -52,6 +52,7 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
     isOver: report.isOver,
     problem: report.journalProblem,
     waited: run.waitMs !== undefined,
+    ...(journal.unknown > 0 && isBrokerQueue(facts) ? { uncertain: journal.unknown } : {}),
   }
 }
 

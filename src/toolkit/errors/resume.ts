@@ -38,6 +38,8 @@ export interface ResumeReport {
   readonly movedBack?: number
   /** The queue it goes by way of, and how many messages are in it still. */
   readonly staged?: { readonly queue: string; readonly left: number }
+  /** Begun with, and without a time of failure: nobody can tell which they are, so they are left alone, whether they were sent or not. */
+  readonly uncertain?: number
   /** They are still in the queue. */
   readonly failed: number
   readonly leftInQueue: number

@@ -16,6 +16,8 @@ export interface ReadJournal {
   readonly selected: number
   /** Of them, those that would be known again. */
   readonly keys: KeySet
+  /** How many of them would not be known again. */
+  readonly unknown: number
   /** Of them, those whose copies are safe. */
   readonly safe: KeySet
   /** How many are safe, those that would not be known again included. */
@@ -38,7 +40,7 @@ export async function readJournal(stateFolder: string, operation: string): Promi
   let end: Readonly<Record<string, unknown>> | undefined
   /** By their numbers, until they are safe: few, because messages become safe about in their order. */
   let pending = new Map<number, string | undefined>()
-  let [selected, safeCount] = [0, 0]
+  let [selected, safeCount, unknown] = [0, 0, 0]
   for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
     const line = recordOf(text)
     // A line that was cut announces a step that was not taken.
@@ -51,7 +53,8 @@ export async function readJournal(stateFolder: string, operation: string): Promi
       for (const each of line['selected'] as unknown[]) {
         const key = typeof each === 'string' ? each : undefined
         pending.set(++selected, key)
-        if (key !== undefined) keys.add(key)
+        if (key === undefined) unknown++
+        else keys.add(key)
       }
     } else if (Array.isArray(line['safe'])) {
       for (const [first, last] of (line['safe'] as unknown[]).map(rangeOf))
@@ -65,13 +68,13 @@ export async function readJournal(stateFolder: string, operation: string): Promi
     } else if (typeof line['phase'] === 'string') {
       phase = line['phase']
       ;[keys, safe] = [new KeySet(), new KeySet()]
-      ;[selected, safeCount] = [0, 0]
+      ;[selected, safeCount, unknown] = [0, 0, 0]
       pending = new Map()
     } else if (isOwner(line['resumed'])) owner = line['resumed']
     else if (isRecord(line['end'])) end = line['end']
   }
   if (head === undefined || owner === undefined) return undefined
-  return { head, path, owner, phase, selected, keys, safe, safeCount, end }
+  return { head, path, owner, phase, selected, keys, unknown, safe, safeCount, end }
 }
 
 /** Ids of all operations that have a journal, oldest first. */

@@ -92,6 +92,21 @@ describe('a replay that is killed, and then resumed', () => {
     assert.equal(new Set([...left, ...sent].map(({ body }) => body)).size, count)
   })
 
+  it('leaves alone what has no time of failure, and says how many those are', { timeout: 60_000 }, async () => {
+    const name = String(++worlds)
+    const errors = await ErrorQueue.make(host, `error-${name}`, { kind: 'quorum' })
+    const sales = await ErrorQueue.make(host, `Sales-${name}`, { kind: 'quorum' })
+    await errors.fill(5, (id) => failureHeaders(id, { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.TimeOfFailure': 'yesterday' }))
+    const replay = { place: host.url, queue: errors.name, stateFolder: tempFolder(), window: 10, step: 'confirmed', at: 1 } as const
+    expect(await replayUntilKilled(replay)).toBe('SIGKILL')
+    await expect.poll(async () => (await transport.inspect(errors.name))?.consumers, { timeout: 10_000 }).toBe(0)
+
+    const report = await resumeKilled(transport, replay)
+
+    assert.deepEqual([report.uncertain, report.sentAgain, report.leftInQueue, report.mayArriveTwice], [5, 0, 5, 0])
+    assert.equal(await sales.depth(), 5)
+  })
+
   it('leaves alone what came later, and what was not selected', { timeout: 60_000 }, async () => {
     const { errors, replay, sales } = await killed('confirmed', 1, 10)
     const later = { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.TimeOfFailure': '2126-01-01 00:00:00:000000 Z' }
