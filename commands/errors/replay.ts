@@ -4,6 +4,7 @@ import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors
 import { chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
 import { type PlannedPace, dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
+import { textOrFile } from '../../src/cli/errors/edit-input.ts'
 import type { Confirmation } from '../../src/cli/ask.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
@@ -34,6 +35,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     '<%= config.bin %> errors replay --group ac70 --limit 1 --wait',
     '<%= config.bin %> errors replay --group ac70 --batch 1,10,100,rest --wait',
     '<%= config.bin %> errors replay --type FailingOrder --rate 20/s --batch 500 --batch-pause 30s --yes',
+    `<%= config.bin %> errors replay --type FailingOrder --patch '[{"op":"add","path":"/Currency","value":"EUR"}]' --yes`,
     '<%= config.bin %> errors replay --all --yes --json',
     '<%= config.bin %> errors list -o ids | <%= config.bin %> errors replay --from - --yes',
   ]
@@ -59,6 +61,12 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       helpGroup: 'ACT',
       summary: 'messages sent and not yet removed at once',
     }),
+    patch: Flags.string({
+      helpValue: '<JSON|@file>',
+      helpGroup: 'ACT',
+      summary: 'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive',
+      exclusive: ['wait', 'keep-ack', 'same-native-id'],
+    }),
     ...paceFlags,
     'keep-ack': Flags.boolean({ helpGroup: 'ACT', summary: "keep ServiceControl's acknowledgement address; its queue must exist" }),
     'same-native-id': Flags.boolean({ helpGroup: 'ACT', summary: 'keep the native message id' }),
@@ -77,6 +85,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const { profile, protect } = await this.connection()
     const isAnswered = protect ? this.globals.confirm === profile.value : this.globals.yes === true
     const pace = chosenPace(flags, { interactive: this.terminal.interactive, yes: isAnswered || flags['dry-run'] })
+    const patch = flags.patch === undefined ? undefined : await textOrFile(flags.patch)
+    if (patch !== undefined) (await import('../../src/toolkit/errors/edit/patch.ts')).bodyPatch(patch)
     const browsing = this.browseOptions(queue, criteria, flags['max-hold'])
     const options: ReplayOptions = {
       ...browsing,
@@ -127,7 +137,14 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       keepAcknowledgeTo: flags['keep-ack'],
       sameNativeId: flags['same-native-id'],
     } as const
-    const journal = beginReplayJournal(await this.journalled(), operation, options, manner, plan, paceRecord(flags, planned.isStaged))
+    const journal = beginReplayJournal(
+      await this.journalled(),
+      operation,
+      options,
+      manner,
+      plan,
+      paceRecord(flags, patch, planned.isStaged),
+    )
     const progress = this.#progress()
     const pacing = pacingOf(pace, {
       ask: (question, flag) => this.ask(question, flag),
@@ -135,11 +152,13 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       endProgress: () => progress?.end(),
       signal: this.signal,
     })
+    const patching = patch === undefined ? undefined : await this.patching(patch, operation, queue)
     const run: ReplayRun = {
       operation,
       journal,
       ...manner,
       pacing,
+      patching,
       everyItem: (this.jsonEnabled() && Math.min(most, flags.limit ?? most) <= mostItems) || flags.wait !== undefined,
       clock: Date.now,
       progress: (step) =>
@@ -147,6 +166,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     }
     const report = await (planned.isStaged ? replayStaged(transport, prepared, options, run) : prepared.run(run))
     progress?.end()
+    if (patching?.archivedIn !== undefined) this.note(`the originals are in ${printableLine(patching.archivedIn)}`)
     if (report.selected === 0 && report.isOver) throw nothingMatched(queue)
     const document = replayDocument(about, report, flags.wait !== undefined)
     if (plan === undefined) this.#noteDuplicates(report.duplicates)

@@ -9,6 +9,7 @@ import { Progress } from '../../src/cli/progress.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
+import { readReplayRecord } from '../../src/toolkit/errors/replay-record.ts'
 import { adoptLeftover, leftoverOf } from '../../src/toolkit/errors/resume-staged.ts'
 import { type ResumeReport, findOperation, listOperations, mayArriveTwice, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import { stateFolder } from '../../src/toolkit/state-folder.ts'
@@ -58,6 +59,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     const twice = flags.undo ? 0 : mayArriveTwice(transport, journal)
     if (twice > 0)
       this.note(`up to ${twice} message${twice === 1 ? '' : 's'} may arrive twice: nobody could note any more whether they were sent`)
+    const patch = journal.head.command === 'replay' ? (await readReplayRecord(journal.head.options))?.pace.patch : undefined
     const progress = this.#progress()
     const report = await resumeOperation(transport, journal, {
       undo: flags.undo,
@@ -66,6 +68,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
       signal: this.signal,
       clock: Date.now,
       progress: (step) => progress?.show(step),
+      patching: patch === undefined ? undefined : await this.patching(patch, journal.head.operation, queue),
       pacing: ({ batch, batchPause, rate }) =>
         pacingOf(chosenPace({ batch, rate, 'batch-pause': batchPause }, { interactive: this.terminal.interactive, yes: true }), {
           ask: (question, flag) => this.ask(question, flag),

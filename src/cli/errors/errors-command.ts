@@ -1,6 +1,8 @@
 import { Flags } from '@oclif/core'
-import { NsbError } from '../../message/nsb-error.ts'
+import type { MessageDefinition } from '../../message/declaration.ts'
+import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
+import type { Patching } from '../../toolkit/errors/edit/patching.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
 import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
@@ -9,7 +11,7 @@ import { stagingLeftovers } from '../../toolkit/errors/staging.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
-import type { Transport } from '../../transport/transport.ts'
+import type { Headers, Transport } from '../../transport/transport.ts'
 import { BaseCommand } from '../base-command.ts'
 import { printableLine } from '../printable.ts'
 import { relativeTime } from '../relative-time.ts'
@@ -108,6 +110,35 @@ export abstract class ErrorsCommand extends BaseCommand {
     }
     if (facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
+  }
+
+  /** What changes the bodies of a replay; its archive is closed when the command ends. */
+  protected async patching(patch: string, operation: string, queue: string): Promise<Patching> {
+    const { Patching } = await import('../../toolkit/errors/edit/patching.ts')
+    const { profile, stateFolder: folder } = await this.journalled()
+    const patching = new Patching(patch, {
+      stateFolder: folder,
+      profile,
+      queue,
+      operation,
+      now: Date.now(),
+      definitionOf: (headers) => this.#definitionOf(headers),
+    })
+    this.atEnd(() => patching.close())
+    return patching
+  }
+
+  /** undefined: none is known, or it cannot be loaded, which keeps nobody from correcting messages. */
+  async #definitionOf(headers: Headers): Promise<MessageDefinition | undefined> {
+    try {
+      const { schemaOf } = await import('../../toolkit/errors/edit/valid-body.ts')
+      const known = await schemaOf(await this.project(), headers)
+      if (known !== undefined) this.atEnd(() => known.dispose())
+      return known?.definition
+    } catch (error) {
+      this.warning(`bodies are not checked against the schema of their type: ${errorText(error)}`)
+      return undefined
+    }
   }
 
   /** Names the staging queues of replays that are not over and that nobody runs here. */

@@ -67,8 +67,8 @@ export function chosenPace(flags: PaceChoice, { interactive, yes }: { readonly i
 }
 
 /** What the journal keeps of it, for who goes on. @param staged by way of a queue of its own */
-export function paceRecord(flags: PaceChoice, staged: boolean): PaceRecord {
-  return { rate: flags.rate, batch: flags.batch, batchPause: flags['batch-pause'], staged }
+export function paceRecord(flags: PaceChoice, patch: string | undefined, staged: boolean): PaceRecord {
+  return { patch, rate: flags.rate, batch: flags.batch, batchPause: flags['batch-pause'], staged }
 }
 
 /** `batch 2: 10 sent, 9 succeeded, 1 failed again` */

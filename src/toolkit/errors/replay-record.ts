@@ -7,8 +7,10 @@ import type { Criteria } from './select.ts'
 type Chosen = Omit<ReplayOptions, 'queue' | 'overrule' | 'maxHold' | 'signal'>
 type Manner = Pick<ReplayRun, 'window' | 'onError' | 'waitMs' | 'keepAcknowledgeTo' | 'sameNativeId'>
 
-/** How fast it goes, in the words of its flags. */
+/** How it goes beside that, in the words of its flags. */
 export interface PaceRecord {
+  /** A JSON Patch of the bodies. */
+  readonly patch: string | undefined
   readonly rate: string | undefined
   readonly batch: string | undefined
   readonly batchPause: number | undefined
@@ -101,9 +103,10 @@ export async function readReplayRecord(record: Readonly<Record<string, unknown>>
 }
 
 function readPace(value: unknown): PaceRecord | undefined {
-  const { batch, batchPause, rate, staged } = isRecord(value) ? value : {}
-  if (!isOptional(rate, isText) || !isOptional(batch, isText) || !isOptional(batchPause, isCount)) return undefined
-  return { rate, batch, batchPause, staged: staged === true }
+  const { batch, batchPause, patch, rate, staged } = isRecord(value) ? value : {}
+  if (!isOptional(patch, isText) || !isOptional(rate, isText) || !isOptional(batch, isText) || !isOptional(batchPause, isCount))
+    return undefined
+  return { patch, rate, batch, batchPause, staged: staged === true }
 }
 
 const lists = [

@@ -2,6 +2,7 @@ import type { HeldMessage, Holding, Transport } from '../../transport/transport.
 import { isBrokerQueue } from '../broker-queue.ts'
 import { type Answers, listenForAnswers } from './answers.ts'
 import { type NotedHolding, holdNoted } from './hold.ts'
+import type { Patching } from './edit/patching.ts'
 import type { Journal } from './journal/journal.ts'
 import type { BatchOutcome, Pacing } from './pace.ts'
 import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
@@ -55,6 +56,8 @@ export interface ReplayRun {
   readonly operation: string
   /** Each step is noted there before it is taken; undefined: nowhere. It is ended or closed with the run. */
   readonly journal: Journal | undefined
+  /** Changes the bodies; undefined: they stay as they are. */
+  readonly patching?: Patching | undefined
   /** Slows it down; undefined: as fast as it goes. */
   readonly pacing?: Pacing | undefined
   /**

@@ -62,7 +62,7 @@ export function resumedRun({ head }: ReadJournal, { manner, pace }: ReplayRecord
     operation: head.operation,
     journal: undefined,
     ...manner,
-    ...(options.undo ? { waitMs: undefined } : { pacing: options.pacing?.(pace) }),
+    ...(options.undo ? { waitMs: undefined } : { pacing: options.pacing?.(pace), patching: options.patching }),
     everyItem: manner.waitMs !== undefined,
     clock: options.clock,
     progress: options.progress,

@@ -188,7 +188,7 @@ export async function leftoverOf(transport: Transport, id: string): Promise<Stag
  */
 export async function adoptLeftover(place: JournalPlace, { operation }: StagingLeftover, options: ReplayOptions): Promise<ReadJournal> {
   const manner = { window: 50, onError: 'continue', waitMs: undefined, keepAcknowledgeTo: false, sameNativeId: false } as const
-  const pace = { rate: undefined, batch: undefined, batchPause: undefined, staged: true }
+  const pace = { patch: undefined, rate: undefined, batch: undefined, batchPause: undefined, staged: true }
   const journal = beginReplayJournal(place, operation, options, manner, undefined, pace)
   journal.phase(phases.draining)
   journal.close()

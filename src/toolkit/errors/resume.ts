@@ -3,6 +3,7 @@ import type { Transport } from '../../transport/transport.ts'
 import type { OperationHead } from './journal/journal.ts'
 import { openOperations } from './journal/operations.ts'
 import { type ReadJournal, isRunning, operationIds, readJournal } from './journal/read-journal.ts'
+import type { Patching } from './edit/patching.ts'
 import type { Pacing } from './pace.ts'
 import type { PaceRecord } from './replay-record.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
@@ -17,6 +18,8 @@ export interface ResumeOptions {
   readonly progress: ReplayRun['progress']
   /** What slows a replay down that was slowed down; undefined: nothing. */
   readonly pacing?: (pace: PaceRecord) => Pacing | undefined
+  /** What changes the bodies of a replay that changed them. */
+  readonly patching?: Patching | undefined
 }
 
 /** What became of an operation that was interrupted. */

@@ -263,6 +263,7 @@ export class SendingBack {
     const { acknowledgeTo, answers, holding, run } = this.#options
     if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
     const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
+    if (run.patching !== undefined) return run.patching.copyOf(message, failed, target).then((copy) => holding.consume(message, [copy]))
     answers?.expect(uniqueId, failed.failedAt)
     const copy: OutgoingMessage = {
       id: failed.messageId,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openTransport } from '../../../src/transport/open.ts'
@@ -346,5 +346,96 @@ describe('a staged replay that is killed', () => {
     assert.match(ended.stderr, /the journal of operation .* is not here: .* some may arrive twice/)
     assert.deepEqual([...world.ids('Sales'), ...world.ids('error')].sort(), numbers(count))
     assert.deepEqual(world.staging(), [])
+  })
+})
+
+describe('errors replay --patch', () => {
+  const patch = '[{"op":"test","path":"/Id","value":"m0002"},{"op":"add","path":"/Price","value":1.50}]'
+  const archived = (world: World): Record<string, unknown>[] => {
+    const folder = join(world.folder, 'state', 'archive', 'default', 'error')
+    const [file = ''] = existsSync(folder) ? readdirSync(folder) : []
+    if (file === '') return []
+    return readFileSync(join(folder, file), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  it.each([[[]], [['--staged']]])('E-34 sends changed copies as messages of their own, and saves the originals %j', async (how) => {
+    const world = worldWith(3)
+    const before = messagesIn(world.storage, 'error').find(({ headers }) => headers['NServiceBus.MessageId'] === 'm0002')
+
+    const ended = await world.run('replay', '--all', '--patch', patch, ...how, '--yes', '--json')
+
+    const [copy, ...others] = messagesIn(world.storage, 'Sales')
+    assert.equal(ended.code, 3, ended.stderr)
+    assert.deepEqual([ended.json()['published'], ended.json()['failed'], others.length], [1, 2, 0])
+    assert.equal(copy?.body, '{"Id":"m0002","Price":1.50}')
+    assert.match(copy?.headers['NServiceBus.MessageId'] ?? '', /^[0-9a-f-]{36}$/)
+    assert.match(copy?.headers['ServiceControl.EditOf'] ?? '', /^[0-9a-f-]{36}$/)
+    assert.equal(copy?.headers['ServiceControl.Retry.UniqueMessageId'], undefined)
+    assert.equal(copy?.headers['NServiceBus.FailedQ'], undefined)
+    assert.deepEqual(
+      archived(world).map(({ body, messageId }) => [messageId, (body as Record<string, unknown>)['data']]),
+      [['m0002', before?.body]],
+    )
+    assert.match(ended.stdout, /NSB_PATCH_FAILED/)
+    // What the patch does not fit is in the error queue as it was.
+    assert.deepEqual(world.ids('error'), ['m0001', 'm0003'])
+    assert.deepEqual(
+      messagesIn(world.storage, 'error')
+        .map(({ body }) => body)
+        .sort(),
+      ['{"Id":"m0001"}', '{"Id":"m0003"}'],
+    )
+  })
+
+  it('E-37 what cannot be saved is not sent', async () => {
+    const world = worldWith(2)
+    mkdirSync(join(world.folder, 'state'))
+    writeFileSync(join(world.folder, 'state', 'archive'), '')
+
+    const ended = await world.run('replay', '--all', '--patch', '@patch.json', '--yes', '--json')
+    writeFileSync(join(world.folder, 'patch.json'), '[{"op":"add","path":"/Price","value":2}]')
+    const unsaved = await world.run('replay', '--all', '--patch', '@patch.json', '--yes', '--json')
+
+    assert.equal(ended.code, 2)
+    assert.equal(unsaved.code, 3)
+    assert.match(unsaved.stdout, /NSB_ARCHIVE_UNWRITABLE/)
+    assert.deepEqual([world.ids('error'), world.ids('Sales')], [numbers(2), []])
+  })
+
+  it.each([
+    ['a patch that is none', ['--patch', '{}']],
+    ['a patch and --wait: the copy is another message, which nobody acknowledges', ['--patch', '[]', '--wait']],
+  ])('%s is a usage error, and nothing is sent', async (_title, flags) => {
+    const world = worldWith(1)
+
+    const ended = await world.run('replay', '--all', ...flags, '--yes')
+
+    assert.equal(ended.code, 2)
+    assert.deepEqual(world.ids('error'), numbers(1))
+  })
+
+  it('is gone on with after a kill, and each message is sent once', { timeout: 120_000 }, async () => {
+    const world = worldWith(60)
+    const flags = ['--patch', '[{"op":"add","path":"/Price","value":2}]', '--staged', '--rate', '50/s']
+    const replay = startNsb(['errors', 'replay', '--all', ...flags, '--yes'], world.folder, world.env)
+    await expect
+      .poll(() => safeIn(journalText(join(world.folder, 'state')), 'draining'), { timeout: 30_000, interval: 1 })
+      .toBeGreaterThan(0)
+    replay.kill('SIGKILL')
+    await replay.ended
+
+    const ended = await world.run('resume', '--yes', '--json')
+
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.deepEqual(
+      messagesIn(world.storage, 'Sales')
+        .map(({ body }) => body)
+        .sort(),
+      numbers(60).map((id) => `{"Id":"${id}","Price":2}`),
+    )
+    assert.deepEqual([world.ids('error'), world.staging()], [[], []])
   })
 })
