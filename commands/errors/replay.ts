@@ -64,7 +64,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     patch: Flags.string({
       helpValue: '<JSON|@file>',
       helpGroup: 'ACT',
-      summary: 'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive',
+      summary:
+        'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive; a dry run does not try it',
       exclusive: ['wait', 'keep-ack', 'same-native-id'],
     }),
     ...paceFlags,
@@ -124,6 +125,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
     const planned = plannedPace(Math.min(most, flags.limit ?? most))
     this.#notePace(planned)
+    if (patch !== undefined)
+      this.note('their bodies are changed by the patch: each copy is a message of its own, and its original is saved in the archive first')
     await this.#confirmed(questionOf(most, plan, options), {
       typed: most > mostWithoutTyping || flags.to !== undefined ? String(most) : undefined,
     })
@@ -261,7 +264,9 @@ function nothingMatched(queue: string): NsbError {
 
 /** Where what was not sent is. */
 function restOf({ staged }: ReplayReport): string {
-  return staged === undefined || staged.left === 0 ? 'the rest stays in the error queue' : `the rest is in ${staged.queue}`
+  return staged === undefined || staged.left === 0
+    ? 'the rest stays in the error queue'
+    : `the rest is in ${staged.queue}, or in the error queue still`
 }
 
 /** What a person must know who finds a message twice. */

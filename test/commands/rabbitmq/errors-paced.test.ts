@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { rabbitTransport } from '../../../src/transport/rabbitmq/transport.ts'
 import { type Ended, failureHeaders } from '../../cli/nsb.ts'
 import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue, type ErrorQueueOptions } from '../../support/error-queue.ts'
@@ -152,6 +153,85 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
 
     assert.equal(await replay.ended, 0, replay.stderr)
     assert.deepEqual((await bodiesIn(sales)).toSorted(), numbers(9))
+  })
+})
+
+describe('errors replay in batches with --wait on a broker', () => {
+  /** Plays the endpoint `Sales`: acknowledges each message, but for those that fail again. */
+  async function playSales({ host }: World, fails: (body: string) => boolean): Promise<void> {
+    const transport = rabbitTransport({ settings: host.settings, management: host.management })
+    onTestFinished(() => transport.close())
+    await transport.receive(
+      {
+        queue: 'Sales',
+        errorQueue: 'error',
+        concurrency: 1,
+        transactionMode: 'receiveOnly',
+        onCriticalError: () => {},
+        onSettled: () => undefined,
+        onPoison: () => undefined,
+        onDispatchFailed: () => Promise.resolve({ kind: 'putBack' }),
+      },
+      ({ body, headers, id }) => {
+        const unique = { 'ServiceControl.Retry.UniqueMessageId': headers['ServiceControl.Retry.UniqueMessageId'] ?? '' }
+        const failure = { ...headers, ...unique, 'NServiceBus.TimeOfFailure': '2027-11-22 00:00:00:000000 Z' }
+        const success = {
+          'NServiceBus.MessageId': `ack-${id}`,
+          ...unique,
+          'ServiceControl.Retry.Successful': '2027-11-22 00:00:00:000000 Z',
+        }
+        const answer = fails(Buffer.from(body).toString())
+          ? { id, headers: failureHeaders(id, failure), body, to: { address: 'error' } }
+          : {
+              id: `ack-${id}`,
+              headers: success,
+              body: new Uint8Array(),
+              to: { address: headers['ServiceControl.Retry.AcknowledgementQueue'] ?? '' },
+            }
+        return Promise.resolve({ kind: 'consume', outgoing: [answer] })
+      },
+    )
+  }
+
+  it('the outcomes of each batch are there before the next one, and one that failed again is the end: exit 8', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await makeWorld()
+    const { errors, shop } = world
+    await errors.put(messages(10))
+    await playSales(world, (body) => body === 'm4')
+
+    const ended = await shop.run('errors', 'replay', '--all', '--batch', '1,2,5,rest', '--wait', '60s', '--yes', '--json')
+
+    const document = ended.json()
+    assert.equal(ended.code, 8, ended.stderr)
+    assert.match(ended.stderr, /batch 1: 1 sent, 1 succeeded\nbatch 2: 2 sent, 2 succeeded\nbatch 3: 5 sent, 4 succeeded, 1 failed again/)
+    assert.deepEqual([document['stoppedAfterBatch'], document['published'], document['failedAgain']], [3, 8, 1])
+    assert.equal((document['staged'] as { left: number }).left, 2)
+
+    const undone = await shop.run('errors', 'resume', '--undo', '--yes')
+    assert.equal(undone.code, 0, undone.stderr)
+    assert.deepEqual((await bodiesIn(errors)).toSorted(), ['m10', 'm4', 'm9'])
+    assert.deepEqual(await staging(world), [])
+  })
+
+  it('Ctrl-C while a message waits for its time leaves the rest in the staging queue, to be gone on with', {
+    timeout: 120_000,
+  }, async () => {
+    const world = await makeWorld()
+    const { errors, sales, shop } = world
+    await errors.fill(5)
+    const replay = shop.start('errors', 'replay', '--all', '--rate', '1/h', '--yes')
+    await expect.poll(() => sales.depth(), soon).toBe(1)
+    replay.kill('SIGINT')
+
+    assert.equal(await replay.ended, 130)
+    assert.match(replay.stderr, /interrupted: the rest is in nsb\.staging\.[0-9A-Z]{26}/)
+    const [queue] = await staging(world)
+    await expect.poll(() => ErrorQueue.open(world.host, queue?.name ?? '').depth(), soon).toBe(4)
+    const undone = await shop.run('errors', 'resume', '--undo', '--yes')
+    assert.equal(undone.code, 0, undone.stderr)
+    assert.deepEqual(await bodiesIn(errors), numbers(4, 2))
   })
 })
 
