@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core'
-import { diffLines } from '../../src/cli/errors/edit-diff.ts'
 import { editorOf } from '../../src/cli/errors/edit-file.ts'
 import { bytesOfFile, headerChanges, textOrFile } from '../../src/cli/errors/edit-input.ts'
+import { changeLines, editQuestion, warningsOf } from '../../src/cli/errors/edit-report.ts'
 import { EditSession } from '../../src/cli/errors/edit-session.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { printable, printableLine } from '../../src/cli/printable.ts'
@@ -10,8 +10,7 @@ import { Header } from '../../src/message/headers.ts'
 import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 import { type Shown, showFailed } from '../../src/toolkit/errors/browse.ts'
 import { type Attempt, attempt, checkIsMessage, isUnchanged } from '../../src/toolkit/errors/edit/attempt.ts'
-import { bodyText } from '../../src/toolkit/errors/edit/edit-text.ts'
-import { editedMessage, newMessageId } from '../../src/toolkit/errors/edit/edited-message.ts'
+import { newMessageId } from '../../src/toolkit/errors/edit/edited-message.ts'
 import type { HeaderChanges } from '../../src/toolkit/errors/edit/header-changes.ts'
 import { bodyMerge, bodyPatch } from '../../src/toolkit/errors/edit/patch.ts'
 import { sendEdited } from '../../src/toolkit/errors/edit/send-edited.ts'
@@ -99,13 +98,13 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
         this.out('no changes, nothing was sent')
         return { ...about, uniqueId: failed.uniqueId, result: 'unchanged' }
       }
-      await this.#showChange(message, made)
+      for (const line of await changeLines(message, made, this.colour.err)) this.note(line)
       const target = flags.replay
         ? targetOf(failed, made.edited.headers[Header.RetryTo], { to: flags.to, redirects: project.redirects })
         : queue
       if (target === undefined) throw noTarget(shown)
       const marks = { target, staysFailed: !flags.replay, messageId: newMessageId() }
-      this.#warnOfChange(shown, made, marks)
+      for (const warning of warningsOf(shown, made, marks)) this.warning(warning)
       await checkTarget(transport, target)
       const document = {
         ...about,
@@ -120,7 +119,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
         this.#session?.remove()
         return { ...document, messageId: undefined, dryRun: true }
       }
-      await this.confirm(questionOf(made, marks, queue), { typed: flags.to === undefined ? undefined : '1' })
+      await this.confirm(editQuestion(made, marks, queue), { typed: flags.to === undefined ? undefined : '1' })
       await this.forgetSnapshot(queue)
       const operation = newOperationId(Date.now())
       const journal = await this.journalled()
@@ -208,28 +207,6 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     }
   }
 
-  async #showChange(message: HeldMessage, { edited, headers, isBodyChanged }: Attempt): Promise<void> {
-    const laidOut = async (of: Pick<HeldMessage, 'body' | 'headers'>): Promise<string | undefined> =>
-      isBodyChanged
-        ? ((await bodyText(of).catch(() => undefined))?.text ??
-          Buffer.from(of.body.buffer, of.body.byteOffset, of.body.byteLength).toString('utf8'))
-        : undefined
-    const before = { headers: message.headers, body: await laidOut(message) }
-    const after = { headers: edited.headers, body: await laidOut(edited) }
-    for (const line of diffLines(before, after, headers.changed, this.colour.err)) this.note(line)
-  }
-
-  #warnOfChange({ failed, message }: Shown, { edited, headers }: Attempt, marks: Parameters<typeof editedMessage>[3]): void {
-    for (const name of headers.addedLocked) this.warning(`'${name}' is added: nobody but the platform sets it as a rule`)
-    for (const name of headers.sensitive) this.warning(`'${name}' is another one now: it says where messages go or come from`)
-    const copy = editedMessage(message, failed, edited, marks).headers
-    for (const name of headers.changed)
-      if (edited.headers[name] !== undefined && copy[name] !== edited.headers[name])
-        this.warning(`'${name}' has no effect: a message that is sent again does not keep it`)
-    if (!marks.staysFailed && edited.headers[Header.RetryTo] === marks.target && failed.queue !== marks.target)
-      this.warning('it goes where its ServiceControl.RetryTo header says, not where it failed')
-  }
-
   /** Whatever went wrong, what a person has written is not lost. */
   #withKeptText(error: unknown): unknown {
     const path = this.#session?.keep()
@@ -257,13 +234,6 @@ async function checkTarget(transport: Transport, target: string): Promise<void> 
 }
 
 const shortOf = ({ failed }: Shown): string => printableLine(shortId(failed.uniqueId))
-
-function questionOf({ headers }: Attempt, { staysFailed, target }: { staysFailed: boolean; target: string }, queue: string): string {
-  const sensitive = headers.sensitive.length === 0 ? '' : `${headers.sensitive.map(printableLine).join(', ')} will be another one. `
-  return staysFailed
-    ? `${sensitive}Put the edited message into '${printableLine(queue)}' in the place of the original?`
-    : `${sensitive}Send the edited message to '${printableLine(target)}' and remove the original from '${printableLine(queue)}'?`
-}
 
 function noTarget({ failed }: Shown): NsbError {
   return new NsbError({
