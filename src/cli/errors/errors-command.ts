@@ -64,15 +64,16 @@ export abstract class ErrorsCommand extends BaseCommand {
     }
   }
 
-  /** What the journal of an operation says of where it runs; of the transport that was opened. */
+  /** What the journal of an operation says of where it runs; of the transport that was opened. Journals that nobody needs any more are removed. */
   protected async journalled(): Promise<JournalPlace> {
-    return { stateFolder: stateFolder(process.env), where: this.place, profile: await this.profileName() }
-  }
-
-  /** Says which operations on the queue were begun and are not over, and removes journals that nobody needs any more. */
-  protected async noteOpenOperations(queue: string): Promise<void> {
     const folder = stateFolder(process.env)
     await removeOldJournals(folder, Date.now())
+    return { stateFolder: folder, where: this.place, profile: await this.profileName() }
+  }
+
+  /** Says which operations on the queue were begun and are not over. */
+  protected async noteOpenOperations(queue: string): Promise<void> {
+    const folder = stateFolder(process.env)
     for (const { command, operation, owner, startedAt, where } of (await openOperations(folder)).filter((head) => head.queue === queue)) {
       if (where !== this.place) continue
       const begun = `${printableLine(command)} ${operation} of '${printableLine(queue)}', begun ${relativeTime(Date.parse(startedAt), Date.now())}`

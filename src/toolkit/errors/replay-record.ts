@@ -46,7 +46,10 @@ export function beginReplayJournal(
   plan: ReplayPlan | undefined,
   pace?: PaceRecord,
 ): Journal {
-  const hasIds = (options.criteria.ids ?? []).length > 0
+  const typed = options.criteria.ids ?? []
+  // Whole ids mean the same for ever; of more than a plan names, what was typed has to do.
+  const areNamed = plan !== undefined && plan.selected === plan.first.length
+  const ids = typed.length > 0 && areNamed ? plan.first.map(({ uniqueId }) => uniqueId) : typed
   return Journal.begin(stateFolder, {
     schema: 'nsb.operation/1',
     operation,
@@ -55,19 +58,18 @@ export function beginReplayJournal(
     queue: options.queue,
     startedAt: new Date(options.now).toISOString(),
     owner: thisProcess(),
-    options: { ...recordOf(options, manner, hasIds ? plan?.first.map(({ uniqueId }) => uniqueId) : undefined), ...(pace ? { pace } : {}) },
+    options: { ...recordOf(options, manner, ids), ...(pace ? { pace } : {}) },
   })
 }
 
-/** @param ids the whole unique ids that were meant; undefined: none was given */
 function recordOf(
   { all, criteria, limit, newest, now, redirects, to }: ReplayOptions,
   { keepAcknowledgeTo, onError, sameNativeId, waitMs, window }: Manner,
-  ids: readonly string[] | undefined,
+  ids: readonly string[],
 ): Readonly<Record<string, unknown>> {
   const { body, ...others } = criteria
   return {
-    criteria: { ...others, ids: ids ?? [], body: body?.map(({ path }) => path) },
+    criteria: { ...others, ids, body: body?.map(({ path }) => path) },
     all,
     to,
     redirects,

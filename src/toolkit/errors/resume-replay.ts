@@ -7,7 +7,7 @@ import type { ReadJournal } from './journal/read-journal.ts'
 import { type ReplayOptions, holdOptions, isReplayable, planned } from './plan.ts'
 import { type ReplayReport, type ReplayRun, sendBack } from './replay.ts'
 import { type ReplayRecord, readReplayRecord } from './replay-record.ts'
-import { couldMean } from './resolve-ids.ts'
+import { idMatcher } from './resolve-ids.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from './resume.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { hasCriteria, selector } from './select.ts'
@@ -143,6 +143,7 @@ class Going {
   readonly #undo: boolean
   readonly #kind: Parameters<typeof keyOf>[2]
   readonly #matches: ReturnType<typeof selector>
+  readonly #isNamed: ReturnType<typeof idMatcher>
   readonly #seen = new SeenFailures()
   /** How many of the rest may be sent. */
   #room: number
@@ -154,6 +155,7 @@ class Going {
     this.#kind = kind
     const { criteria, limit, newest, now } = record.chosen
     this.#matches = selector(criteria, now)
+    this.#isNamed = idMatcher(criteria.ids ?? [])
     const isBackwards = newest && kind !== 'folder'
     this.#room = limit === undefined ? Number.POSITIVE_INFINITY : isBackwards ? 0 : Math.max(0, limit - journal.keys.size)
   }
@@ -205,10 +207,8 @@ class Going {
 
   /** Selected by the replay, and in the queue when it began. What has no time of failure may have come later. */
   #isRest(message: HeldMessage, failed: ReturnType<typeof readHeld>): boolean {
-    const { criteria, now } = this.#record.chosen
+    const { now } = this.#record.chosen
     if (this.#room <= 0 || failed.failedAt === undefined || failed.failedAt > now || !isReplayable(failed)) return false
-    const ids = criteria.ids ?? []
-    if (ids.length > 0 && !ids.some((id) => couldMean(id, failed))) return false
-    return this.#matches(failed, message.headers, message.body)
+    return this.#isNamed(failed) && this.#matches(failed, message.headers, message.body)
   }
 }
