@@ -17,10 +17,11 @@ async function replay() {
   const channel = await connection.createChannel()
   const publisher = await publishing.createConfirmChannel()
   await channel.prefetch(window)
+  const consumerTag = 'replay'
   let done = 0
   await new Promise((resolve, reject) => {
     publisher.on('return', () => reject(new Error('returned')))
-    void channel.consume('error', (delivery) => {
+    const take = (delivery) => {
       const { headers, ...properties } = delivery.properties
       const kept = {}
       for (const name of Object.keys(headers)) if (!failure.test(name)) kept[name] = headers[name]
@@ -36,8 +37,11 @@ async function replay() {
           if (++done === messages) resolve()
         },
       )
-    })
+    }
+    void channel.consume('error', take, { consumerTag })
   })
+  // A channel that is closed at once forgets acknowledgements that the queue was too busy to be told.
+  await channel.cancel(consumerTag)
   await channel.close()
   await Promise.all([connection.close(), publishing.close()])
 }
