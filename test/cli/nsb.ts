@@ -27,9 +27,15 @@ export interface NsbOptions {
 function quietEnvironment(): Record<string, string> {
   const steering = /^(NSB_|XDG_CONFIG_HOME$|CI$|NO_COLOR$|FORCE_COLOR$|TERM$|NODE_ENV$)/
   const kept = Object.entries(process.env).flatMap(([name, value]) => (value === undefined || steering.test(name) ? [] : [[name, value]]))
-  // Nobody's own settings.
-  return { ...(Object.fromEntries(kept) as Record<string, string>), XDG_CONFIG_HOME: '/nonexistent' }
+  // Nobody's own settings, and nobody's own state.
+  stateFolder ??= mkdtempSync(join(tmpdir(), 'nsb-state-'))
+  return { ...(Object.fromEntries(kept) as Record<string, string>), XDG_CONFIG_HOME: '/nonexistent', NSB_STATE_DIR: stateFolder }
 }
+
+let stateFolder: string | undefined
+process.on('exit', () => {
+  if (stateFolder !== undefined) rmSync(stateFolder, { recursive: true, force: true })
+})
 
 /** Runs the built command line as a process of its own. */
 export function nsb(words: readonly string[], { cwd, env = {}, input }: NsbOptions): Promise<Ended> {
