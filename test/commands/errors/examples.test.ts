@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
 import { projectWith } from '../../cli/nsb.ts'
@@ -30,17 +30,22 @@ describe('the help of the errors commands', () => {
       mode: 0o755,
     })
 
+    const oldArchive = join(folder, 'state/archive/default/error/2020-01-01.ndjson')
+    mkdirSync(dirname(oldArchive), { recursive: true })
+    writeFileSync(oldArchive, '')
+    utimesSync(oldArchive, 0, 0)
+
     const { status, stderr } = spawnSync('/bin/sh', ['-c', example], {
       cwd: folder,
       env: { ...process.env, NSB_STATE_DIR: join(folder, 'state'), PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}` },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
 
-    // Without a terminal a replay is refused until --yes is added, and so are a dialogue and an editor; --fail-if-any says no.
+    // Without a terminal a replay and a prune are refused until --yes is added, and so are a dialogue and an editor; --fail-if-any says no.
     assert.ok(
       status === 0 ||
         (status === 2 && (example.includes('--interactive') || stderr.includes('NSB_NEEDS_INPUT'))) ||
-        (status === 6 && example.includes('replay')) ||
+        (status === 6 && /replay|prune/.test(example)) ||
         (status === 8 && example.includes('--fail-if-any')),
       `${status}: ${stderr.toString()}`,
     )
