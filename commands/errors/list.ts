@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
 import { addedOthers, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
@@ -56,6 +57,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsList)
+    const release = boundMemory()
+    this.atEnd(async () => release())
     const criteria = await this.criteria(flags, args.ids ?? [])
     const queues = await this.errorQueues()
     const transport = await this.openTransport()

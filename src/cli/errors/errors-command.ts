@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core'
 import type { MessageDefinition } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { isBrokerQueue } from '../../toolkit/broker-queue.ts'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse.ts'
 import type { Patching } from '../../toolkit/errors/edit/patching.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
@@ -109,7 +110,7 @@ export abstract class ErrorsCommand extends BaseCommand {
         throw new QueueNotFoundError(queue, [], 'on the broker')
       return this.detail(`there is no queue '${queue}': nothing failed yet`)
     }
-    if (facts.depth > maxHold && unread === 0)
+    if (isBrokerQueue(facts) && facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
   }
 

@@ -70,7 +70,8 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     purpose: 'look',
     overrule,
     page: lookCosts ? brokerPage : page,
-    max: maxHold,
+    // Where looking costs nothing, nothing is held.
+    max: lookCosts ? maxHold : Number.POSITIVE_INFINITY,
     signal,
     beforeRemove: () => undefined,
     ...look,
