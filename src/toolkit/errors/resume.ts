@@ -86,8 +86,10 @@ export async function resumeOperation(transport: Transport, journal: ReadJournal
 }
 
 /** How many messages of a replay may have been sent already and will be sent again, at most; as its journal says, before the queue is read. */
-export function mayArriveTwice(transport: Transport, { head, safeCount, selected }: ReadJournal): number {
+export function mayArriveTwice(transport: Transport, { head, phase, safeCount, selected }: ReadJournal): number {
   const { window } = head.options
+  // What was only moved to a staging queue is sent once, even if it is there twice.
+  if (phase === 'moving') return 0
   // A folder knows what it has sent.
   if (head.command !== 'replay' || transport.can.lookWithoutTrace) return 0
   return Math.min(selected - safeCount, typeof window === 'number' ? window : Number.POSITIVE_INFINITY)

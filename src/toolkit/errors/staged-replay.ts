@@ -1,8 +1,9 @@
 import type { HeldMessage, Transport } from '../../transport/transport.ts'
+import { isBrokerQueue } from '../broker-queue.ts'
+import { KeySet } from './journal/key-set.ts'
 import type { PreparedReplay } from './prepare-replay.ts'
 import { type ReplayOptions, planned } from './plan.ts'
 import { type ReplayReport, type ReplayRun, type Sent, sendBack } from './replay.ts'
-import { SeenFailures } from './seen-failures.ts'
 import { type SendingBack, readHeld } from './sending-back.ts'
 import { StagedHolding, stagingQueue, unchangedCopy } from './staging.ts'
 
@@ -113,7 +114,7 @@ export async function drainStaging(
       noteSafe = note
     },
   }
-  const seen = new SeenFailures()
+  const seen = new KeySet()
   let [selected, duplicates] = [0, 0]
   const staging = { queue, step: 'drain' } as const
   const send = async (sending: SendingBack): Promise<Sent> => {
@@ -121,8 +122,10 @@ export async function drainStaging(
     for await (const messages of holding.pages())
       for (const message of messages) {
         const failed = readHeld(message)
-        if (isSafe(message)) await holding.consume(message, [])
-        else if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) {
+        const isDuplicate = failed.failedAt !== undefined && !seen.add(`${failed.uniqueId} ${failed.failedAt}`)
+        // One copy of a failure is selected. Where a crash can double it while it is moved, the second one is the same message.
+        if (isSafe(message) || (isDuplicate && isBrokerQueue(holding.facts))) await holding.consume(message, [])
+        else if (isDuplicate) {
           duplicates++
           await holding.consume(message, [unchangedCopy(message, options.queue, holding.facts.kind)])
         } else if (await sending.add(message, planned(message, failed, options), failed)) selected++
@@ -151,7 +154,7 @@ async function nothingLeft(transport: Transport, { queue }: ReplayOptions, { jou
     ...counts,
     leftInQueue,
     stopped: false,
-    journalProblem: undefined,
+    problem: undefined,
     sentUnnoted: 0,
     isOver: true,
     staged: { queue: stagingQueue(operation), left: 0 },
