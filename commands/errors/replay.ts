@@ -232,7 +232,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       this.note(
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )
-    if (report.journalProblem !== undefined) this.warning(`stopped: ${errorText(report.journalProblem)}${inBothPlaces(report)}`)
+    if (report.problem !== undefined) this.warning(`stopped: ${errorText(report.problem)}${inBothPlaces(report)}`)
     else if (report.stoppedAfter !== undefined) this.warning(`stopped after batch ${report.stoppedAfter.number}; ${restOf(report)}`)
     else if (report.stopped) this.warning(`stopped: too many failures; ${restOf(report)}`)
     if (this.signal.aborted) this.warning(`interrupted: ${restOf(report)}`)

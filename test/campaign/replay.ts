@@ -51,13 +51,14 @@ export async function killReplays(world: ReplayWorld, kills: number): Promise<Re
     if ((await replay.ended) === null) met++
     killed++
 
-    let [announcedNow, isOver] = [0, false]
+    let [announcedNow, isOver, isResumeKilled] = [0, false, round % 3 !== 2]
     await expect
       .poll(
         async () => {
           const resume = startNsb(['errors', 'resume', '--yes'], world.folder, world.env)
-          if (round % 3 === 2 && killed < kills && announcedNow === 0 && !isOver) {
-            await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 500))
+          if (!isResumeKilled && killed < kills) {
+            isResumeKilled = true
+            await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 700))
             resume.kill('SIGKILL')
             killed++
           }

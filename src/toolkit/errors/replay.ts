@@ -8,7 +8,7 @@ import type { BatchOutcome, Pacing } from './pace.ts'
 import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { selector } from './select.ts'
-import { SendingBack, readHeld } from './sending-back.ts'
+import { SendingBack, isLost, readHeld } from './sending-back.ts'
 import type { Wanted } from './wanted.ts'
 
 /** What became of one selected message. */
@@ -44,8 +44,8 @@ export interface ReplayReport {
   readonly stoppedAfter?: BatchOutcome | undefined
   /** The queue it went by way of, and how many messages are in it still. */
   readonly staged?: { readonly queue: string; readonly left: number }
-  /** Why a step could not be noted; then it stopped. */
-  readonly journalProblem: unknown
+  /** Why it ended early: a step could not be noted, or the connection ended. */
+  readonly problem: unknown
   /** So many of the failed ones were sent, and stay in the error queue all the same. */
   readonly sentUnnoted: number
   /** Everything that was begun is done, and nothing is left to be resumed. */
@@ -210,18 +210,26 @@ export async function sendBack(
     noted.noteSafe = (group) => sending.noteSafe(group)
     isBegun = true
     let sent: Sent
+    let lost: unknown
     try {
       sent = await send(sending, holding)
+    } catch (error) {
+      // What was done by then is worth telling.
+      isBegun = sending.tried > 0
+      if (!isBegun || !isLost(error)) throw error
+      lost = error
+      sent = { selected: sending.tried, duplicates: 0, sawAll: false }
     } finally {
       await sending.finish()
     }
     given = await holding.giveBack()
     const wasCut = signal.aborted && !(sent.sawAll && sending.tried >= sent.selected)
-    const isCertain = sending.journalProblem === undefined && !sending.lostConnection && given.interrupted !== true
+    const isCertain = sending.journalProblem === undefined && lost === undefined && !sending.lostConnection && given.interrupted !== true
     const isOver = !wasCut && run.pacing?.stoppedAfter === undefined && isCertain
     if (isOver && ownsJournal) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
     await sending.awaitAnswers()
-    const { failed, items, journalProblem, tried } = sending
+    const { failed, items, tried } = sending
+    const problem = sending.journalProblem ?? lost
     // A folder takes the copies back.
     const sentUnnoted = isBrokerQueue(holding.facts) ? sending.sentUnnoted : 0
     const { duplicates, isFull = false, selected } = sent
@@ -242,7 +250,7 @@ export async function sendBack(
       newerArrivals: given.newerArrivals,
       stopped,
       ...(run.pacing?.stoppedAfter === undefined ? {} : { stoppedAfter: run.pacing.stoppedAfter }),
-      journalProblem,
+      problem,
       sentUnnoted,
       isOver,
     }

@@ -50,7 +50,7 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
     newerArrivals: report.newerArrivals,
     items: report.items,
     isOver: report.isOver,
-    problem: report.journalProblem,
+    problem: report.problem,
     waited: run.waitMs !== undefined,
     ...(journal.unknown > 0 && isBrokerQueue(facts) ? { uncertain: journal.unknown } : {}),
   }

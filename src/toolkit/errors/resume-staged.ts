@@ -139,7 +139,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
 }
 
 function told({ head }: ReadJournal, report: ReplayReport, { waitMs }: ReplayRun): ResumeReport {
-  const { failed, isOver, items, journalProblem, leftInQueue, newerArrivals, staged } = report
+  const { failed, isOver, items, leftInQueue, newerArrivals, problem, staged } = report
   return {
     ...nothing,
     operation: head.operation,
@@ -151,7 +151,7 @@ function told({ head }: ReadJournal, report: ReplayReport, { waitMs }: ReplayRun
     newerArrivals,
     items,
     isOver,
-    problem: journalProblem,
+    problem,
     waited: waitMs !== undefined,
     ...(staged === undefined ? {} : { staged }),
     ...(report.duplicates > 0 ? { more: { duplicates: report.duplicates } } : {}),
@@ -171,7 +171,7 @@ function emptyReport({ head }: ReadJournal): ReplayReport {
     newerArrivals: 0,
     sentUnnoted: 0,
   }
-  return { operation: head.operation, ...counts, stopped: false, journalProblem: undefined, isOver: true }
+  return { operation: head.operation, ...counts, stopped: false, problem: undefined, isOver: true }
 }
 
 /** The staging queue of an operation whose journal is not here. @param id how the operation begins */

@@ -39,6 +39,10 @@ interface Next {
 /** What ends with these was not answered by the broker: whether it was done is not known. */
 const lostCodes: ReadonlySet<string> = new Set(['NSB_CHANNEL_CLOSED', 'NSB_CONNECTION_BROKEN', 'NSB_CONNECTION_LOST', 'NSB_NO_CONFIRM'])
 
+export function isLost(error: unknown): boolean {
+  return error instanceof NsbError && lostCodes.has(error.code)
+}
+
 /**
  * Sends held messages back, a window of them at a time: each copy is safe before its original is removed. What comes while there is room
  * is noted in the journal together, before the first of it is sent.
@@ -226,7 +230,7 @@ export class SendingBack {
       item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
-      this.lostConnection ||= lostCodes.has(item.error.code)
+      this.lostConnection ||= isLost(error)
       ended()
     })
   }
