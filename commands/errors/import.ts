@@ -11,8 +11,8 @@ import {
   type ImportReport,
   type ImportedLine,
   cannotRead,
-  checkImportQueue,
   importLines,
+  isQueueMissing,
   presentIn,
 } from '../../src/toolkit/errors/archive/import.ts'
 import { type ReadLine, readLines } from '../../src/toolkit/errors/archive/read-lines.ts'
@@ -70,7 +70,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     if (isStdin && !flags['dry-run']) await this.confirm(`Import the lines of stdin to ${whereTo(queue)}?`)
     this.boundMemory()
     const transport = await this.openTransport()
-    if (queue !== undefined) await checkImportQueue(transport, queue, flags.to === undefined && !flags['dry-run'])
+    const isMissing = queue !== undefined && (await isQueueMissing(transport, queue, flags.to !== undefined))
     const allowDuplicates = flags['allow-duplicates'] === true
     const replay = flags.replay === true
     const holding = { maxHold: flags['max-hold'], overrule: this.overrule, signal: this.signal }
@@ -111,6 +111,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     }
     await this.noteOpenOperations(queue ?? errorQueue)
     if (queue !== undefined) await this.forgetSnapshot(queue)
+    if (isMissing) await transport.createQueues([queue])
     const record: ImportRecord = {
       replay,
       redirects,

@@ -1,9 +1,12 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { fillDisk, mountDisk, unmount, whyNoDisk } from '../../support/small-disk.ts'
+
+const bin = fileURLToPath(new URL('../../../bin/run.js', import.meta.url))
 
 interface Place {
   readonly folder: string
@@ -31,7 +34,14 @@ const linesIn = (path: string): Record<string, unknown>[] =>
   readFileSync(path, 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Record<string, unknown>]
+      } catch {
+        // Of who was killed.
+        return []
+      }
+    })
 const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { readonly code: string }).code
 
 describe('errors archive', () => {
@@ -194,6 +204,35 @@ describe('errors archive', () => {
     expect(messagesIn(at.storage, 'error')).toEqual([])
     expect(linesIn(archiveOf(at))).toHaveLength(2)
   })
+})
+
+describe('errors archive that is killed', () => {
+  it.each([0, 40, 200])(
+    'E-24 E-36 with %i messages removed loses nothing and keeps nothing twice when it is resumed',
+    { timeout: 60_000 },
+    async (removed) => {
+      const at = place(400)
+      const child = spawn(process.execPath, [bin, 'errors', 'archive', '--all', '--yes'], {
+        cwd: at.folder,
+        env: { ...process.env, NSB_STATE_DIR: at.state },
+        stdio: 'ignore',
+      })
+      const ended = new Promise((resolve) => child.on('close', resolve))
+      const left = (): number => readdirSync(join(at.storage, 'error', '.bodies')).length
+      await expect.poll(() => existsSync(archiveOf(at)) && left() <= 400 - removed, { timeout: 20_000, interval: 1 }).toBe(true)
+      child.kill('SIGKILL')
+      await ended
+
+      const resumed = await at.run('errors', 'resume', '--yes', '--json')
+
+      // It may have been over before it was killed.
+      expect([0, 4], resumed.stderr).toContain(resumed.code)
+      const archived = linesIn(archiveOf(at)).map(({ messageId }) => messageId)
+      const waiting = messagesIn(at.storage, 'error').map(({ headers }) => headers['NServiceBus.MessageId'])
+      expect(new Set([...archived, ...waiting]).size).toBe(400)
+      expect(archived.length + waiting.length).toBe(400)
+    },
+  )
 })
 
 describe('errors archive prune', () => {

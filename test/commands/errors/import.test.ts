@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -191,6 +191,18 @@ describe('errors import', () => {
       'NServiceBus.ReplyToAddress': 'Web',
     })
     expect(message?.headers).not.toHaveProperty('x-death')
+  })
+
+  it('E-36 makes the error queue of a folder where nothing ever failed', async () => {
+    const at = place()
+    rmSync(join(at.storage, 'error'), { recursive: true })
+
+    const planned = await at.run(['errors', 'import', '-', '--dry-run'], line('m1'))
+    const isMade = existsSync(join(at.storage, 'error'))
+    const imported = await at.run(['errors', 'import', '-', '--yes'], line('m1'))
+
+    expect([planned.code, isMade, imported.code]).toEqual([0, false, 0])
+    expect(idsIn(at, 'error')).toEqual(['m1'])
   })
 
   it('E-43 shows nothing of a line that a terminal would obey', async () => {

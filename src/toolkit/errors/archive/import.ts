@@ -69,14 +69,15 @@ export interface ImportReport {
 }
 
 /**
- * Makes sure that there is such a queue. An error queue that is a folder is made by the first failure, so it may be missing.
+ * Has the queue to be made? An error queue that is a folder is made by the first failure, so it may be missing.
  *
- * @throws what the transport says of a queue that is not there
+ * @param isNamed by the user, so that it must be there
+ * @throws what the transport says of a queue that is not there and is not made
  */
-export async function checkImportQueue(transport: Transport, queue: string, mayMake: boolean): Promise<void> {
-  if ((await transport.inspect(queue)) !== undefined) return
-  if (mayMake && transport.can.lookWithoutTrace) return transport.createQueues([], [queue])
-  throw await whyNoQueue(transport, queue)
+export async function isQueueMissing(transport: Transport, queue: string, isNamed: boolean): Promise<boolean> {
+  if ((await transport.inspect(queue)) !== undefined) return false
+  if (isNamed || !transport.can.lookWithoutTrace) throw await whyNoQueue(transport, queue)
+  return true
 }
 
 /**
@@ -137,7 +138,9 @@ class Importing implements ImportReport {
   stoppedBy: unknown
   readonly #transport: Transport
   readonly #options: ImportOptions
+  /** At most a window, while the one before is under way. */
   #batch: Ready[] = []
+  #underWay: Promise<void> | undefined
   #bytes = 0
   #inARow = 0
   /** Failures of this file that have a time, so that they are known again. */
@@ -167,16 +170,27 @@ class Importing implements ImportReport {
 
   /** Sends what is ready, and resolves when all of it is safe or has failed. */
   async flush(): Promise<void> {
+    await this.#next()
+    await this.#underWay
+  }
+
+  /** Sends what is ready, while what comes then is read. */
+  async #next(): Promise<void> {
     const batch = this.#batch
     this.#batch = []
     this.#bytes = 0
     if (batch.length === 0) return
+    await this.#underWay
     const { journal } = this.#options
-    if (journal === undefined) {
-      for (const { item } of batch) this.#note({ ...item, result: 'planned' })
-      this.imported += batch.length
+    if (journal !== undefined) {
+      if (!this.isStopped) this.#underWay = this.#send(batch, journal)
       return
     }
+    for (const { item } of batch) this.#note({ ...item, result: 'planned' })
+    this.imported += batch.length
+  }
+
+  async #send(batch: readonly Ready[], journal: Journal): Promise<void> {
     try {
       const first = journal.select(batch.map(({ item }) => String(item.line)))
       const results = await Promise.allSettled(batch.map(({ message }) => this.#transport.dispatch([message])))
@@ -213,7 +227,7 @@ class Importing implements ImportReport {
     this.targets.set(target, (this.targets.get(target) ?? 0) + 1)
     this.#batch.push({ item, message: replay ? this.#copyOf(saved, target, await this.#kindOf(target)) : unchanged(saved, target) })
     this.#bytes += saved.body.length
-    if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.flush()
+    if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.#next()
   }
 
   /** Of a dry run: why nothing can be sent there. */
