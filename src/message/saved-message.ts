@@ -49,7 +49,7 @@ export interface LineFacts {
 export function savedLine(message: Saveable, facts: LineFacts): string {
   const { body, headers, native, nativeId, unreadable } = message
   const { added, headers: hidden, ...properties } = native
-  const failed = readFailure(headers, nativeId, unreadable !== undefined, { native, body })
+  const failed = readFailure(headers, nativeId, unreadable !== undefined, { native, body, queue: facts.queue })
   const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const isText = isUtf8(content)
   const contentType = headers[Header.ContentType]

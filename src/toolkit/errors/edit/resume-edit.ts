@@ -119,7 +119,7 @@ async function find(holding: Holding, { keys }: ReadJournal, { messageId, staysF
   let [isCopyThere, mayBeThere] = [false, false]
   for await (const page of holding.pages())
     for (const message of page) {
-      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined)
+      const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
       if (staysFailed && failed.messageId === messageId) isCopyThere = true
       const key = keyOf(message, failed, holding.facts.kind)
       if (key !== undefined && keys.has(key)) original ??= message
