@@ -136,7 +136,7 @@ export async function drainStaging(
   try {
     const report = await sendBack(transport, noted, holding.facts.depth, options, { ...run, staging }, send)
     const left = (await transport.inspect(queue))?.depth ?? 0
-    const isOver = left === 0 && (await transport.removeIfEmpty(queue))
+    const isOver = report.isOver && left === 0 && (await transport.removeIfEmpty(queue))
     if (isOver) run.journal?.end({ published: report.published, failed: report.failed })
     return { ...report, isOver, staged: { queue, left } }
   } finally {

@@ -72,6 +72,7 @@ const recoveryDelaysMs = [500, 2000, 5000, 10_000]
 const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
+const comesBackWithinMs = 500
 const lockPrefix = 'nsb.lock.'
 /** What {@link limitsIn} reads is among them. */
 const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
@@ -356,6 +357,9 @@ class RabbitTransport implements Transport {
     const connection = this.#connection(`${queue} Removal`)
     try {
       await this.#lock(connection, queue)
+      if ((await this.#countsOf(queue)) === undefined) return true
+      // What a connection that has just died had in hand comes back a moment later than its lock goes.
+      await new Promise<void>((resolve) => this.#clock.after(comesBackWithinMs, resolve))
       const counts = await this.#countsOf(queue)
       if (counts === undefined) return true
       if (counts.depth > 0 || counts.consumers > 0) return false
