@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Ended, failureHeaders, messagesIn, nsb, temporaryFolder } from '../../cli/nsb.ts'
+import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue, type ErrorQueueOptions, type Lying } from '../../support/error-queue.ts'
 import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
@@ -148,6 +148,57 @@ describe('the archive of a broker', () => {
     expect(code).toBe(0)
     expect(json()).toMatchObject({ selected: 20, archived: 20, leftInQueue: 20 })
     expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(40).filter((id) => Number(id.slice(1)) % 2 === 1))
+  })
+
+  it('E-36 archives by id with one delivery of the others', async () => {
+    const { errors, shop } = await makeWorld()
+    await errors.fill(20)
+
+    const named = await shop.run('errors', 'archive', 'm7', '--yes', '--json')
+    const newest = await shop.run('errors', 'archive', '--all', '--limit', '2', '--newest', '--yes', '--json')
+    const unknown = await shop.run('errors', 'archive', 'm1', 'nothing', '--yes', '--json')
+
+    expect([named.code, newest.code, unknown.code]).toEqual([0, 0, 4])
+    expect(codeOf(unknown)).toBe('NSB_MESSAGE_NOT_FOUND')
+    const left = await errors.drain()
+    expect(left.map(({ body }) => body)).toEqual(numbers(18).filter((id) => id !== 'm7'))
+    expect(left.map(({ headers }) => headers['x-delivery-count'])).toEqual(left.map(() => 3))
+  })
+
+  it('E-39 says the same as on the learning transport', { timeout: 120_000 }, async () => {
+    const { errors, shop } = await makeWorld({ kind: 'classic' })
+    const folder = temporaryFolder()
+    const storage = join(folder, '.learningtransport')
+    mkdirSync(join(storage, 'Sales', '.bodies'), { recursive: true })
+    for (const id of ['m1', 'm2', 'm3']) {
+      const headers = failureHeaders(id, { 'NServiceBus.TimeOfFailure': `2026-11-21 00:00:0${id.slice(1)}:000000 Z` })
+      putMessage(storage, 'error', id, headers, '{}')
+      await errors.put([{ body: '{}', headers, properties: { messageId: id, contentType: 'application/json' } }])
+    }
+    const commands = [
+      ['errors', 'archive', '--json'],
+      ['errors', 'archive', '--all', '--json'],
+      ['errors', 'export', '--file', 'a.ndjson', '--json'],
+      ['errors', 'export', '--file', 'a.ndjson', '--json'],
+      ['errors', 'archive', 'm1', '--to-file', 'b.ndjson', '--yes', '--json'],
+      ['errors', 'archive', '--until', '2026-11-21T00:00:03Z', '--to-file', 'b.ndjson', '--yes'],
+      ['errors', 'import', 'a.ndjson', '--dry-run', '--json'],
+      ['errors', 'import', 'a.ndjson', '--yes'],
+      ['errors', 'import', 'b.ndjson', '--yes', '--json'],
+      ['errors', 'import', 'b.ndjson', '--replay', '--yes', '--json'],
+      ['errors', 'import', 'b.ndjson', '--to', 'Nowhere', '--yes', '--json'],
+      ['errors', 'delete', '--all', '--no-keep', '--yes', '--json'],
+      ['errors', 'export', '--json'],
+    ]
+
+    for (const words of commands) {
+      const onFolder = await nsb(words, { cwd: folder, env: { NSB_STATE_DIR: join(folder, 'state') } })
+      const onBroker = await shop.run(...words)
+
+      const said = ({ code, stdout }: Ended): string =>
+        `${words.join(' ')}: ${code}\n${stdout.replaceAll(/[0-9A-Z]{26}/g, 'OPERATION').replaceAll(/"(message|hint|suggestions|storage|near|file|path)": .*/g, '')}`
+      expect(said(onBroker), onBroker.stderr).toBe(said(onFolder))
+    }
   })
 
   it('E-37 removes nothing when the archive cannot be written', async () => {
