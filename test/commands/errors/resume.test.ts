@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
 import { startNsb } from '../../support/running-nsb.ts'
 
-const count = 2000
+const count = 1000
 
 const ids = (storage: string, queue: string): string[] =>
   existsSync(join(storage, queue)) ? messagesIn(storage, queue).map(({ headers }) => String(headers['NServiceBus.MessageId'])) : []
@@ -33,7 +33,7 @@ describe('errors resume', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGKILL', null],
-  ] as const)('E-24 goes on with a replay that %s ended, and everything is sent once', async (signal, code) => {
+  ] as const)('E-24 goes on with a replay that %s ended, and everything is sent once', { timeout: 90_000 }, async (signal, code) => {
     const world = project()
     const { env, folder, storage } = world
     const ended = await interrupted(world, signal)
@@ -67,7 +67,7 @@ describe('errors resume', () => {
     assert.equal((again.json()['error'] as { code: string }).code, 'NSB_OPERATION_OVER')
   })
 
-  it('lists what can be resumed, and a new replay of the same queue says so', async () => {
+  it('lists what can be resumed, and a new replay of the same queue says so', { timeout: 90_000 }, async () => {
     const world = project()
     const { env, folder, storage } = world
     const { operation } = await interrupted(world, 'SIGKILL')
