@@ -5,9 +5,9 @@ const lookEveryMs = 2
 
 /**
  * For a command through which far more flows than it keeps: V8 would let the young generation grow to 48 MiB and the old one to several
- * times what is alive. From 8 MiB on the young one stays as it is, and the old one is collected when it has grown by half. Costs about
- * 10 % of the CPU time of a replay, and saves a third of its memory (`node --import tsx bench/rabbitmq-errors.ts`), as it does for a look at a
- * folder (`node bench/error-folder.mjs`).
+ * times what is alive. From 8 MiB on the young one stays as it is, and the old one is collected when it has grown by half. Costs at most
+ * 10 % of the CPU time of a replay, and saves a third of its memory (`node --import tsx bench/rabbitmq-errors.ts`), as it does for a look
+ * at a folder (`node bench/error-folder.mjs`).
  *
  * @returns ends the watching
  */
