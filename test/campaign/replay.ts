@@ -34,8 +34,19 @@ export interface ReplayAccount {
 
 const perRound = 300
 
+export interface KillOptions {
+  /** Of the replays, beside those that select everything. */
+  readonly flags?: readonly string[]
+  /** A replay is killed so long after its journal began, at most. */
+  readonly withinMs?: number
+}
+
 /** Kills a replay of everything at a random moment, and every third time the resume as well; then everything has to be where it belongs. */
-export async function killReplays(world: ReplayWorld, kills: number): Promise<ReplayAccount> {
+export async function killReplays(
+  world: ReplayWorld,
+  kills: number,
+  { flags = [], withinMs = 120 }: KillOptions = {},
+): Promise<ReplayAccount> {
   let [killed, met, messages, lost, twice, oftener, announced, left] = [0, 0, 0, 0, 0, 0, 0, 0]
   const operations = join(world.env['NSB_STATE_DIR'] as string, 'operations')
   const journals = (): number => (existsSync(operations) ? readdirSync(operations).length : 0)
@@ -44,9 +55,9 @@ export async function killReplays(world: ReplayWorld, kills: number): Promise<Re
     await world.fill(ids)
     messages += ids.length
     const [before, killedBefore] = [journals(), killed]
-    const replay = startNsb(['errors', 'replay', '--all', '--yes'], world.folder, world.env)
+    const replay = startNsb(['errors', 'replay', '--all', '--yes', ...flags], world.folder, world.env)
     await expect.poll(() => journals() > before || replay.stderr.includes('Error'), { timeout: 20_000, interval: 1 }).toBe(true)
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 120))
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * withinMs))
     replay.kill('SIGKILL')
     if ((await replay.ended) === null) met++
     killed++
