@@ -300,3 +300,42 @@ describe.each(['quorum', 'classic'] as const)('a staged replay on a %s queue tha
     },
   )
 })
+
+describe('errors replay on a broker', () => {
+  it.each([[[]], [['--staged']]])(
+    'E-34 --patch sends changed copies under new ids, and what it does not fit stays as it was %j',
+    { timeout: 120_000 },
+    async (how) => {
+      const { errors, sales, shop } = await makeWorld()
+      const json = messages(2).map((message, index) => ({ ...message, body: `{"Id":${index}}` }))
+      await errors.put(json)
+
+      const patch = '[{"op":"test","path":"/Id","value":1},{"op":"add","path":"/Price","value":1.50}]'
+      const ended = await shop.run('errors', 'replay', '--all', '--patch', patch, ...how, '--yes', '--json')
+
+      const [copy] = await sales.drain()
+      assert.equal(ended.code, 3, ended.stderr)
+      assert.equal(copy?.body, '{"Id":1,"Price":1.50}')
+      assert.match(String(copy?.headers['NServiceBus.MessageId']), /^[0-9a-f-]{36}$/)
+      assert.equal(copy?.properties['messageId'], copy?.headers['NServiceBus.MessageId'])
+      assert.ok(copy?.headers['ServiceControl.EditOf'])
+      const [left] = asPut(await errors.drain())
+      assert.deepEqual([left?.body, left?.properties['messageId'], left?.headers['List']], ['{"Id":0}', 'native-1', [1, 'two', true]])
+    },
+  )
+
+  it('--allow-reorder takes the oldest of more messages than may be held', { timeout: 120_000 }, async () => {
+    const { errors, sales, shop } = await makeWorld()
+    await errors.fill(6)
+    const flags = ['errors', 'replay', '--type', 'PlaceOrder', '--limit', '2', '--max-hold', '3', '--yes', '--json']
+
+    const refused = await shop.run(...flags)
+    const ended = await shop.run(...flags, '--allow-reorder')
+
+    assert.equal(refused.code, 6)
+    assert.match(refused.stdout, /NSB_HOLD_TOO_SMALL/)
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.deepEqual(await bodiesIn(sales), ['m1', 'm2'])
+    assert.deepEqual((await bodiesIn(errors)).toSorted(), ['m3', 'm4', 'm5', 'm6'])
+  })
+})
