@@ -2,6 +2,7 @@ import { errorText } from '../../message/nsb-error.ts'
 import type { ResumeReport } from '../../toolkit/errors/resume.ts'
 import type { ReadJournal } from '../../toolkit/errors/journal/read-journal.ts'
 import type { ReplayResult } from '../../toolkit/errors/replay.ts'
+import { phases } from '../../toolkit/errors/staging.ts'
 import { Exit } from '../exit-codes.ts'
 import { printableLine } from '../printable.ts'
 
@@ -29,12 +30,14 @@ export function operationFields({ head, running, safeCount, selected }: ReadJour
 }
 
 /** What is about to happen, and what a person must know before it. */
-export function resumeQuestion({ head, safeCount, selected }: ReadJournal, undo: boolean, begun: string): string {
+export function resumeQuestion({ head, phase, safeCount, selected }: ReadJournal, undo: boolean, begun: string): string {
   const operation = `${printableLine(head.command)} ${head.operation} of '${printableLine(head.queue)}', begun ${begun}`
   const counts =
-    head.command === 'replay'
-      ? ` (${safeCount} of ${selected} messages are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
-      : ''
+    phase === phases.moving
+      ? ` (${safeCount} of ${selected} messages are in its staging queue, and none was sent)`
+      : head.command === 'replay'
+        ? ` (${safeCount} of ${selected} messages are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
+        : ''
   return `${undo ? 'Take back' : 'Go on with'} ${operation}${counts}?`
 }
 

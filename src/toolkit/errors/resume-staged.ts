@@ -10,8 +10,8 @@ import type { ReplayReport, ReplayRun } from './replay.ts'
 import type { ResumeOptions, ResumeReport } from './resume.ts'
 import { goOn, nothing, resumedOptions, resumedRun } from './resume-replay.ts'
 import { readHeld } from './sending-back.ts'
-import { drainStaging, goOnAfterMoving, moveToStaging, phases } from './staged-replay.ts'
-import { type StagingLeftover, moveUnchanged, stagingLeftovers, stagingQueue } from './staging.ts'
+import { drainStaging, goOnAfterMoving, moveToStaging } from './staged-replay.ts'
+import { type StagingLeftover, moveUnchanged, phases, stagingLeftovers, stagingQueue } from './staging.ts'
 
 /** What the halves of a resumption are given. */
 interface Resumption {

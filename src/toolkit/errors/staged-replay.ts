@@ -5,10 +5,7 @@ import type { PreparedReplay } from './prepare-replay.ts'
 import { type ReplayOptions, planned } from './plan.ts'
 import { type ReplayReport, type ReplayRun, type Sent, sendBack } from './replay.ts'
 import { type SendingBack, readHeld } from './sending-back.ts'
-import { StagedHolding, stagingQueue, unchangedCopy } from './staging.ts'
-
-/** What the journal calls the two halves of a staged replay. */
-export const phases = { moving: 'moving', draining: 'draining' } as const
+import { StagedHolding, phases, stagingQueue, unchangedCopy } from './staging.ts'
 
 /**
  * Replays by way of a queue of the operation's own: what was selected is moved there as it is, everything else in the error queue is

@@ -6,6 +6,9 @@ import { replayPage } from './plan.ts'
 const prefix = 'nsb.staging.'
 const operationPattern = /^[0-9A-HJKMNP-TV-Z]{26}$/
 
+/** What the journal calls the two halves of a staged replay. */
+export const phases = { moving: 'moving', draining: 'draining' } as const
+
 /** Where the messages of an operation wait for their turn, so that the error queue need not be held so long. */
 export const stagingQueue = (operation: string): string => `${prefix}${operation}`
 
