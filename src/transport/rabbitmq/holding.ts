@@ -345,6 +345,7 @@ export class RabbitHolding implements Holding {
       newerArrivals = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
       await this.#rescueAll(rescued)
       await this.#release(rescued)
+      if (this.#options.limits.kind === 'quorum' && this.#read > returned) await this.#queue.untilSettled(this.#othersConsuming)
     } catch (error) {
       // That ends the channel, and with it the broker gives everything back.
       isInterrupted = true
@@ -356,6 +357,10 @@ export class RabbitHolding implements Holding {
     await this.#queue.close()
     await this.#options.ended()
     return { returned, rescued, newerArrivals, ...(isInterrupted ? { interrupted: true } : {}) }
+  }
+
+  get #othersConsuming(): number {
+    return typeof this.facts.consumers === 'number' ? this.facts.consumers : 0
   }
 
   /** Publishes copies of what the broker would drop; only then are the originals removed. */

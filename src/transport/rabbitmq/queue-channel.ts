@@ -13,6 +13,7 @@ const patience = 10
 /** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
 const visibleWithinMs = 2000
 const barrierPollMs = 1
+const settledWithinMs = 5000
 
 export interface QueueChannelOptions {
   readonly connection: BrokerConnection
@@ -177,6 +178,21 @@ export class QueueChannel {
         end = performance.now() + visibleWithinMs
       }
       this.#isSeen = performance.now() < end
+      await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
+    }
+  }
+
+  /**
+   * Waits until a quorum queue has done what was acknowledged: it does so in its own time, and what it has not come to when the channel
+   * ends is there again. Until then who took the messages counts as a consumer.
+   *
+   * @param others consumers that are not ours
+   */
+  async untilSettled(others: number): Promise<void> {
+    const end = performance.now() + settledWithinMs
+    while ((await this.#ask(this.#channel.checkQueue(this.#options.queue))).consumerCount > others) {
+      // Somebody else may have come meanwhile.
+      if (performance.now() > end) return
       await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
     }
   }
