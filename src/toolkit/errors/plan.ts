@@ -94,7 +94,7 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
   const holding = await holdIfThere(operations, options.queue, holdOptions(operations, 'look', options))
   if (holding === undefined) {
     resolveIds(options.criteria.ids ?? [], [])
-    return { ...new Choice(options, true).chosen(), facts: undefined, targets: [] }
+    return { ...new Choice(options, true, 0).chosen(), facts: undefined, targets: [] }
   }
   try {
     checkHold(holding.facts, options)
@@ -130,7 +130,7 @@ export async function planHeld(
   const isNamed = idMatcher(ids)
   const named: FailedMessage[] = []
   const couldBeMeant: PlannedMessage[] = []
-  const choice = new Choice(options, !newest || operations.can.newestFirst)
+  const choice = new Choice(options, !newest || operations.can.newestFirst, holding.facts.depth)
   for await (const held of holding.pages())
     for (const message of held) {
       const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
@@ -155,14 +155,15 @@ class Choice {
   readonly #inOrder: boolean
   /** Those it names; while the last ones are looked for, those that may be among them. */
   #kept: PlannedMessage[] = []
-  readonly #wanted = new Wanted()
+  readonly #wanted: Wanted
   readonly #targets = new Map<string | undefined, number>()
   #matching = 0
   #duplicates = 0
   #wishes = 0
 
-  /** @param inOrder they come in the order in which they are to be taken; else in its reverse */
-  constructor({ limit = Number.POSITIVE_INFINITY }: ReplayOptions, inOrder: boolean) {
+  /** @param inOrder they come in the order in which they are to be taken; else in its reverse @param depth of the queue */
+  constructor({ limit = Number.POSITIVE_INFINITY }: ReplayOptions, inOrder: boolean, depth: number) {
+    this.#wanted = new Wanted(depth)
     this.#limit = limit
     this.#inOrder = inOrder
   }

@@ -1,6 +1,8 @@
 import type { FailedMessage } from '../../message/failure.ts'
 import { hash } from './seen-failures.ts'
 
+const mostAtFirst = 2 ** 21
+
 /** A failure is known again by these: what failed again has a later time, and nobody has asked for it. */
 type Failure = Pick<FailedMessage, 'uniqueId' | 'failedAt'>
 
@@ -11,10 +13,16 @@ type Failure = Pick<FailedMessage, 'uniqueId' | 'failedAt'>
  */
 export class Wanted {
   /** Open addressing. */
-  #slots = new Uint32Array(3 * 1024)
+  #slots: Uint32Array
   #count = 0
   /** How many are wanted and were not taken yet. */
   left = 0
+
+  /** @param expected about how many will be seen; room that nobody writes to takes no memory, and growing takes it twice */
+  constructor(expected = 0) {
+    const slots = 2 ** Math.ceil(Math.log2(2 * expected + 1))
+    this.#slots = new Uint32Array(3 * Math.min(Math.max(slots, 1024), mostAtFirst))
+  }
 
   /** @returns is it new? Failures without a time cannot be told from each other: each of them is new */
   see({ failedAt, uniqueId }: Failure): boolean {
