@@ -14,6 +14,13 @@ const sentence = 'nsb develops and operates NServiceBus-style messaging systems:
 /** In the order in which a newcomer needs them. */
 const mostUsed = ['init', 'scaffold:handler', 'run', 'send', 'errors', 'errors:replay', 'errors:show', 'publish', 'errors:list', 'handlers']
 
+/** Topics that have one line together. */
+const together: Readonly<Record<string, string>> = {
+  config: 'settings, and where each comes from',
+  profile: 'connections with a name: which there are, and which one is used here',
+  queues: 'the queues of the transport: kind, depth, consumers, delivery limit',
+}
+
 const words = (id: string): string => id.replaceAll(':', ' ')
 
 function commandLines(commands: readonly KnownCommand[]): string[] {
@@ -33,6 +40,19 @@ export function frontPage(commands: readonly KnownCommand[]): string {
   return [sentence, '', ...commandLines(shown), ...story, '', 'All commands: nsb --help'].join('\n')
 }
 
+/** One command for each of {@link together}, named after all of its topic. */
+function joined(commands: readonly KnownCommand[]): KnownCommand[] {
+  const topicOf = (command: KnownCommand): string => command.id.split(':', 1)[0] as string
+  return commands.flatMap((command, index) => {
+    const topic = topicOf(command)
+    const summary = Object.hasOwn(together, topic) ? together[topic] : undefined
+    if (summary === undefined) return [command]
+    const all = commands.filter((each) => topicOf(each) === topic)
+    if (all[0] !== commands[index]) return []
+    return [{ id: `${topic}:${all.map((each) => each.id.slice(topic.length + 1)).join('|')}`, summary }]
+  })
+}
+
 /** `nsb --help`: every command, on one screen. */
 export function helpPage(commands: readonly KnownCommand[]): string {
   return [
@@ -42,7 +62,7 @@ export function helpPage(commands: readonly KnownCommand[]): string {
     '  nsb <command> [flags]',
     '',
     'COMMANDS',
-    ...commandLines(visible(commands)),
+    ...commandLines(joined(visible(commands))),
     '',
     'Flags, examples and exit codes of one command: nsb <command> --help',
     'Every command takes --json. Results go to stdout, everything else to stderr.',
