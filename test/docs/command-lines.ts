@@ -38,7 +38,7 @@ export function commandLinesOf(block: string): readonly string[] {
 /** What is wrong with each line, as far as commands, flags, their values and npm scripts are concerned. */
 export function problemsOf(lines: readonly string[]): readonly string[] {
   return lines.flatMap((line) =>
-    line
+    withoutSubstitutions(line)
       .replaceAll(/'[^']*'|"[^"]*"|<[^<>]*>/g, (quoted) => quoted.replaceAll(/[|;&\s]/g, '_'))
       .split(/&&|[|;]/)
       .flatMap((part) => {
@@ -46,6 +46,12 @@ export function problemsOf(lines: readonly string[]): readonly string[] {
         return problem === undefined ? [] : [`${line}: ${problem}`]
       }),
   )
+}
+
+/** What stands in `$(…)` becomes a part of its own. */
+function withoutSubstitutions(line: string): string {
+  const inner = [...line.matchAll(/\$\(([^()]*)\)/g)].map(([, command = '']) => command)
+  return [line.replaceAll(/\$\([^()]*\)/g, '<substituted>'), ...inner].join(' ; ')
 }
 
 function problemOf([program = '', ...words]: readonly string[]): string | undefined {
