@@ -63,23 +63,31 @@ export async function sendEdited(transport: Operations, order: EditOrder): Promi
     beforeRemove: () => note(),
   })
   let archivedIn: string
+  let journal: Journal
+  let isCertain = false
   try {
     checkHold(holding.facts, order)
     const message = await findAgain(transport, holding, original)
     signal.throwIfAborted()
     if (message === undefined) throw taken(original.failed)
     archivedIn = await archive(message, order)
-    const journal = beginJournal(order)
+    const begun = beginJournal(order)
+    journal = begun
     try {
-      const number = journal.select([keyOf(message, original.failed, holding.facts.kind)])
-      note = () => noted(() => journal.safe([number]), order)
+      const number = begun.select([keyOf(message, original.failed, holding.facts.kind)])
+      note = () => noted(() => begun.safe([number]), order)
       await holding.consume(message, [editedMessage(message, original.failed, edited, order)])
-      journal.end({ edited: 1 })
     } catch (error) {
-      throw ended(journal, order, error)
+      throw ended(begun, order, error)
     }
   } finally {
-    await holding.giveBack()
+    isCertain = (await holding.giveBack()).interrupted !== true
+  }
+  // Only now a broker has it for certain that the original goes.
+  if (isCertain) journal.end({ edited: 1 })
+  else {
+    journal.close()
+    order.warn(`the original may be in '${queue}' still: nsb errors resume ${order.operation} removes it`)
   }
   return { archivedIn, leftInQueue: (await transport.inspect(queue).catch(() => undefined))?.depth }
 }
