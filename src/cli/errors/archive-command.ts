@@ -107,10 +107,12 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now })
       const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
       // What was safe and could not be removed can be finished later.
-      if (report.failed === 0 || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, [result]: report.done })
+      if (!report.interrupted && (report.failed === 0 || isOfFile(report.stoppedBy)))
+        journal.end({ selected: report.selected, [result]: report.done })
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
       this.showProblems(report)
+      if (report.interrupted) this.warning(`the last ones may be in '${queue}' still: nsb errors resume ${operation} removes them`)
       return report
     } finally {
       journal.close()

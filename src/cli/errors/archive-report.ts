@@ -56,8 +56,8 @@ export function archiveSummary(word: string, report: ArchiveReport, operation: s
   ].join(', ')
 }
 
-export function archiveExitCode({ failed, stoppedBy, unread }: ArchiveReport): number {
-  return failed > 0 || unread > 0 || stoppedBy !== undefined ? Exit.partly : Exit.done
+export function archiveExitCode({ failed, interrupted, stoppedBy, unread }: ArchiveReport): number {
+  return interrupted || failed > 0 || unread > 0 || stoppedBy !== undefined ? Exit.partly : Exit.done
 }
 
 /** `nsb.errors.import/1` */

@@ -33,6 +33,8 @@ export interface ArchiveReport {
   readonly items: readonly ArchivedMessage[]
   /** Why nothing more was begun with. */
   readonly stoppedBy: unknown
+  /** The connection ended after the last ones were removed: a broker may not have got it, and have them still. */
+  readonly interrupted: boolean
 }
 
 export interface ArchiveRun {
@@ -84,16 +86,17 @@ export function removeSelected(operations: Operations, selection: Selection, run
 }
 
 /** Writes the selected messages, and gives all of them back. */
-export function exportSelected(
+export async function exportSelected(
   operations: Operations,
   selection: Selection,
   run: ArchiveRun,
   write: (messages: readonly HeldMessage[]) => Promise<void>,
 ): Promise<ArchiveReport> {
-  return work(operations, selection, run, async (messages, note) => {
+  const report = await work(operations, selection, run, async (messages, note) => {
     await write(messages.map(({ message }) => message))
     for (const { failed } of messages) note(failed.uniqueId, undefined)
   })
+  return { ...report, interrupted: false }
 }
 
 async function work(
@@ -128,7 +131,8 @@ async function work(
   }
   const leftInQueue = (await operations.inspect(queue))?.depth ?? 0
   const { duplicates, unread } = selection
-  return { operation, selected, done, failed, duplicates, unread, leftInQueue, newerArrivals: given.newerArrivals, items, stoppedBy }
+  const { interrupted = false, newerArrivals } = given
+  return { operation, selected, done, failed, duplicates, unread, leftInQueue, newerArrivals, items, stoppedBy, interrupted }
 }
 
 export function errorFields(error: unknown): { readonly code: string; readonly message: string } {

@@ -27,6 +27,8 @@ interface ArchiveEnd {
   /** They are still in the queue. */
   failed: number
   newerArrivals: number
+  /** The connection ended: a broker may not have got it that the last ones were removed. */
+  interrupted: boolean
 }
 
 const page = 500
@@ -43,14 +45,17 @@ export async function resumeArchive(operations: Operations, journal: ReadJournal
   const { file } = journal.head.options as ArchiveOptions
   if (file !== undefined && typeof file !== 'string') throw badJournal(operation)
   const resumed = Journal.resume(journal.path, journal.selected)
-  const end: ArchiveEnd = { removed: 0, archived: 0, failed: 0, newerArrivals: 0 }
+  const end: ArchiveEnd = { removed: 0, archived: 0, failed: 0, newerArrivals: 0, interrupted: false }
   try {
-    if (!options.undo) await finish(operations, journal, resumed, file, options, end)
-    if (end.failed === 0) resumed.end({ ...end })
+    if (options.undo) await letGo(operations, queue, options)
+    else await finish(operations, journal, resumed, file, options, end)
+    if (isOver(end)) resumed.end({ removed: end.removed, archived: end.archived })
   } finally {
     resumed.close()
   }
   const uncertain = journal.selected - journal.keys.size
+  const leftInQueue = (await operations.inspect(queue))?.depth ?? 0
+  const inBoth = options.undo && file !== undefined ? Math.min(journal.selected, leftInQueue) : 0
   return {
     operation,
     command,
@@ -61,26 +66,38 @@ export async function resumeArchive(operations: Operations, journal: ReadJournal
     mayArriveTwice: 0,
     sentFirst: 0,
     failed: end.failed,
-    leftInQueue: (await operations.inspect(queue))?.depth ?? 0,
+    leftInQueue,
     newerArrivals: end.newerArrivals,
     items: [],
-    isOver: end.failed === 0,
+    isOver: isOver(end),
     problem: undefined,
     waited: false,
-    note: noteOf(end, file, uncertain, options.undo),
-    more: { archive: { ...(file !== undefined && { file }), archived: end.archived, uncertain } },
+    note: options.undo ? undoneNote(file, inBoth) : noteOf(end, file, uncertain),
+    more: { archive: { ...(file !== undefined && { file }), archived: end.archived, uncertain, ...(options.undo && { inBoth }) } },
   }
 }
 
-function noteOf({ archived, failed, removed }: ArchiveEnd, file: string | undefined, uncertain: number, undone: boolean): string {
-  const back = file === undefined ? '' : ` What is in '${file}' and gone from the queue comes back with errors import.`
-  if (undone) return `Nothing more was removed.${back}`
+const isOver = ({ failed, interrupted }: ArchiveEnd): boolean => failed === 0 && !interrupted
+
+function undoneNote(file: string | undefined, inBoth: number): string {
+  if (file === undefined) return 'Nothing more was removed.'
+  const both = inBoth === 0 ? '' : ` Up to ${inBoth} are in it and in the queue.`
+  return `Nothing more was removed. What is in '${file}' and gone from the queue comes back with errors import.${both}`
+}
+
+function noteOf({ archived, failed, removed }: ArchiveEnd, file: string | undefined, uncertain: number): string {
   const counts =
     file === undefined
       ? `Deleted ${archived} that had been begun with.`
       : `Removed ${removed} that were safe in '${file}', archived ${archived} that had been begun with.`
   const unknown = uncertain === 0 ? '' : ` ${uncertain} have no time of failure: each of them is in the file, in the queue, or in both.`
   return `${counts}${failed > 0 ? ` Failed ${failed}.` : ''}${unknown}`
+}
+
+/** What a process that died had in its hands goes back into the queue; who still works on it is not disturbed. */
+async function letGo(operations: Operations, queue: string, { overrule, signal }: ResumeOptions): Promise<void> {
+  const nothing = { page: 1, max: 1, beforeRemove: () => undefined } as const
+  await (await holdIfThere(operations, queue, { purpose: 'change', overrule, signal, ...nothing }))?.giveBack()
 }
 
 async function finish(
@@ -136,7 +153,8 @@ async function finish(
     }
     signal.throwIfAborted()
   } finally {
-    end.newerArrivals = (await holding.giveBack()).newerArrivals
+    const { interrupted = false, newerArrivals } = await holding.giveBack()
+    Object.assign(end, { interrupted, newerArrivals })
     await file?.close()
   }
 }
