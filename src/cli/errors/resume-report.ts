@@ -55,12 +55,17 @@ export function resumeLine(report: ResumeReport): string {
     sentFirst,
     staged,
     uncertain = 0,
+    undone,
     waited,
   } = report
   if (note !== undefined) return `${printableLine(note)} Left in queue ${leftInQueue}, operation ${operation}`
   return [
     `removed ${removed}`,
-    `sent again ${sentAgain}${mayArriveTwice > 0 ? ` (up to ${mayArriveTwice} may arrive twice)` : ''}`,
+    ...(undone
+      ? mayArriveTwice > 0
+        ? [`up to ${mayArriveTwice} that were left may have been sent`]
+        : []
+      : [`sent again ${sentAgain}${mayArriveTwice > 0 ? ` (up to ${mayArriveTwice} may arrive twice)` : ''}`]),
     ...(sentFirst > 0 ? [`sent ${sentFirst}`] : []),
     ...(waited
       ? [

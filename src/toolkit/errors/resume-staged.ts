@@ -59,24 +59,28 @@ async function goOnMoving({ journal, options, record, replayOptions, resumed, ru
   }
   const moved = await moveToStaging(transport, move, replayOptions, run)
   const report = await goOnAfterMoving(transport, moved, replayOptions, run)
-  return { ...told(journal, report, run), removed, sentFirst: report.published, failed: report.failed + failedToRemove }
+  const failed = report.failed + failedToRemove
+  return { ...told(journal, report, run), removed, sentFirst: report.published, failed, ...uncertainIn(journal, transport) }
 }
 
 async function goOnDraining({ journal, replayOptions, run, transport }: Resumption): Promise<ResumeReport> {
   const { keys, safe } = journal
   const facts = await transport.inspect(stagingQueue(run.operation))
   let removed = 0
-  let sentAgain = 0
+  let [sentAgain, unknown] = [0, 0]
   const isSafe = (message: HeldMessage): boolean => {
     const key = facts && keyOf(message, readHeld(message), facts.kind)
+    if (key === undefined && unknown < journal.unknown) unknown++
     if (key === undefined || !keys.has(key)) return false
     if (safe.has(key)) removed++
     else sentAgain++
     return safe.has(key)
   }
   const report = await drainStaging(transport, replayOptions, run, isSafe)
-  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(sentAgain, run.window) : 0
-  return { ...told(journal, report, run), removed, sentAgain, mayArriveTwice, sentFirst: Math.max(0, report.tried - sentAgain) }
+  const again = sentAgain + unknown
+  // What would not be known again is sent once more even if it was noted as safe.
+  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(sentAgain, run.window) + unknown : 0
+  return { ...told(journal, report, run), removed, sentAgain: again, mayArriveTwice, sentFirst: Math.max(0, report.tried - again) }
 }
 
 async function takeBack({ journal, options, record, resumed, run, transport }: Resumption): Promise<ResumeReport> {
@@ -125,17 +129,26 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
   const isOver = problem === undefined && left === 0 && (await transport.removeIfEmpty(staging))
   const movedBack = journal.phase === phases.draining ? moved - removed : moved
   if (isOver) resumed.end({ undone: true, movedBack })
-  const begun = journal.phase === phases.draining ? 0 : journal.selected - journal.safeCount
-  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(begun, run.window, movedBack) : 0
+  const begun = Math.min(journal.selected - journal.safeCount, run.window) + journal.unknown
+  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(begun, movedBack) : 0
   const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
   const counts = { ...nothing, removed, mayArriveTwice, movedBack, leftInQueue, staged: { queue: staging, left }, isOver, problem }
   const texts = [
     `moved back ${movedBack}`,
     ...(removed > 0 && journal.phase === phases.draining ? [`removed ${removed} that had been sent`] : []),
-    ...(mayArriveTwice > 0 ? [`up to ${mayArriveTwice} may be in the error queue twice`] : []),
+    ...(mayArriveTwice === 0
+      ? []
+      : journal.phase === phases.draining
+        ? [`up to ${mayArriveTwice} of them may have been sent`]
+        : [`up to ${mayArriveTwice} may be in the error queue twice`]),
     ...(left > 0 ? [`${left} are in ${staging} still`] : []),
   ]
   return { ...counts, operation, command: 'replay', queue, undone: true, note: `${texts.join(', ')}.` }
+}
+
+/** Of those that were moved: the original may be in the error queue still. */
+function uncertainIn({ unknown }: ReadJournal, transport: Transport): Pick<ResumeReport, 'uncertain'> {
+  return unknown > 0 && !transport.can.lookWithoutTrace ? { uncertain: unknown } : {}
 }
 
 function told({ head }: ReadJournal, report: ReplayReport, { waitMs }: ReplayRun): ResumeReport {

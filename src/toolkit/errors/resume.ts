@@ -7,6 +7,7 @@ import type { Patching } from './edit/patching.ts'
 import type { Pacing } from './pace.ts'
 import type { PaceRecord } from './replay-record.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
+import { phases } from './staging.ts'
 
 export interface ResumeOptions {
   /** Take it back instead of finishing it, as far as that can be done. */
@@ -33,7 +34,7 @@ export interface ResumeReport {
   readonly removed: number
   /** Messages that had been begun with, and were sent. */
   readonly sentAgain: number
-  /** Of them so many may have been sent before, at most. */
+  /** Of them so many may have been sent before, at most. Taken back: of those that are in the error queue. */
   readonly mayArriveTwice: number
   /** Messages that had not been begun with, and were sent. */
   readonly sentFirst: number
@@ -86,13 +87,14 @@ export async function resumeOperation(transport: Transport, journal: ReadJournal
 }
 
 /** How many messages of a replay may have been sent already and will be sent again, at most; as its journal says, before the queue is read. */
-export function mayArriveTwice(transport: Transport, { head, phase, safeCount, selected }: ReadJournal): number {
+export function mayArriveTwice(transport: Transport, { head, phase, safeCount, selected, unknown }: ReadJournal): number {
   const { window } = head.options
-  // What was only moved to a staging queue is sent once, even if it is there twice.
-  if (phase === 'moving') return 0
   // A folder knows what it has sent.
   if (head.command !== 'replay' || transport.can.lookWithoutTrace) return 0
-  return Math.min(selected - safeCount, typeof window === 'number' ? window : Number.POSITIVE_INFINITY)
+  // What was only moved to a staging queue is sent once, even if it is there twice; unless nobody can tell that it is.
+  if (phase === phases.moving) return unknown
+  const begun = Math.min(selected - safeCount, typeof window === 'number' ? window : Number.POSITIVE_INFINITY)
+  return phase === phases.draining ? Math.min(selected, begun + unknown) : begun
 }
 
 export interface Asked {
