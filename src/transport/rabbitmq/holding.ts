@@ -7,7 +7,7 @@ import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } f
 import type { BrokerConnection } from './connection.ts'
 import { Native, headersOf } from './native-headers.ts'
 import type { Publisher } from './publisher.ts'
-import { QueueChannel, silenceMs } from './queue-channel.ts'
+import { QueueChannel, type Taken, silenceMs } from './queue-channel.ts'
 import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
 import { type Copy, Rescue } from './rescue.ts'
@@ -20,8 +20,8 @@ const restRounds = 5
 const keepsOrder = 16
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 const largestPage = 65_535
-/** A stream is opened again when so many of those it brought have stayed. */
-const keptAhead = 500
+/** A stream is opened again when so many of those it brought have stayed; so many wait in memory at most, unless more is asked for. */
+const keptAhead = 1000
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -121,8 +121,8 @@ export class RabbitHolding implements Holding {
     let isOver = false
     let wake = (): void => {}
     const taking = this.#track(
-      this.#queue.take(size, (raw) => {
-        arrived.push(this.#hold(raw))
+      this.#queue.take(size, (taken) => {
+        arrived.push(this.#hold(taken))
         this.#read += 1
         wake()
       }),
@@ -155,28 +155,30 @@ export class RabbitHolding implements Holding {
   /** A consumer that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
   async *#stream(ahead: number): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
-    const arrived: ConsumeMessage[] = []
-    let room = 0
+    const arrived: Taken[] = []
+    let [room, before] = [0, 0]
     try {
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
         this.#queue.throwIfLost()
-        // What stays held takes the place of what could come: from time to time another consumer has to make up for it.
+        // What a consumer brought and stays held takes the place of what it could bring; what came before it does not.
         const staying = this.#held.size - this.#leaving
-        if (room < Math.min(max, largestPage, staying + ahead / 2)) {
+        const more = Math.min(max - this.#held.size - arrived.length, Math.max(ahead, keptAhead))
+        if (more > 0 && room - (staying - before) < Math.min(max - staying, ahead / 2)) {
           await this.#track(this.#queue.endStream())
-          room = Math.min(max, largestPage, staying + Math.max(ahead, keptAhead))
+          before = staying
+          room = Math.min(more, largestPage)
           await this.#track(this.#queue.openStream(room, arrived))
         }
-        const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((raw) => this.#hold(raw))
+        const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((taken) => this.#hold(taken))
         if (messages.length > 0) {
           this.#read += messages.length
           this.#checkBudget(messages)
           yield messages
-        } else if (!this.#queue.isStreaming || (this.#held.size >= room && this.#leaving === 0) || !(await this.#change())) return
+        } else if (!this.#queue.isStreaming || (staying >= max && this.#leaving === 0) || !(await this.#change())) return
       }
     } finally {
       await this.#track(this.#queue.endStream())
-      for (const raw of arrived.splice(0)) this.#keep(raw)
+      for (const taken of arrived.splice(0)) this.#keep(taken)
     }
   }
 
@@ -247,9 +249,8 @@ export class RabbitHolding implements Holding {
     return work
   }
 
-  #hold(raw: ConsumeMessage): HeldMessage {
+  #hold({ raw, tag, take }: Taken): HeldMessage {
     const { queue } = this.facts
-    const tag = raw.fields.deliveryTag
     const count = countOf(raw)
     // Who only looks needs it of what no endpoint wrote, since what a broker says of a dead letter is nowhere else.
     const isKnown = this.#options.hold.withoutBodies === true && raw.properties.headers?.[Header.FailedQ] !== undefined
@@ -257,7 +258,7 @@ export class RabbitHolding implements Holding {
     const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
     const headers = headersOf(raw.properties, native !== undefined && native['headers'] === undefined)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
-    const held: Held = { tag, take: this.#queue.takes, state: 'held' }
+    const held: Held = { tag, take, state: 'held' }
     const message: TakenMessage = {
       id: headers[Header.MessageId] || nativeId,
       nativeId,
@@ -277,10 +278,10 @@ export class RabbitHolding implements Holding {
   }
 
   /** Held only to be given back. */
-  #keep(raw: ConsumeMessage): void {
-    const tag = raw.fields.deliveryTag
-    if (this.#mustBeRescued(countOf(raw))) this.#hold(raw)
-    else this.#held.set(tag, { tag, take: this.#queue.takes, state: 'held' })
+  #keep(taken: Taken): void {
+    const { raw, tag, take } = taken
+    if (this.#mustBeRescued(countOf(raw))) this.#hold(taken)
+    else this.#held.set(tag, { tag, take, state: 'held' })
   }
 
   #mustBeRescued(count: number): boolean {
@@ -320,7 +321,7 @@ export class RabbitHolding implements Holding {
         continue
       }
       for (const { held, resolve } of group) {
-        this.#queue.acknowledgements.addTag(held.tag)
+        this.#queue.acknowledge(held.tag)
         this.#held.delete(held.tag)
         this.#atLimit.delete(held.tag)
         this.#left()
@@ -340,7 +341,7 @@ export class RabbitHolding implements Holding {
     let isInterrupted = false
     try {
       this.#queue.throwIfLost()
-      this.#queue.acknowledgements.flush()
+      this.#queue.flush()
       const waiting = await this.#queue.depth()
       newerArrivals = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
       await this.#rescueAll(rescued)
@@ -373,12 +374,12 @@ export class RabbitHolding implements Holding {
       this.#queue.throwIfLost()
       for (const [index, [tag, { message }]] of group.entries()) {
         if (!safe[index]) continue
-        this.#queue.acknowledgements.addTag(tag)
+        this.#queue.acknowledge(tag)
         this.#held.delete(tag)
         rescued.push(message)
       }
     }
-    this.#queue.acknowledgements.flush()
+    this.#queue.flush()
   }
 
   async #release(rescued: HeldMessage[]): Promise<void> {
@@ -410,7 +411,7 @@ export class RabbitHolding implements Holding {
         return
       }
       for (let left = waiting; left > 0; ) {
-        const count = await this.#queue.take(Math.min(left, page, largestPage), (raw) => this.#keep(raw))
+        const count = await this.#queue.take(Math.min(left, page, largestPage), (taken) => this.#keep(taken))
         if (count === 0) return
         left -= count
       }
@@ -442,7 +443,9 @@ function groupsOf(held: readonly Held[], most: number): readonly (readonly Held[
   return groups
 }
 
-function countOf({ properties }: Message): number {
+/** Of a first delivery the broker says nothing: a count is then one that the message has brought from another queue. */
+function countOf({ fields, properties }: ConsumeMessage): number {
+  if (!fields.redelivered) return 0
   return Math.max(atLeastZero(properties.headers?.[Native.DeliveryCount]), atLeastZero(properties.headers?.[Native.AcquiredCount]))
 }
 

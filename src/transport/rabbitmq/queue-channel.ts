@@ -15,6 +15,29 @@ const visibleWithinMs = 2000
 const barrierPollMs = 1
 const settledWithinMs = 5000
 
+/**
+ * A broker finds an acknowledged delivery by going through the older ones of its channel that are not settled: with 100,000 of them held
+ * each acknowledgement takes milliseconds. So further ones are taken on a channel of their own.
+ */
+const takenPerChannel = 2000
+
+/** A message that was taken. */
+export interface Taken {
+  readonly raw: ConsumeMessage
+  /** Counts up over all that was taken, on whatever channel. */
+  readonly tag: number
+  /** Of the consumer that brought it. */
+  readonly take: number
+}
+
+/** One of the channels. */
+interface Part {
+  readonly channel: Channel
+  readonly acknowledgements: Acknowledgements
+  /** Tags of what it took come after this. */
+  readonly offset: number
+}
+
 export interface QueueChannelOptions {
   readonly connection: BrokerConnection
   readonly clock: Clock
@@ -24,11 +47,13 @@ export interface QueueChannelOptions {
   changed(): void
 }
 
-/** The channel on which messages of one queue are taken, settled and given back; what it took stays held for as long as it is open. */
+/** Where messages of one queue are taken, settled and given back; what it took stays held for as long as it is open. */
 export class QueueChannel {
-  readonly acknowledgements: Acknowledgements
   readonly #options: QueueChannelOptions
-  readonly #channel: Channel
+  /** In the order in which they were opened; the last one takes. */
+  readonly #parts: Part[] = []
+  #newestTag = 0
+  #mayOpenMore = true
   /** Why it has ended. */
   #lost: NsbError | undefined
   /** Consumers there were: what one of them took was taken together. */
@@ -38,24 +63,8 @@ export class QueueChannel {
   /** Waiting for what was given back to be seen made sense so far. */
   #isSeen = true
 
-  private constructor(options: QueueChannelOptions, channel: Channel) {
+  private constructor(options: QueueChannelOptions) {
     this.#options = options
-    this.#channel = channel
-    this.acknowledgements = new Acknowledgements(channel)
-    let reason: NsbError | undefined
-    channel.on('error', (error) => {
-      reason =
-        replyCode(error) === 404
-          ? new QueueNotFoundError(options.queue, [], 'any more')
-          : endedChannelError(error, `hold messages of '${options.queue}'`)
-    })
-    channel.on('close', () => {
-      this.acknowledgements.end()
-      this.#stream = undefined
-      this.#lost = reason ?? options.connection.lostError('the channel was closed')
-      this.#endTake?.()
-      options.changed()
-    })
     // Right after its channels; it knows why.
     options.connection.onLost((error) => {
       this.#lost = error
@@ -63,15 +72,60 @@ export class QueueChannel {
   }
 
   static async open(options: QueueChannelOptions): Promise<QueueChannel> {
-    return new QueueChannel(options, await options.connection.createChannel())
+    const queueChannel = new QueueChannel(options)
+    queueChannel.#add(await options.connection.createChannel())
+    return queueChannel
+  }
+
+  #add(channel: Channel): void {
+    const { connection, queue } = this.#options
+    const acknowledgements = new Acknowledgements(channel)
+    this.#parts.push({ channel, acknowledgements, offset: this.#newestTag })
+    let reason: NsbError | undefined
+    channel.on('error', (error) => {
+      reason =
+        replyCode(error) === 404 ? new QueueNotFoundError(queue, [], 'any more') : endedChannelError(error, `hold messages of '${queue}'`)
+    })
+    channel.on('close', () => {
+      acknowledgements.end()
+      this.#stream = undefined
+      this.#lost = reason ?? connection.lostError('the channel was closed')
+      this.#endTake?.()
+      this.#options.changed()
+    })
+  }
+
+  get #last(): Part {
+    return this.#parts.at(-1) as Part
+  }
+
+  get #channel(): Channel {
+    return this.#last.channel
+  }
+
+  #partOf(tag: number): Part {
+    return this.#parts.findLast(({ offset }) => offset < tag) as Part
+  }
+
+  /** The next consumer has a channel of its own where the last one has taken enough. */
+  async #open(): Promise<void> {
+    if (!this.#mayOpenMore || this.#newestTag - this.#last.offset < takenPerChannel) return
+    try {
+      this.#add(await this.#options.connection.createChannel())
+    } catch {
+      // The broker allows no more; on the last one it is only slower.
+      this.#mayOpenMore = false
+    }
+  }
+
+  #taken(raw: ConsumeMessage): Taken {
+    const tag = this.#last.offset + raw.fields.deliveryTag
+    this.#newestTag = tag
+    return { raw, tag, take: this.#takes }
   }
 
   get lost(): NsbError | undefined {
     return this.#lost
-  }
-
-  get takes(): number {
-    return this.#takes
   }
 
   get isStreaming(): boolean {
@@ -88,7 +142,8 @@ export class QueueChannel {
    * @param arrived told of each
    * @returns how many there were
    */
-  async take(size: number, arrived: (message: ConsumeMessage) => void): Promise<number> {
+  async take(size: number, arrived: (message: Taken) => void): Promise<number> {
+    await this.#open()
     this.#takes += 1
     const { clock, queue, warn } = this.#options
     let count = 0
@@ -100,7 +155,7 @@ export class QueueChannel {
     await this.#ask(this.#channel.prefetch(size))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(queue, (message) => {
-        if (message !== null) arrived(message)
+        if (message !== null) arrived(this.#taken(message))
         if (message === null || ++count >= size) end()
       }),
     )
@@ -130,13 +185,14 @@ export class QueueChannel {
   }
 
   /** Brings messages until it is ended, and keeps `room` of them held. */
-  async openStream(room: number, arrived: ConsumeMessage[]): Promise<void> {
+  async openStream(room: number, arrived: Taken[]): Promise<void> {
+    await this.#open()
     this.#takes += 1
     await this.#ask(this.#channel.prefetch(room))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(this.#options.queue, (message) => {
         if (message === null) this.#stream = undefined
-        else arrived.push(message)
+        else arrived.push(this.#taken(message))
         this.#options.changed()
       }),
     )
@@ -150,10 +206,22 @@ export class QueueChannel {
     if (stream !== undefined) await this.#ask(this.#channel.cancel(stream))
   }
 
-  /** Gives back everything up to a delivery that is not settled yet. */
-  nackUpTo(deliveryTag: number): void {
+  /** Removes a message, together with others of this turn of the event loop. */
+  acknowledge(tag: number): void {
+    const { acknowledgements, offset } = this.#partOf(tag)
+    acknowledgements.addTag(tag - offset)
+  }
+
+  /** Sends what was acknowledged. */
+  flush(): void {
+    for (const { acknowledgements } of this.#parts) acknowledgements.flush()
+  }
+
+  /** Gives back everything its consumer took up to a delivery that is not settled yet. */
+  nackUpTo(tag: number): void {
     this.throwIfLost()
-    this.#channel.nack({ fields: { deliveryTag } } as Message, true, true)
+    const { channel, offset } = this.#partOf(tag)
+    channel.nack({ fields: { deliveryTag: tag - offset } } as Message, true, true)
   }
 
   /** Messages waiting in the queue. */
@@ -197,8 +265,8 @@ export class QueueChannel {
     }
   }
 
-  close(): Promise<void> {
-    return this.#options.connection.closeChannel(this.#channel)
+  async close(): Promise<void> {
+    await Promise.all(this.#parts.map(({ channel }) => this.#options.connection.closeChannel(channel)))
   }
 
   /** @throws {NsbError} that says why the channel or the connection ended */

@@ -29,7 +29,7 @@ import { RabbitHolding, looksExhausted } from './holding.ts'
 import { Management } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
-import { readPolicies } from './policies.ts'
+import { readPolicies, record } from './policies.ts'
 import { type HeldLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
 import { RabbitReceiver } from './receiver.ts'
 import type { ManagementSettings } from './settings.ts'
@@ -290,15 +290,29 @@ class RabbitTransport implements Transport {
     try {
       await connection.withChannel((channel) => channel.assertQueue(lock, { exclusive: true, autoDelete: true, durable: false }))
     } catch (error) {
-      if (replyCode(error) === 405)
+      if (replyCode(error) === 405) {
+        const owner = await this.#ownerOf(lock)
         throw new NsbError({
           code: 'NSB_QUEUE_LOCKED',
-          message: `Queue '${queue}' is not read: another nsb has it in hand.`,
+          message: `Queue '${queue}' is not read: another nsb has it in hand${owner === undefined ? '' : `, ${owner}`}.`,
           suggestions: ['Wait until it is done', 'Or work beside it, and see only what it leaves: --force'],
         })
+      }
       if (replyCode(error) !== 403) throw error
       this.#warn(`The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`)
     }
+  }
+
+  /** Whose exclusive queue it is: `sales on web-1 ('error Browse', 10.0.0.7:50046 -> 10.0.0.1:5672)`; undefined: nobody tells. */
+  async #ownerOf(exclusive: string): Promise<string | undefined> {
+    const told = record(await this.#management.tryGet(`queues/{vhost}/${encodeURIComponent(exclusive)}`))
+    const address = record(told?.['owner_pid_details'])?.['name']
+    if (typeof address !== 'string') return undefined
+    const client = record(await this.#management.tryGet(`connections/${encodeURIComponent(address)}`))
+    const { connection_name: name, machine_name: machine, user } = record(client?.['client_properties']) ?? {}
+    const who = [user, machine].filter((text) => typeof text === 'string' && text !== '').join(' on ')
+    const connection = typeof name === 'string' ? `'${name}', ${address}` : address
+    return who === '' ? connection : `${who} (${connection})`
   }
 
   async tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }> {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readCaptured } from '../../../src/testing/captured.ts'
 import { systemClock } from '../../../src/transport/clock.ts'
@@ -292,6 +294,60 @@ describe('looking', () => {
     const [page] = await look(second, queue)
     expect(page?.map(textOf)).toEqual(texts)
     expect(page?.[0]?.givenBack).toBe(0)
+  })
+
+  it('E-16 the refusal names who has the queue in hand, where the management API can tell', async () => {
+    const { queue } = await filled(1, limited(20))
+    const holding = await open(true).hold(queue, holdOptions({ purpose: 'look' }))
+    const refusal = async (told: boolean): Promise<string> => {
+      const { message } = await open(told)
+        .hold(queue, holdOptions({ purpose: 'look' }))
+        .then(
+          () => expect.fail('it was not refused'),
+          (error: Error) => error,
+        )
+      return message
+    }
+
+    // The broker tells it a moment after the queue was made.
+    await until('the owner is told', async () =>
+      (await refusal(true)).includes(`${userInfo().username} on ${hostname()} ('${queue} Browse'`),
+    )
+
+    expect(await refusal(false)).toBe(`Queue '${queue}' is not read: another nsb has it in hand.`)
+    await holding.giveBack()
+  })
+
+  it('E-12 a count that a message brings with it from another queue is not believed', async () => {
+    const { queue } = await filled(0, limited(3))
+    const connection = await connect(host.url)
+    const channel = await connection.createConfirmChannel()
+    channel.sendToQueue(queue, Buffer.from('brought'), { headers: { 'x-delivery-count': 9, 'x-acquired-count': 9 } })
+    await channel.waitForConfirms()
+    await connection.close()
+    await depthIs(open(true), queue, 1)
+
+    const [page] = await look(open(true), queue)
+
+    expect(page?.map(({ givenBack }) => givenBack)).toEqual([0])
+  })
+
+  it.each([
+    ['a classic queue', classic],
+    ['a quorum queue without a limit', quorum],
+    ['a quorum queue with a limit', limited(20)],
+  ])('E-11 what stays of %s while every third message goes, more than one channel holds, comes back in its order', async (_, kind) => {
+    const { queue, texts } = await filled(4500, kind)
+    const holding = await open(true).hold(queue, holdOptions({ ...all, ahead: 50 }))
+
+    const going: Promise<void>[] = []
+    for await (const messages of holding.pages())
+      for (const held of messages) if (texts.indexOf(textOf(held)) % 3 === 0) going.push(holding.consume(held, []))
+    await Promise.all(going)
+    const given = await holding.giveBack()
+
+    expect(given.returned).toBe(3000)
+    expect(await textsOf(open(true), queue)).toEqual(texts.filter((_text, index) => index % 3 > 0))
   })
 
   it('E-18 that is closed in the middle of a page gives back what it has', async () => {
