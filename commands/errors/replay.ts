@@ -210,7 +210,12 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.note(`${matching} match${matching === 1 ? 'es' : ''}, ${selected} selected, ${newest ? 'newest' : 'oldest'} first`)
     for (const target of targets) this.note(`  ${targetLine(target)}`)
     this.#noteDuplicates(duplicates)
-    if (wishes > 0) this.warning(`${wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
+    if (wishes > 0)
+      this.warning(
+        wishes === 1
+          ? '1 goes where its ServiceControl.RetryTo header says, not where it failed'
+          : `${wishes} go where their ServiceControl.RetryTo header says, not where they failed`,
+      )
   }
 
   #noteDuplicates(duplicates: number): void {
@@ -250,7 +255,9 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.out(counts.join(', '))
     const resume = `nsb errors resume ${report.operation}`
     if (!report.isOver) this.next(resume, ...(report.staged === undefined ? [] : [`${resume} --undo`]))
-    else if (document.failed > 0 || (document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
+    // What was not sent keeps the time when it failed.
+    else if ((document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
+    else if (document.failed > 0) this.next('nsb errors list', 'nsb errors groups')
   }
 }
 

@@ -102,7 +102,10 @@ export abstract class ErrorsCommand extends BaseCommand {
     { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>,
     maxHold: number,
   ): Promise<void> {
-    if (takenAt !== undefined) return this.note(`as '${queue}' was ${relativeTime(takenAt, Date.now())}; --refresh reads it again`)
+    if (takenAt !== undefined) {
+      const age = relativeTime(takenAt, Date.now())
+      return this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}; --refresh reads it again`)
+    }
     if (facts === undefined) {
       const { transport } = await this.connection()
       // A folder is made by the first failure.

@@ -165,7 +165,10 @@ export class QueueChannel {
         if (count !== seen) return watch(count, 0)
         this.depth().then((depth) => {
           if (depth > 0 && silences < patience) return watch(seen, silences + 1)
-          if (depth > 0) warn(`${depth} message(s) of '${queue}' do not come: another consumer may have the queue to itself.`)
+          if (depth > 0)
+            warn(
+              `Nothing comes of the ${depth} messages in '${queue}': another consumer may have the queue to itself, or the broker is slow.`,
+            )
           end()
         }, end)
       })
