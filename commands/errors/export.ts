@@ -4,7 +4,7 @@ import { Flags } from '@oclif/core'
 import { ArchiveCommand, type TakingChoice, idsArgument, nothingMatched, takingFlags } from '../../src/cli/errors/archive-command.ts'
 import { archiveExitCode, archiveSummary, exportDocument } from '../../src/cli/errors/archive-report.ts'
 import { LineOutput } from '../../src/cli/line-output.ts'
-import { printableLine } from '../../src/cli/printable.ts'
+import { printableJson, printableLine } from '../../src/cli/printable.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 import { savedLine } from '../../src/message/saved-message.ts'
 import { type ArchiveReport, exportSelected } from '../../src/toolkit/errors/archive/archive.ts'
@@ -79,7 +79,7 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
 
   /** After lines of NDJSON comes one more, which import passes over. */
   override logJson(document: unknown): void {
-    if ((document as { schema?: unknown }).schema === 'nsb.summary/1') process.stdout.write(`${JSON.stringify(document)}\n`)
+    if ((document as { schema?: unknown }).schema === 'nsb.summary/1') process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
     else super.logJson(document)
   }
 
@@ -115,9 +115,10 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
     this.atEnd(async () => void (await selection.release()))
     const facts = { queue, exportedAt: options.now, withoutBody }
     const out = new LineOutput(this.signal)
+    const safe = process.stdout.isTTY ? printableJson : (lines: string): string => lines
     let file: ArchiveFile | undefined
     const write = async (messages: readonly HeldMessage[]): Promise<void> => {
-      if (path === undefined) return out.write(messages.map((message) => `${savedLine(message, facts)}\n`).join(''))
+      if (path === undefined) return out.write(safe(messages.map((message) => `${savedLine(message, facts)}\n`).join('')))
       file ??= await ArchiveFile.open(path, { existing: this.#existing })
       await file.add(messages, facts)
     }

@@ -139,8 +139,9 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     if (first === undefined) return
     const id = printableLine(shortId(first.uniqueId))
-    // What does not say where it failed is sent nowhere without being told, and only endpoints say what became of it.
-    const replay = first.queue === undefined ? [] : [`nsb errors replay ${id}${first.kind === 'failure' ? ' --wait' : ''}`]
+    // What does not say where it failed is sent nowhere without being told, an acknowledgement never; only endpoints say what became of it.
+    const replay =
+      first.queue === undefined || first.kind === 'ack' ? [] : [`nsb errors replay ${id}${first.kind === 'failure' ? ' --wait' : ''}`]
     this.next(`nsb errors show ${id}`, ...replay)
   }
 }

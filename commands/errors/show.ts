@@ -4,6 +4,7 @@ import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/
 import { bodyText, wholeBody } from '../../src/cli/errors/body-text.ts'
 import { rememberedText, showText } from '../../src/cli/errors/show-text.ts'
 import { stackedExceptions } from '../../src/cli/errors/stack-text.ts'
+import { printable } from '../../src/cli/printable.ts'
 import { showInPager } from '../../src/cli/pager.ts'
 import { type FailedMessage, isTextBody } from '../../src/message/failure.ts'
 import { stackTraceOf } from '../../src/message/foreign-failure.ts'
@@ -35,7 +36,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
       summary: 'only the body: JSON and XML with indentation, what is no text as bytes',
       exclusive: ['raw'],
     }),
-    raw: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, byte for byte' }),
+    raw: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only the body, byte for byte; on a terminal without what would steer it' }),
     stack: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'the whole stack trace' }),
     refresh: refreshFlag,
     'max-hold': maxHoldFlag,
@@ -58,7 +59,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     await this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
-    if (flags.raw && !this.jsonEnabled()) process.stdout.write(body)
+    if (flags.raw && !this.jsonEnabled()) process.stdout.write(process.stdout.isTTY ? printable(body.toString()) : body)
     else if (flags.body) this.out((await bodyText(shown.message.headers, body, wholeBody)).lines.join('\n'))
     else {
       const text = await showText(shown, flags, this.colour.out)

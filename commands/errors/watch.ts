@@ -3,7 +3,7 @@ import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors
 import { commandNote, eventFields, eventNote, failedLine, messageDocument } from '../../src/cli/errors/watch-report.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
-import { printableLine } from '../../src/cli/printable.ts'
+import { printableJson, printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { CommandPerMessage } from '../../src/toolkit/errors/command-per-message.ts'
 import { type WatchEvent, type WatchOptions, watchFailures } from '../../src/toolkit/errors/watch.ts'
@@ -64,7 +64,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
   }
 
   override logJson(document: unknown): void {
-    process.stdout.write(`${JSON.stringify(document)}\n`)
+    process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
   }
 
   async run(): Promise<unknown> {

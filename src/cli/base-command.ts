@@ -10,7 +10,7 @@ import { Exit } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
 import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
-import { printable, printableLine } from './printable.ts'
+import { printable, printableJson, printableLine } from './printable.ts'
 import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
 
@@ -134,7 +134,7 @@ export abstract class BaseCommand extends Command {
   }
 
   override logJson(document: unknown): void {
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
+    process.stdout.write(`${printableJson(JSON.stringify(document, null, 2))}\n`)
   }
 
   /** A result line on stdout; nothing under `--json`. */
@@ -188,8 +188,8 @@ export abstract class BaseCommand extends Command {
     else if (choice.output === 'csv')
       for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(process.stdout.isTTY ? printable(line) : line)
     else if (choice.output === 'ndjson') {
-      for (const row of sorted) this.out(JSON.stringify(as.fields(row)))
-      this.out(JSON.stringify({ schema: 'nsb.summary/1', ...as.summary }))
+      for (const row of sorted) this.out(printableJson(JSON.stringify(as.fields(row))))
+      this.out(printableJson(JSON.stringify({ schema: 'nsb.summary/1', ...as.summary })))
     } else if (sorted.length > 0)
       await this.table(sorted, shown, { header: choice['no-header'] !== true, truncate: choice['no-truncate'] !== true })
   }
@@ -326,7 +326,7 @@ export abstract class BaseCommand extends Command {
     const reported = this.#withProfileHint(reportedError(error))
     process.exitCode = reported.exitCode
     if (this.jsonEnabled()) this.logJson(errorDocument(reported))
-    else if (this.globals.output === 'ndjson') process.stdout.write(`${JSON.stringify(errorDocument(reported))}\n`)
+    else if (this.globals.output === 'ndjson') process.stdout.write(`${printableJson(JSON.stringify(errorDocument(reported)))}\n`)
     process.stderr.write(`${errorLines(reported, this.colour.err, this.verbosity > 1)}\n`)
     return Promise.resolve()
   }

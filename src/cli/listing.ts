@@ -1,6 +1,6 @@
 import { NsbError } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
-import { printableLine } from './printable.ts'
+import { printableJson, printableLine } from './printable.ts'
 import type { Column } from './table.ts'
 
 /** Values of the listing flags. */
@@ -93,7 +93,7 @@ export function streamedList<Row>(
   const shown = chosenColumns(columns, choice)
   const lineOf = {
     ids: (row: Row) => printableLine(as.id(row)),
-    ndjson: (row: Row) => JSON.stringify(as.fields(row)),
+    ndjson: (row: Row) => printableJson(JSON.stringify(as.fields(row))),
     csv: (row: Row) => csvLine(row, shown),
   }[output]
   let chunk = output === 'csv' && choice['no-header'] !== true ? `${csvHeader(shown)}\n` : ''
@@ -107,7 +107,7 @@ export function streamedList<Row>(
       if (chunk.length >= chunkSize) flush()
     },
     end(summary) {
-      if (output === 'ndjson') chunk += `${JSON.stringify({ schema: 'nsb.summary/1', ...summary })}\n`
+      if (output === 'ndjson') chunk += `${printableJson(JSON.stringify({ schema: 'nsb.summary/1', ...summary }))}\n`
       flush()
     },
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Decimal } from '../serialization/decimal.ts'
+import { printableJson } from './printable.ts'
 
 /** A document as JSON text in which decimals and large whole numbers keep every digit. */
 export function losslessJson(document: unknown): string {
@@ -14,5 +15,5 @@ export function losslessJson(document: unknown): string {
     },
     2,
   )
-  return text.replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1')
+  return printableJson(text).replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1')
 }

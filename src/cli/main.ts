@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { coloursFor, wantsColour } from './colour.ts'
 import { Exit } from './exit-codes.ts'
 import { type KnownCommand, frontPage, helpPage, topicPage } from './front-page.ts'
+import { printableJson } from './printable.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import type { CommandModule } from './run-command.ts'
 import { reportUnwritable } from './unwritable-output.ts'
@@ -63,7 +64,7 @@ async function report(error: unknown, words: readonly string[]): Promise<void> {
   }
   const before = beforeDashes(words)
   const reported = reportedError(error)
-  if (wantsJson(words)) process.stdout.write(`${JSON.stringify(errorDocument(reported), null, 2)}\n`)
+  if (wantsJson(words)) process.stdout.write(`${printableJson(JSON.stringify(errorDocument(reported), null, 2))}\n`)
   const colours = await coloursFor(wantsColour(before.includes('--no-color'), process.env, process.stderr.isTTY))
   process.stderr.write(`${errorLines(reported, colours, before.includes('-vv'))}\n`)
   process.exitCode = reported.exitCode

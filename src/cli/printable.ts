@@ -17,6 +17,11 @@ export function printable(text: string): string {
   })
 }
 
+/** The same for JSON: what a terminal would act on becomes an escape of JSON, so that it stays the same document. */
+export function printableJson(json: string): string {
+  return json.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** The same on one line: line breaks and tabs become blanks. */
 export function printableLine(text: string): string {
   // Blanks before a line break are not looked for: in a text of nothing but blanks that would take forever.

@@ -5,7 +5,7 @@ import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { sectionAbout } from '../../src/cli/error-help.ts'
 import { indentJson } from '../../src/cli/indent-json.ts'
 import { chosenColumns, csvLines, sortedRows } from '../../src/cli/listing.ts'
-import { printable, printableLine } from '../../src/cli/printable.ts'
+import { printable, printableJson, printableLine } from '../../src/cli/printable.ts'
 import { Progress, progressText } from '../../src/cli/progress.ts'
 import { idsIn } from '../../src/cli/read-ids.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
@@ -22,6 +22,15 @@ describe('printable text', () => {
     ['a\r\nb\tc\rd', 'a\nb\tc\\x0dd'],
     ['\ud800x', '\\ud800x'],
   ])('E-44 of %j is %j', (text, shown) => assert.equal(printable(text), shown))
+
+  it('E-44 is still the same document where it is JSON', () => {
+    const document = { text: 'a\u001b[31m\u009b2J\u202e\u2028\u007f', 'k\u0085': ['\u200b é ✓ 😀'] }
+
+    const shown = printableJson(JSON.stringify(document, null, 2))
+
+    assert.equal(printable(shown), shown)
+    assert.deepEqual(JSON.parse(shown), document)
+  })
 
   it('is one line where one line is wanted', () => {
     assert.equal(printableLine('a \r\n  b\tc'), 'a b c')

@@ -6,6 +6,7 @@ import { Supervisor } from '../../toolkit/run/supervisor.ts'
 import { watchFolder } from '../../toolkit/run/watch-folder.ts'
 import type { Colours } from '../colour.ts'
 import { Exit } from '../exit-codes.ts'
+import { printableJson } from '../printable.ts'
 import { keyHelp, listenForKeys } from './keys.ts'
 import { Lines, withEndpoint } from './output.ts'
 
@@ -53,7 +54,7 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
   let closeKeys: (() => void) | undefined
   let patience: NodeJS.Timeout | undefined
 
-  const print = (document: object): void => void process.stdout.write(`${JSON.stringify(document)}\n`)
+  const print = (document: object): void => void process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
   const stopAll = (): void => {
     ended = true
     patience ??= setTimeout(() => run.note('waiting for the messages in hand; Ctrl-C again ends at once'), patienceMs).unref()

@@ -1,3 +1,5 @@
+import { printableJson } from '../printable.ts'
+
 /** Passes text on in whole lines. */
 export class Lines {
   #rest = ''
@@ -23,9 +25,9 @@ export class Lines {
 export function withEndpoint(line: string, endpoint: string): string {
   if (line.startsWith('{'))
     try {
-      return JSON.stringify({ endpoint, ...(JSON.parse(line) as object) })
+      return printableJson(JSON.stringify({ endpoint, ...(JSON.parse(line) as object) }))
     } catch {
       // Printed by a handler.
     }
-  return JSON.stringify({ endpoint, event: 'output', text: line })
+  return printableJson(JSON.stringify({ endpoint, event: 'output', text: line }))
 }

@@ -8,7 +8,7 @@ import { type RunSummary, outcomeOf, runEndpoint } from '../../toolkit/run/run.t
 import type { Transport } from '../../transport/transport.ts'
 import { Exit } from '../exit-codes.ts'
 import { type RunFlags, wantsJson } from './flags.ts'
-import { printable } from '../printable.ts'
+import { printable, printableJson } from '../printable.ts'
 import type { RunHost } from './host.ts'
 import { bannerLines, eventDocument, eventLines, failureOf } from './lines.ts'
 import type { RunParent } from './parent.ts'
@@ -49,7 +49,7 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
   connecting(false)
   const crashed = stopOnCrash(host, parent !== undefined)
   const signal = AbortSignal.any([host.signal, crashed, ...(parent ? [parent.signal] : [])])
-  const print = (document: Record<string, unknown>): void => void process.stdout.write(`${JSON.stringify(document)}\n`)
+  const print = (document: Record<string, unknown>): void => void process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
   const show = (lines: readonly string[]): void => lines.forEach((line) => process.stdout.write(`${line}\n`))
   return runEndpoint(code.definition, {
     transport,
