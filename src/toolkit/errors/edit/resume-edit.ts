@@ -28,8 +28,10 @@ type EditEnd = 'notSent' | 'removed' | 'gone' | 'uncertain'
 export async function resumeEdit(transport: Operations, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
   const { operation, queue } = journal.head
   const edit = readOptions(journal)
-  const end = journal.selected === 0 ? 'notSent' : await finish(transport, journal, edit, options)
-  Journal.resume(journal.path, journal.selected).end({ result: end })
+  const { end, isOver } = journal.selected === 0 ? notBegun : await finish(transport, journal, edit, options)
+  const resumed = Journal.resume(journal.path, journal.selected)
+  if (isOver) resumed.end({ result: end })
+  else resumed.close()
   const { messageId, target, uniqueId } = edit
   const item = { uniqueId, target, result: 'failed', error: { code: 'NSB_EDIT_UNCERTAIN', message: textOf(end, edit) } } as const
   return {
@@ -45,7 +47,7 @@ export async function resumeEdit(transport: Operations, journal: ReadJournal, op
     leftInQueue: (await transport.inspect(queue))?.depth ?? 0,
     newerArrivals: 0,
     items: end === 'uncertain' ? [item] : [],
-    isOver: true,
+    isOver,
     problem: undefined,
     waited: false,
     // What is uncertain is said of the message itself.
@@ -53,6 +55,8 @@ export async function resumeEdit(transport: Operations, journal: ReadJournal, op
     more: { edit: { uniqueId, messageId, target, result: end } },
   }
 }
+
+const notBegun = { end: 'notSent', isOver: true } as const
 
 function textOf(end: EditEnd, { messageId, target }: EditOptions): string {
   const copy = `The edited copy, message '${messageId}',`
@@ -80,7 +84,7 @@ async function finish(
   journal: ReadJournal,
   edit: EditOptions,
   { maxHold, overrule, signal }: ResumeOptions,
-): Promise<EditEnd> {
+): Promise<{ readonly end: EditEnd; readonly isOver: boolean }> {
   const holding = await holdIfThere(transport, journal.head.queue, {
     purpose: 'change',
     overrule,
@@ -89,21 +93,29 @@ async function finish(
     signal,
     beforeRemove: () => undefined,
   })
-  if (holding === undefined) return 'gone'
+  if (holding === undefined) return { end: 'gone', isOver: true }
+  let end: EditEnd
+  let isCertain = false
   try {
     checkHold(holding.facts, { maxHold, overrule })
-    const { isCopyThere, mayBeThere, original } = await find(holding, journal, edit)
-    signal.throwIfAborted()
-    if (original === undefined) return mayBeThere ? 'uncertain' : 'gone'
-    if (journal.safeCount > 0 || isCopyThere) {
-      await holding.consume(original, [])
-      return 'removed'
-    }
-    // A folder takes back what was not sent; and what would have been seen in this queue was not sent either.
-    return holding.facts.kind === 'folder' || edit.staysFailed ? 'notSent' : 'uncertain'
+    end = await finishHeld(holding, journal, edit, signal)
   } finally {
-    await holding.giveBack()
+    isCertain = (await holding.giveBack()).interrupted !== true
   }
+  // Until it has given back, a broker need not have got it that the original goes.
+  return { end, isOver: isCertain || end !== 'removed' }
+}
+
+async function finishHeld(holding: Holding, journal: ReadJournal, edit: EditOptions, signal: AbortSignal): Promise<EditEnd> {
+  const { isCopyThere, mayBeThere, original } = await find(holding, journal, edit)
+  signal.throwIfAborted()
+  if (original === undefined) return mayBeThere ? 'uncertain' : 'gone'
+  if (journal.safeCount > 0 || isCopyThere) {
+    await holding.consume(original, [])
+    return 'removed'
+  }
+  // A folder takes back what was not sent; and what would have been seen in this queue was not sent either.
+  return holding.facts.kind === 'folder' || edit.staysFailed ? 'notSent' : 'uncertain'
 }
 
 interface Found {
