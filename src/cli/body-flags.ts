@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { Args, Flags } from '@oclif/core'
 import type { MessageType } from '../message/declaration.ts'
 import { messageSymbol } from '../message/declaration.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import type { BodySources } from '../toolkit/send/body.ts'
 import type { BodyInput } from '../toolkit/send/message-input.ts'
+import { readNamedFile } from './read-file.ts'
 
 const body = { helpGroup: 'BODY' } as const
 const series = { helpGroup: 'SERIES' } as const
@@ -73,7 +73,7 @@ export async function bodyInput(argument: string | undefined, flags: BodyChoice)
 
 async function bodySources(argument: string | undefined, flags: BodyChoice): Promise<BodySources> {
   const texts: { source: string; text: string | Uint8Array }[] = []
-  if (flags.file !== undefined) texts.push({ source: flags.file, text: await read(flags.file) })
+  if (flags.file !== undefined) texts.push({ source: flags.file, text: await readNamedFile(flags.file) })
   const data = flags.data ?? []
   const nothingElse = argument === undefined && flags.file === undefined && data.length === 0
   if (argument === '-' || (nothingElse && !process.stdin.isTTY)) {
@@ -91,7 +91,7 @@ async function eachLine(argument: string | undefined, { file, data = [] }: BodyC
       message: `--each reads the bodies from stdin, and '${argument}' is one more.`,
       suggestions: ['Set what all of them share with --data or --file'],
     })
-  const common = file === undefined ? [] : [{ source: file, text: await read(file) }]
+  const common = file === undefined ? [] : [{ source: file, text: await readNamedFile(file) }]
   const lines = process.stdin.isTTY ? [] : linesOf(await stdin())
   const found = lines.flatMap((text, index) =>
     isBlank(text) ? [] : [{ texts: [...common, { source: `line ${index + 1}`, text }], data, line: index + 1 }],
@@ -122,7 +122,7 @@ async function rawBody(argument: string | undefined, { file }: BodyChoice): Prom
       suggestions: [`Leave out --file or '${argument}'`],
     })
   const fromStdin = argument === '-' || (argument === undefined && !process.stdin.isTTY)
-  const bytes = file !== undefined ? await read(file) : fromStdin ? await stdin() : new TextEncoder().encode(argument)
+  const bytes = file !== undefined ? await readNamedFile(file) : fromStdin ? await stdin() : new TextEncoder().encode(argument)
   if (bytes.length > 0) return bytes
   throw new NsbError({
     code: 'NSB_EMPTY_BODY',
@@ -158,19 +158,6 @@ export function headersFrom(pairs: readonly string[] = []): Record<string, strin
 /** The full name of a type, as text for people. */
 export function typeNameOf(type: MessageType): string {
   return type[messageSymbol].fullName
-}
-
-async function read(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new NsbError({
-      code: 'NSB_FILE_NOT_READABLE',
-      message: `'${path}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`,
-      suggestions: ['Give the path relative to the working directory'],
-      cause: error,
-    })
-  }
 }
 
 async function stdin(): Promise<Uint8Array> {

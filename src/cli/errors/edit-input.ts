@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeaderChanges } from '../../toolkit/errors/edit/header-changes.ts'
+import { readNamedFile } from '../read-file.ts'
 
 /** `<JSON|@file>`: the text, or that of the file. @throws {NsbError} NSB_FILE_NOT_READABLE */
 export async function textOrFile(argument: string): Promise<string> {
@@ -14,16 +14,7 @@ export async function bytesOfFile(path: string): Promise<Buffer> {
     for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks)
   }
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new NsbError({
-      code: 'NSB_FILE_NOT_READABLE',
-      message: `'${path}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`,
-      suggestions: ['Give the path relative to the working directory'],
-      cause: error,
-    })
-  }
+  return readNamedFile(path)
 }
 
 /** `--set-header name=value` and `--unset-header name`. @throws {NsbError} NSB_BAD_HEADER */

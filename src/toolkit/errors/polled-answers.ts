@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { Answers } from './answers.ts'
@@ -91,14 +92,5 @@ export async function pollForAnswers(transport: Transport, { acknowledgementQueu
 
 /** Resolves after the time, or when the signal is aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-    if (signal.aborted) end()
-  })
+  return setTimeout(ms, undefined, { signal }).catch(() => undefined)
 }

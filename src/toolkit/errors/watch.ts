@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, IncomingMessage, Operations, QueueFacts } from '../../transport/transport.ts'
@@ -281,15 +282,7 @@ const readHeld = (message: HeldMessage): FailedMessage =>
 /** Calls it again and again, with a pause before each call; ends when the signal is aborted. */
 async function everyInterval(ms: number, signal: AbortSignal, act: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      signal.addEventListener('abort', end)
-    })
+    await setTimeout(ms, undefined, { signal }).catch(() => undefined)
     if (!signal.aborted) await act()
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { EndpointDefinition } from '../../runtime/definition.ts'
 import { type RunningEndpoint, type StartOptions, startEndpoint } from '../../runtime/endpoint.ts'
 import type { EndpointEvent } from '../../runtime/engine.ts'
@@ -147,15 +148,7 @@ async function untilIdle(
     if (isIdle && tell === undefined) return true
     if (isIdle !== told) tell?.(isIdle)
     told = isIdle
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, pollMs)
-      signal.addEventListener('abort', wake)
-    })
+    await wait(pollMs, undefined, { signal }).catch(() => undefined)
   }
   if (told) tell?.(false)
   return false

@@ -1,0 +1,16 @@
+import { readFile } from 'node:fs/promises'
+import { NsbError } from '../message/nsb-error.ts'
+
+/** The bytes of a file that the user named. @throws {NsbError} NSB_FILE_NOT_READABLE */
+export async function readNamedFile(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new NsbError({
+      code: 'NSB_FILE_NOT_READABLE',
+      message: `'${path}' cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}.`,
+      suggestions: ['Give the path relative to the working directory'],
+      cause: error,
+    })
+  }
+}
