@@ -1,11 +1,10 @@
 import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from '../../src/cli/errors/errors-command.ts'
 import { chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
 import { type PlannedPace, dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
 import { textOrFile } from '../../src/cli/errors/edit-input.ts'
-import type { Confirmation } from '../../src/cli/ask.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
@@ -18,7 +17,7 @@ import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
 import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
 import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay.ts'
 import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
-import { NsbError, errorText } from '../../src/message/nsb-error.ts'
+import { errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
 
@@ -114,6 +113,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     }
     if (flags['dry-run']) {
       const plan = await planReplay(transport, options)
+      if (plan.selected === 0) throw nothingMatched(queue, criteria)
       return this.#dryRun(about, plan, flags.newest, plannedPace(plan.selected))
     }
 
@@ -121,13 +121,13 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.atEnd(() => prepared.release())
     const { facts, plan } = prepared
     const most = plan?.selected ?? facts?.depth ?? 0
-    if (most === 0) throw nothingMatched(queue)
+    if (most === 0) throw nothingMatched(queue, criteria)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
     const planned = plannedPace(Math.min(most, flags.limit ?? most))
     this.#notePace(planned)
     if (patch !== undefined)
       this.note('their bodies are changed by the patch: each copy is a message of its own, and its original is saved in the archive first')
-    await this.#confirmed(questionOf(most, plan, options), {
+    await this.confirmWhileHeld(questionOf(most, plan, options), {
       typed: most > mostWithoutTyping || flags.to !== undefined ? String(most) : undefined,
     })
     await this.noteOpenOperations(queue)
@@ -170,7 +170,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const report = await (planned.isStaged ? replayStaged(transport, prepared, options, run) : prepared.run(run))
     progress?.end()
     if (patching?.archivedIn !== undefined) this.note(`the originals are in ${printableLine(patching.archivedIn)}`)
-    if (report.selected === 0 && report.isOver) throw nothingMatched(queue)
+    if (report.selected === 0 && report.isOver) throw nothingMatched(queue, criteria)
     const document = replayDocument(about, report, flags.wait !== undefined)
     if (plan === undefined) this.#noteDuplicates(report.duplicates)
     this.#showReport(report, document)
@@ -179,7 +179,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   }
 
   #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean, planned: PlannedPace): unknown {
-    if (plan.selected === 0) throw nothingMatched(about.queue)
     this.#showPlan(plan, newest)
     this.#notePace(planned)
     this.note('dry run: nothing was changed')
@@ -192,17 +191,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   #notePace({ isStaged, ms }: PlannedPace): void {
     if (ms > 0) this.note(`takes ${roughDuration(ms)} at most, beside what sending takes`)
     if (isStaged) this.note('staged: they are moved to a queue of their own first, and everything else in the error queue is free again')
-  }
-
-  /** The question, unless the command is ended before it is answered: what is held then has to go back. */
-  async #confirmed(question: string, confirmation: Confirmation): Promise<void> {
-    const { signal } = this
-    const ended = new Promise<never>((_, reject) => {
-      const end = (): void => reject(signal.reason as Error)
-      if (signal.aborted) end()
-      else signal.addEventListener('abort', end, { once: true })
-    })
-    await Promise.race([this.confirm(question, confirmation), ended])
   }
 
   #showPlan(plan: ReplayPlan, newest: boolean): void {
@@ -259,14 +247,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     else if ((document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
     else if (document.failed > 0) this.next('nsb errors list', 'nsb errors groups')
   }
-}
-
-function nothingMatched(queue: string): NsbError {
-  return new NsbError({
-    code: 'NSB_NOTHING_MATCHED',
-    message: `No failed message in '${queue}' matches.`,
-    suggestions: ['nsb errors list'],
-  })
 }
 
 /** Where what was not sent is. */

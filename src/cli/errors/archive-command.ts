@@ -7,12 +7,11 @@ import { Journal, thisProcess } from '../../toolkit/errors/journal/journal.ts'
 import { mostItems } from '../../toolkit/errors/plan.ts'
 import type { Criteria } from '../../toolkit/errors/select.ts'
 import type { HoldOptions, Transport } from '../../transport/transport.ts'
-import type { Confirmation } from '../ask.ts'
 import { boundMemory } from '../bounded-memory.ts'
 import { printableLine } from '../printable.ts'
 import { Progress } from '../progress.ts'
 import { selectionFlags } from '../selection-flags.ts'
-import { ErrorsCommand, maxHoldFlag, shortId } from './errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from './errors-command.ts'
 
 /** Above that the number has to be typed. */
 export const mostWithoutTyping = 100
@@ -74,7 +73,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     }
   }
 
-  /** @throws {NsbError} NSB_NOTHING_MATCHED, those of a selection and of a confirmation */
+  /** @throws {NsbError} those of {@link nothingMatched}, those of a selection and of a confirmation */
   protected async remove(transport: Transport, options: SelectionOptions, removal: Removal): Promise<ArchiveReport> {
     const { queue } = options
     let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
@@ -86,10 +85,10 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       streams: true,
       beforeRemove: (group) => beforeRemove(group),
     })
-    if (selection === undefined) throw nothingMatched(queue)
+    if (selection === undefined) throw nothingMatched(queue, options.criteria)
     this.atEnd(async () => void (await selection.release()))
     const most = selection.count ?? Math.min(selection.facts.depth, options.limit ?? selection.facts.depth)
-    if (most === 0) throw nothingMatched(queue)
+    if (most === 0) throw nothingMatched(queue, options.criteria)
     this.#noteDuplicates(selection, options)
     await this.confirmWhileHeld(removal.question(`${most} message${most > 1 ? 's' : ''}`), {
       typed: most > mostWithoutTyping || removal.mustType ? String(most) : undefined,
@@ -109,7 +108,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       // What was safe and could not be removed can be finished later.
       if (!report.interrupted && (report.failed === 0 || isOfFile(report.stoppedBy)))
         journal.end({ selected: report.selected, [result]: report.done })
-      if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
+      if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
       this.showProblems(report)
       if (report.interrupted) this.warning(`the last ones may be in '${queue}' still: nsb errors resume ${operation} removes them`)
@@ -159,17 +158,6 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     else if (report.unread > 0) this.warning(`${report.unread} messages were not read: as many as may be held do not match (--max-hold)`)
   }
 
-  /** The question, unless the command is ended before it is answered: what is held then has to go back. */
-  protected async confirmWhileHeld(question: string, confirmation: Confirmation): Promise<void> {
-    const { signal } = this
-    const ended = new Promise<never>((_, reject) => {
-      const end = (): void => reject(signal.reason as Error)
-      if (signal.aborted) end()
-      else signal.addEventListener('abort', end, { once: true })
-    })
-    await Promise.race([this.confirm(question, confirmation), ended])
-  }
-
   protected progress(): Progress | undefined {
     const quiet = this.globals['no-progress'] === true || this.globals.quiet === true || process.env['CI'] !== undefined
     return quiet ? undefined : new Progress({ write: (text) => process.stderr.write(text), terminal: process.stderr.isTTY, now: Date.now })
@@ -185,12 +173,4 @@ export abstract class ArchiveCommand extends ErrorsCommand {
 
 function isOfFile(error: unknown): boolean {
   return error instanceof NsbError && (error.code === 'NSB_ARCHIVE_UNWRITABLE' || error.code === 'NSB_JOURNAL_UNWRITABLE')
-}
-
-export function nothingMatched(queue: string): NsbError {
-  return new NsbError({
-    code: 'NSB_NOTHING_MATCHED',
-    message: `No message in '${queue}' matches.`,
-    suggestions: ['nsb errors list'],
-  })
 }

@@ -13,6 +13,7 @@ import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import type { Headers, Transport } from '../../transport/transport.ts'
+import type { Confirmation } from '../ask.ts'
 import { BaseCommand } from '../base-command.ts'
 import { printableLine } from '../printable.ts'
 import { relativeTime } from '../relative-time.ts'
@@ -157,23 +158,24 @@ export abstract class ErrorsCommand extends BaseCommand {
     }
   }
 
+  /** The question, unless the command is ended before it is answered: what is held then has to go back. */
+  protected async confirmWhileHeld(question: string, confirmation: Confirmation): Promise<void> {
+    const { signal } = this
+    const ended = new Promise<never>((_, reject) => {
+      const end = (): void => reject(signal.reason as Error)
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    })
+    await Promise.race([this.confirm(question, confirmation), ended])
+  }
+
   protected async profileName(): Promise<string> {
     return (await this.connection()).profile.value
   }
 
-  /**
-   * Nothing matched: is that because the group that was named is gone?
-   *
-   * @throws {NsbError} NSB_GROUP_NOT_FOUND
-   */
-  protected checkGroup({ group }: Criteria): void {
-    if (group === undefined || group.length === 0) return
-    throw new NsbError({
-      code: 'NSB_GROUP_NOT_FOUND',
-      message: `No failure that matches is in a group whose id begins with '${group.join("' or '")}': it was replayed or archived, or is of another queue.`,
-      suggestions: ['nsb errors groups'],
-      details: { group },
-    })
+  /** @throws {NsbError} NSB_GROUP_NOT_FOUND where nothing matched and a group was named */
+  protected checkGroup(queues: readonly string[], criteria: Criteria): void {
+    if ((criteria.group ?? []).length > 0) throw nothingMatched(queues.join("', '"), criteria)
   }
 
   /** The error queues that were chosen; warns where they hold copies. */
@@ -193,6 +195,22 @@ export abstract class ErrorsCommand extends BaseCommand {
   protected queueFields(queues: readonly string[]): { queue: string } | { queues: readonly string[] } {
     return queues.length === 1 ? { queue: queues[0] as string } : { queues }
   }
+}
+
+/** Nothing matched, if only because the group that was named is gone. */
+export function nothingMatched(queue: string, { group }: Criteria): NsbError {
+  if (group === undefined || group.length === 0)
+    return new NsbError({
+      code: 'NSB_NOTHING_MATCHED',
+      message: `No failed message in '${queue}' matches.`,
+      suggestions: ['nsb errors list'],
+    })
+  return new NsbError({
+    code: 'NSB_GROUP_NOT_FOUND',
+    message: `No failure in '${queue}' that matches is in a group whose id begins with '${group.join("' or '")}': it was replayed or archived, or is of another queue.`,
+    suggestions: ['nsb errors groups'],
+    details: { group },
+  })
 }
 
 export const shortIdLength = 8
