@@ -38,8 +38,8 @@ export interface OperationsAccount {
   messages: number
   /** Kills that met an operation in its work, by command. */
   readonly met: Record<string, number>
-  /** Copies beyond what there was, of which a resume said that they are possible. */
-  twice: number
+  /** Copies beyond what there was, of which a resume said that they are possible, by command. */
+  readonly twice: Record<string, number>
   /** As the resumes said it: so many at most. */
   announced: number
   /** Second copies of one failure that went with the first. */
@@ -58,7 +58,7 @@ export async function killOperations(world: OperationsWorld, rounds: number, see
     undone: 0,
     messages: 0,
     met: {},
-    twice: 0,
+    twice: {},
     announced: 0,
     merged: 0,
     wrong: [],
@@ -246,7 +246,7 @@ class Round {
       if (command.only !== undefined && command.only !== id && sent > 0) wrong.push(`not meant ${places}`)
     }
     if (twice > announced) wrong.push(`${twice} are there twice, and ${announced} were announced: ${doubled.join(', ')}`)
-    this.#account.twice += Math.min(twice, announced)
+    if (twice > 0) this.#account.twice[this.#name] = Math.min(twice, announced) + (this.#account.twice[this.#name] ?? 0)
     // A message that is not part of a transaction is its body first; a killed import leaves one that nobody will see.
     const left = (await this.#world.leftovers()).filter((each) => !this.#name.startsWith('import') || !each.includes('.bodies'))
     wrong.push(...left.map((each) => `left behind: ${each}`))
@@ -365,10 +365,16 @@ function count(counts: Counts, id: string): void {
   counts.set(id, (counts.get(id) ?? 0) + 1)
 }
 
+/** Commands that were seldom met in their work, for what was dealt. */
+export function seldomMet({ kills, met }: OperationsAccount): readonly CommandName[] {
+  const least = Math.floor(kills / commandNames.length / 2)
+  return chosen === undefined ? commandNames.filter((name) => (met[name] ?? 0) < least) : []
+}
+
 const inCampaign = process.env['NSB_CAMPAIGN'] === '1'
 
 /** The short form is a test like others; the long one takes minutes. */
-export const operationKills = inCampaign ? Number(process.env['NSB_CAMPAIGN_KILLS'] ?? 100) : 6
+export const operationKills = inCampaign ? Number(process.env['NSB_CAMPAIGN_KILLS'] ?? 100) : 10
 export const operationSeed = Number(process.env['NSB_CAMPAIGN_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 /** Only this one, to look closely at it. */
 const chosen = process.env['NSB_CAMPAIGN_COMMAND']
