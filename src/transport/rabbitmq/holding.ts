@@ -21,7 +21,7 @@ const keepsOrder = 16
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 const largestPage = 65_535
 /** A stream is opened again when so many of those it brought have stayed; so many wait in memory at most, unless more is asked for. */
-const keptAhead = 1000
+const keptAhead = 2000
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -42,10 +42,7 @@ export interface RabbitHoldingOptions {
 }
 
 /** One message that is held. Its body and headers are its reader's to let go. */
-interface Held {
-  readonly tag: number
-  /** What was taken together: giving back across two of these disturbs the order at the seam. */
-  readonly take: number
+interface Held extends Omit<Taken, 'raw'> {
   state: 'held' | 'leaving'
 }
 
@@ -72,11 +69,12 @@ export class RabbitHolding implements Holding {
   readonly #options: RabbitHoldingOptions
   readonly #queue: QueueChannel
   readonly #rescue: Rescue
-  /** By delivery tag, in the order of the queue. */
-  readonly #held = new Map<number, Held>()
+  readonly #held = new Set<Held>()
   /** What has to be published again instead of being given back, and is therefore kept whole. */
-  readonly #atLimit = new Map<number, { readonly copy: Copy; readonly message: HeldMessage }>()
+  readonly #atLimit = new Map<Held, { readonly copy: Copy; readonly message: HeldMessage }>()
   #read = 0
+  /** Came with a stream and were not read: they are newer, or the reading ended before. */
+  #neverShown = 0
   #removals: Removal[] = []
   #removing = false
   readonly #underWay = new Set<Promise<unknown>>()
@@ -160,10 +158,11 @@ export class RabbitHolding implements Holding {
     try {
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
         this.#queue.throwIfLost()
-        // What a consumer brought and stays held takes the place of what it could bring; what came before it does not.
+        // What a consumer brought and stays held takes the place of what it could bring. It is followed by another when it can bring
+        // nothing more: what is on its way to a consumer that is cancelled goes to the end of a quorum queue.
         const staying = this.#held.size - this.#leaving
-        const more = Math.min(max - this.#held.size - arrived.length, Math.max(ahead, keptAhead))
-        if (more > 0 && room - (staying - before) < Math.min(max - staying, ahead / 2)) {
+        const more = Math.min(max - staying, Math.max(ahead, keptAhead))
+        if (more > 0 && staying - before >= room) {
           await this.#track(this.#queue.endStream())
           before = staying
           room = Math.min(more, largestPage)
@@ -178,6 +177,7 @@ export class RabbitHolding implements Holding {
       }
     } finally {
       await this.#track(this.#queue.endStream())
+      this.#neverShown += arrived.length
       for (const taken of arrived.splice(0)) this.#keep(taken)
     }
   }
@@ -220,7 +220,7 @@ export class RabbitHolding implements Holding {
   /** undefined: it is not one of these, or has left. */
   #heldOf(message: HeldMessage): Held | undefined {
     const held = heldAs in message ? (message as TakenMessage)[heldAs] : undefined
-    return held && this.#held.get(held.tag) === held ? held : undefined
+    return held && this.#held.has(held) ? held : undefined
   }
 
   #left(): void {
@@ -249,7 +249,7 @@ export class RabbitHolding implements Holding {
     return work
   }
 
-  #hold({ raw, tag, take }: Taken): HeldMessage {
+  #hold({ part, raw, tag, take }: Taken): HeldMessage {
     const { queue } = this.facts
     const count = countOf(raw)
     // Who only looks needs it of what no endpoint wrote, since what a broker says of a dead letter is nowhere else.
@@ -258,7 +258,7 @@ export class RabbitHolding implements Holding {
     const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
     const headers = headersOf(raw.properties, native !== undefined && native['headers'] === undefined)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
-    const held: Held = { tag, take, state: 'held' }
+    const held: Held = { part, tag, take, state: 'held' }
     const message: TakenMessage = {
       id: headers[Header.MessageId] || nativeId,
       nativeId,
@@ -272,16 +272,16 @@ export class RabbitHolding implements Holding {
       unreadable: undefined,
       [heldAs]: held,
     }
-    this.#held.set(tag, held)
-    if (copy) this.#atLimit.set(tag, { copy, message })
+    this.#held.add(held)
+    if (copy) this.#atLimit.set(held, { copy, message })
     return message
   }
 
   /** Held only to be given back. */
   #keep(taken: Taken): void {
-    const { raw, tag, take } = taken
+    const { part, raw, tag, take } = taken
     if (this.#mustBeRescued(countOf(raw))) this.#hold(taken)
-    else this.#held.set(tag, { tag, take, state: 'held' })
+    else this.#held.add({ part, tag, take, state: 'held' })
   }
 
   #mustBeRescued(count: number): boolean {
@@ -311,7 +311,7 @@ export class RabbitHolding implements Holding {
     this.#removing = true
     await Promise.resolve()
     while (this.#removals.length > 0) {
-      const group = this.#removals.toSorted((a, b) => a.held.tag - b.held.tag)
+      const group = this.#removals.toSorted((a, b) => inOrder(a.held, b.held))
       this.#removals = []
       try {
         await this.#options.hold.beforeRemove(group.map(({ message }) => message))
@@ -321,9 +321,9 @@ export class RabbitHolding implements Holding {
         continue
       }
       for (const { held, resolve } of group) {
-        this.#queue.acknowledge(held.tag)
-        this.#held.delete(held.tag)
-        this.#atLimit.delete(held.tag)
+        this.#queue.acknowledge(held)
+        this.#held.delete(held)
+        this.#atLimit.delete(held)
         this.#left()
         resolve()
       }
@@ -343,7 +343,7 @@ export class RabbitHolding implements Holding {
       this.#queue.throwIfLost()
       this.#queue.flush()
       const waiting = await this.#queue.depth()
-      newerArrivals = Math.max(0, waiting - Math.max(0, this.facts.depth - this.#read))
+      newerArrivals = Math.max(0, waiting + this.#neverShown - Math.max(0, this.facts.depth - this.#read))
       await this.#rescueAll(rescued)
       await this.#release(rescued)
       if (this.#options.limits.kind === 'quorum' && this.#read > returned) await this.#queue.untilSettled(this.#othersConsuming)
@@ -366,16 +366,16 @@ export class RabbitHolding implements Holding {
 
   /** Publishes copies of what the broker would drop; only then are the originals removed. */
   async #rescueAll(rescued: HeldMessage[]): Promise<void> {
-    const waiting = [...this.#atLimit].filter(([tag]) => this.#held.has(tag))
+    const waiting = [...this.#atLimit].filter(([held]) => this.#held.has(held))
     this.#atLimit.clear()
     for (let from = 0; from < waiting.length; from += rescuedTogether) {
       const group = waiting.slice(from, from + rescuedTogether)
       const safe = await Promise.all(group.map(([, { copy, message }]) => this.#rescue.rescue(copy, message)))
       this.#queue.throwIfLost()
-      for (const [index, [tag, { message }]] of group.entries()) {
+      for (const [index, [held, { message }]] of group.entries()) {
         if (!safe[index]) continue
-        this.#queue.acknowledge(tag)
-        this.#held.delete(tag)
+        this.#queue.acknowledge(held)
+        this.#held.delete(held)
         rescued.push(message)
       }
     }
@@ -390,10 +390,10 @@ export class RabbitHolding implements Holding {
       await this.#rescueAll(rescued)
     }
     const most = kind === 'quorum' && limit !== 'unlimited' ? keepsOrder : largestPage
-    for (const group of groupsOf([...this.#held.values()], most)) {
+    for (const group of groupsOf([...this.#held], most)) {
       const before = await this.#queue.depthBefore()
       // Everything before it is settled, so "up to" means this group.
-      this.#queue.nackUpTo((group.at(-1) as Held).tag)
+      this.#queue.nackUpTo(group.at(-1) as Held)
       await this.#queue.untilSeen(before, group.length)
     }
     this.#held.clear()
@@ -432,10 +432,12 @@ export function looksExhausted(queue: string, { limit: known }: QueueLimits, lef
   })
 }
 
-/** In the order of the queue, at most so many together, and never of two takes. */
+const inOrder = (a: Held, b: Held): number => a.take - b.take || a.tag - b.tag
+
+/** In the order of the queue, at most so many together, and never of two takes: giving back across two disturbs the order at the seam. */
 function groupsOf(held: readonly Held[], most: number): readonly (readonly Held[])[] {
   const groups: Held[][] = []
-  for (const each of held.toSorted((a, b) => a.tag - b.tag)) {
+  for (const each of held.toSorted(inOrder)) {
     const group = groups.at(-1)
     if (group && group.length < most && group[0]?.take === each.take) group.push(each)
     else groups.push([each])

@@ -21,21 +21,20 @@ const settledWithinMs = 5000
  */
 const takenPerChannel = 2000
 
-/** A message that was taken. */
-export interface Taken {
-  readonly raw: ConsumeMessage
-  /** Counts up over all that was taken, on whatever channel. */
-  readonly tag: number
-  /** Of the consumer that brought it. */
-  readonly take: number
-}
-
 /** One of the channels. */
 interface Part {
   readonly channel: Channel
   readonly acknowledgements: Acknowledgements
-  /** Tags of what it took come after this. */
-  readonly offset: number
+  taken: number
+}
+
+/** A message that was taken. The order of the queue is that of the takes, and within one that of the tags. */
+export interface Taken {
+  readonly raw: ConsumeMessage
+  readonly tag: number
+  /** Number of the consumer that brought it; what comes after it was cancelled is still its. */
+  readonly take: number
+  readonly part: Part
 }
 
 export interface QueueChannelOptions {
@@ -52,7 +51,6 @@ export class QueueChannel {
   readonly #options: QueueChannelOptions
   /** In the order in which they were opened; the last one takes. */
   readonly #parts: Part[] = []
-  #newestTag = 0
   #mayOpenMore = true
   /** Why it has ended. */
   #lost: NsbError | undefined
@@ -80,7 +78,7 @@ export class QueueChannel {
   #add(channel: Channel): void {
     const { connection, queue } = this.#options
     const acknowledgements = new Acknowledgements(channel)
-    this.#parts.push({ channel, acknowledgements, offset: this.#newestTag })
+    this.#parts.push({ channel, acknowledgements, taken: 0 })
     let reason: NsbError | undefined
     channel.on('error', (error) => {
       reason =
@@ -103,13 +101,9 @@ export class QueueChannel {
     return this.#last.channel
   }
 
-  #partOf(tag: number): Part {
-    return this.#parts.findLast(({ offset }) => offset < tag) as Part
-  }
-
   /** The next consumer has a channel of its own where the last one has taken enough. */
   async #open(): Promise<void> {
-    if (!this.#mayOpenMore || this.#newestTag - this.#last.offset < takenPerChannel) return
+    if (!this.#mayOpenMore || this.#last.taken < takenPerChannel) return
     try {
       this.#add(await this.#options.connection.createChannel())
     } catch {
@@ -118,10 +112,14 @@ export class QueueChannel {
     }
   }
 
-  #taken(raw: ConsumeMessage): Taken {
-    const tag = this.#last.offset + raw.fields.deliveryTag
-    this.#newestTag = tag
-    return { raw, tag, take: this.#takes }
+  /** For a consumer that is about to begin: makes of what it brings what was taken. */
+  #beginTake(): (raw: ConsumeMessage) => Taken {
+    const take = ++this.#takes
+    const part = this.#last
+    return (raw) => {
+      part.taken += 1
+      return { raw, tag: raw.fields.deliveryTag, take, part }
+    }
   }
 
   get lost(): NsbError | undefined {
@@ -144,7 +142,7 @@ export class QueueChannel {
    */
   async take(size: number, arrived: (message: Taken) => void): Promise<number> {
     await this.#open()
-    this.#takes += 1
+    const taken = this.#beginTake()
     const { clock, queue, warn } = this.#options
     let count = 0
     let end = (): void => {}
@@ -155,7 +153,7 @@ export class QueueChannel {
     await this.#ask(this.#channel.prefetch(size))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(queue, (message) => {
-        if (message !== null) arrived(this.#taken(message))
+        if (message !== null) arrived(taken(message))
         if (message === null || ++count >= size) end()
       }),
     )
@@ -190,12 +188,12 @@ export class QueueChannel {
   /** Brings messages until it is ended, and keeps `room` of them held. */
   async openStream(room: number, arrived: Taken[]): Promise<void> {
     await this.#open()
-    this.#takes += 1
+    const taken = this.#beginTake()
     await this.#ask(this.#channel.prefetch(room))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(this.#options.queue, (message) => {
         if (message === null) this.#stream = undefined
-        else arrived.push(this.#taken(message))
+        else arrived.push(taken(message))
         this.#options.changed()
       }),
     )
@@ -210,9 +208,8 @@ export class QueueChannel {
   }
 
   /** Removes a message, together with others of this turn of the event loop. */
-  acknowledge(tag: number): void {
-    const { acknowledgements, offset } = this.#partOf(tag)
-    acknowledgements.addTag(tag - offset)
+  acknowledge({ part, tag }: Pick<Taken, 'part' | 'tag'>): void {
+    part.acknowledgements.addTag(tag)
   }
 
   /** Sends what was acknowledged. */
@@ -221,10 +218,9 @@ export class QueueChannel {
   }
 
   /** Gives back everything its consumer took up to a delivery that is not settled yet. */
-  nackUpTo(tag: number): void {
+  nackUpTo({ part, tag }: Pick<Taken, 'part' | 'tag'>): void {
     this.throwIfLost()
-    const { channel, offset } = this.#partOf(tag)
-    channel.nack({ fields: { deliveryTag: tag - offset } } as Message, true, true)
+    part.channel.nack({ fields: { deliveryTag: tag } } as Message, true, true)
   }
 
   /** Messages waiting in the queue. */

@@ -33,10 +33,11 @@ async function filled(
   return { queue, texts }
 }
 
-async function withMessages(queue: string, texts: readonly string[]): Promise<void> {
+/** @param ready how many are to be seen then; default: all of them */
+async function withMessages(queue: string, texts: readonly string[], ready = texts.length): Promise<void> {
   const transport = openRabbit(host.url)
   await transport.dispatch(texts.map((text) => ({ ...message(text, queue), to: { exactQueue: queue } })))
-  await depthIs(transport, queue, texts.length)
+  await depthIs(transport, queue, ready)
 }
 
 /** One of a client with room for more headers than amqplib has. */
@@ -256,6 +257,22 @@ describe('looking', () => {
       expect(await textsOf(transport, queue)).toEqual([...texts, 'new1', 'new2', 'new3'])
     })
 
+  it('E-14 messages that come while others go are counted, although a consumer has brought them already', async () => {
+    const { queue } = await filled(20, quorum)
+    const holding = await open(true).hold(queue, holdOptions({ ...all, page: 5, ahead: 50 }))
+    const going: Promise<void>[] = []
+    for await (const messages of holding.pages()) {
+      if (going.length === 0) await withMessages(queue, ['late1', 'late2'], 0)
+      going.push(...messages.map((held) => holding.consume(held, [])))
+    }
+    await Promise.all(going)
+
+    const given = await holding.giveBack()
+
+    expect(given.newerArrivals).toBe(2)
+    expect(await textsOf(open(true), queue)).toEqual(['late1', 'late2'])
+  })
+
   it('E-15 beside a consumer is warned of, and changing is refused unless it is forced', async () => {
     const { queue } = await filled(0, quorum)
     const transport = open(true)
@@ -337,7 +354,7 @@ describe('looking', () => {
     ['a quorum queue without a limit', quorum],
     ['a quorum queue with a limit', limited(20)],
   ])('E-11 what stays of %s while every third message goes, more than one channel holds, comes back in its order', async (_, kind) => {
-    const { queue, texts } = await filled(4500, kind)
+    const { queue, texts } = await filled(7500, kind)
     const holding = await open(true).hold(queue, holdOptions({ ...all, ahead: 50 }))
 
     const going: Promise<void>[] = []
@@ -346,7 +363,7 @@ describe('looking', () => {
     await Promise.all(going)
     const given = await holding.giveBack()
 
-    expect(given.returned).toBe(3000)
+    expect(given.returned).toBe(5000)
     expect(await textsOf(open(true), queue)).toEqual(texts.filter((_text, index) => index % 3 > 0))
   })
 
