@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Flags } from '@oclif/core'
-import { ArchiveCommand, type TakingChoice, idsArgument, nothingMatched, takingFlags } from '../../src/cli/errors/archive-command.ts'
+import { ArchiveCommand, type TakingChoice, idsArgument, takingFlags } from '../../src/cli/errors/archive-command.ts'
 import { archiveExitCode, archiveSummary, exportDocument } from '../../src/cli/errors/archive-report.ts'
+import { nothingMatched } from '../../src/cli/errors/errors-command.ts'
 import { LineOutput } from '../../src/cli/line-output.ts'
 import { printableJson, printableLine } from '../../src/cli/printable.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
@@ -111,7 +112,7 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
     }).catch((error: unknown) => {
       throw withoutHolding(error)
     })
-    if (selection === undefined) throw nothingMatched(queue)
+    if (selection === undefined) throw nothingMatched(queue, options.criteria)
     this.atEnd(async () => void (await selection.release()))
     const facts = { queue, exportedAt: options.now, withoutBody }
     const out = new LineOutput(this.signal)
@@ -130,7 +131,7 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
         this.runOf(operation, queue, 'exported', path === undefined ? Infinity : most),
         write,
       )
-      if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue)
+      if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       this.showProblems(report)
       return report
     } finally {

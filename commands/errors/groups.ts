@@ -69,7 +69,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       }
     }
     const shown = flags.top === undefined ? groups : groups.slice(0, flags.top)
-    if (sums.total === 0) this.checkGroup(criteria)
+    if (sums.total === 0) this.checkGroup(queues, criteria)
     const { newerArrivals, total, ungrouped } = sums
     const summary = {
       profile: await this.profileName(),

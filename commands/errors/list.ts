@@ -103,7 +103,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       others = addedOthers(others, listed)
     }
     const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
-    if (total === 0 && !flags.count && !flags['fail-if-any']) this.checkGroup(criteria)
+    if (total === 0 && !flags.count && !flags['fail-if-any']) this.checkGroup(queues, criteria)
     const summary = { profile: await this.profileName(), ...this.queueFields(queues), total, newerArrivals }
 
     if (flags.count) this.out(String(total))

@@ -45,5 +45,5 @@ function idsOf(value: unknown): string[] {
 }
 
 function badInput(message: string): NsbError {
-  return new NsbError({ code: 'NSB_BAD_INPUT', message })
+  return new NsbError({ code: 'NSB_BAD_INPUT', message, suggestions: ['nsb errors list -o ids | nsb errors replay --from - --yes'] })
 }

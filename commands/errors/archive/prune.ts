@@ -65,5 +65,6 @@ function nothingOld(before: number): NsbError {
   return new NsbError({
     code: 'NSB_NOTHING_MATCHED',
     message: `No file of the archive is from before ${new Date(before).toISOString()}.`,
+    suggestions: ['A shorter --older-than finds more'],
   })
 }

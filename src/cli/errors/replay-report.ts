@@ -116,12 +116,21 @@ export function replayExitCode(document: ReplayDocument): number {
   return noAnswer > 0 ? Exit.timedOut : Exit.done
 }
 
+/** Where a message goes is what it says itself, of any length. */
+const longestTarget = 255
+const short = (text: string): string => (text.length <= longestTarget ? text : `${text.slice(0, longestTarget)}…`)
+
+/** With what to do about it, such as similar names. */
+function problemText(problem: unknown): string {
+  return problem instanceof NsbError ? [problem.message, ...problem.suggestions].join(' ') : errorText(problem)
+}
+
 /** `Sales  100  (queue exists, 1 consumer)` */
 export function targetLine({ target, count, facts, problem }: PlannedTarget): string {
   const consumers =
     typeof facts?.consumers === 'number' && facts.kind !== 'folder'
       ? `, ${facts.consumers} consumer${facts.consumers === 1 ? '' : 's'}`
       : ''
-  const what = facts === undefined ? printableLine(errorText(problem)) : `queue exists${consumers}`
-  return `${printableLine(target ?? '–')}  ${count}  (${what})`
+  const what = facts === undefined ? printableLine(short(problemText(problem))) : `queue exists${consumers}`
+  return `${printableLine(short(target ?? '–'))}  ${count}  (${what})`
 }

@@ -71,7 +71,10 @@ function timeText(ms: number | undefined): string {
 function causeLine({ conversationId, relatedTo, sender }: FailedMessage, line: Line): string[] {
   const conversation = conversationId === undefined ? '' : `conversation ${conversationId}`
   const cause = relatedTo === undefined ? (sender ?? '') : `message ${relatedTo}${sender === undefined ? '' : ` from ${sender}`}`
-  return line(relatedTo === undefined ? 'sent by' : 'caused by', [cause, conversation].filter((part) => part !== '').join('       '))
+  return line(
+    relatedTo !== undefined ? 'caused by' : sender !== undefined ? 'sent by' : 'part of',
+    [cause, conversation].filter((part) => part !== '').join('       '),
+  )
 }
 
 function historyLines({ count, at, operation, byServiceControl, editOf }: ReplayHistory, line: Line): string[] {

@@ -194,5 +194,10 @@ function moment(flag: string, text: string, now: number): number {
 }
 
 function badCriterion(given: string, wanted: string, cause?: unknown): NsbError {
-  return new NsbError({ code: 'NSB_BAD_CRITERION', message: `${given} is not understood: it should be ${wanted}.`, cause })
+  return new NsbError({
+    code: 'NSB_BAD_CRITERION',
+    message: `${given} is not understood: it should be ${wanted}.`,
+    suggestions: ['nsb errors list --help'],
+    cause,
+  })
 }

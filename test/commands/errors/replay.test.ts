@@ -228,6 +228,17 @@ describe('errors replay', () => {
     assert.equal((await nsb(['errors', 'replay', 'ffff', '--yes'], { cwd: folder })).code, 4)
   })
 
+  it('E-4 says that a group is gone, as archive and export do', async () => {
+    const { folder } = projectWith('12-error-queue')
+
+    for (const words of [['replay', '--yes'], ['replay', '--dry-run'], ['archive', '--yes'], ['export']]) {
+      const ended = await nsb(['errors', ...words, '--group', 'dead', '--json'], { cwd: folder })
+
+      assert.equal(ended.code, 4)
+      assert.match(ended.stderr, /Error NSB_GROUP_NOT_FOUND: .*'dead'/)
+    }
+  })
+
   it('takes ids from the output of errors list', async () => {
     const { folder, storage } = projectWith('12-error-queue', '15-after-second-handler-failed')
     const listed = await nsb(['errors', 'list', '--json', '--type', 'ShipOrder'], { cwd: folder })

@@ -301,6 +301,7 @@ export function cannotRead(source: string, error: unknown): NsbError {
   return new NsbError({
     code: 'NSB_BAD_INPUT',
     message: `'${source}' cannot be read: ${errorFields(error).message}`,
+    suggestions: ['Give a file of lines, or - and the lines on stdin: nsb errors import <file>'],
     details: { source },
     cause: error,
   })
