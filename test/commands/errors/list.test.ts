@@ -328,7 +328,7 @@ describe('a group that no longer exists', () => {
       const ended = await nsb(['errors', ...words, '--group', 'ffff'], { cwd: folder })
 
       assert.equal(ended.code, 4)
-      assert.match(ended.stderr, /NSB_GROUP_NOT_FOUND: No failure that matches is in a group whose id begins with 'ffff'/)
+      assert.match(ended.stderr, /NSB_GROUP_NOT_FOUND: No failure in 'error' that matches is in a group whose id begins with 'ffff'/)
     }
     assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--fail-if-any'], { cwd: folder })).code, 0)
     assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--count'], { cwd: folder })).stdout, '0\n')
