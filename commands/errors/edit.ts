@@ -16,7 +16,7 @@ import { bodyMerge, bodyPatch } from '../../src/toolkit/errors/edit/patch.ts'
 import { sendEdited } from '../../src/toolkit/errors/edit/send-edited.ts'
 import { schemaOf } from '../../src/toolkit/errors/edit/valid-body.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import { targetOf, whyNoQueue } from '../../src/toolkit/errors/plan.ts'
+import { targetOf, targetProblem, whyNoQueue } from '../../src/toolkit/errors/plan.ts'
 import type { HeldMessage, Transport } from '../../src/transport/transport.ts'
 
 const change = { helpGroup: 'CHANGE' } as const
@@ -103,6 +103,8 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
         ? targetOf(failed, made.edited.headers[Header.RetryTo], { to: flags.to, redirects: project.redirects })
         : queue
       if (target === undefined) throw noTarget(shown)
+      const problem = flags.replay ? targetProblem(target, queue) : undefined
+      if (problem !== undefined) throw problem
       const marks = { target, staysFailed: !flags.replay, messageId: newMessageId() }
       for (const warning of warningsOf(shown, made, marks)) this.warning(warning)
       await checkTarget(transport, target)

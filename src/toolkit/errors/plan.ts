@@ -74,14 +74,16 @@ export const mostItems = 10_000
  *
  * @throws {NsbError} NSB_NO_SELECTION, and for `to` what {@link whyNoQueue} gives
  */
-export async function checkSelection(operations: Operations, { all, criteria, to }: ReplayOptions): Promise<void> {
+export async function checkSelection(operations: Operations, { all, criteria, queue, to }: ReplayOptions): Promise<void> {
   if (!all && !hasCriteria(criteria))
     throw new NsbError({
       code: 'NSB_NO_SELECTION',
       message: 'Which messages? Nothing was selected.',
       suggestions: ['nsb errors replay <id>', 'nsb errors replay --group <id>', 'everything: nsb errors replay --all'],
     })
-  if (to !== undefined && (await operations.inspect(to)) === undefined) throw await whyNoQueue(operations, to)
+  if (to === undefined) return
+  const problem = (await operations.inspect(to)) === undefined ? await whyNoQueue(operations, to) : targetProblem(to, queue)
+  if (problem !== undefined) throw problem
 }
 
 /**
@@ -146,7 +148,7 @@ export async function planHeld(
   const meant = resolveIds(ids, named)
   for (const message of couldBeMeant) if (meant.has(message.uniqueId)) choice.add(message)
   const chosen = choice.chosen()
-  return { ...chosen, facts: holding.facts, targets: await targetsOf(operations, chosen.targets) }
+  return { ...chosen, facts: holding.facts, targets: await targetsOf(operations, options.queue, chosen.targets) }
 }
 
 /** Takes the first or the last of the messages that match, and keeps none of them but those it names. */
@@ -241,12 +243,16 @@ export function planned(message: HeldMessage, failed: FailedMessage, options: Re
   }
 }
 
-async function targetsOf(operations: Operations, counts: ReadonlyMap<string | undefined, number>): Promise<readonly PlannedTarget[]> {
+async function targetsOf(
+  operations: Operations,
+  errorQueue: string,
+  counts: ReadonlyMap<string | undefined, number>,
+): Promise<readonly PlannedTarget[]> {
   const targets: PlannedTarget[] = []
   for (const [target, count] of counts) {
     // A target comes from a message, so it may be anything; why it is refused is asked for below.
     const facts = target === undefined ? undefined : await operations.inspect(target).catch(() => undefined)
-    const problem = target === undefined ? noTarget() : facts === undefined ? await whyNoQueue(operations, target) : undefined
+    const problem = targetProblem(target, errorQueue) ?? (facts === undefined ? await whyNoQueue(operations, target as string) : undefined)
     targets.push({ target, count, facts, problem })
   }
   return targets
@@ -257,6 +263,18 @@ export function noTarget(): NsbError {
     code: 'NSB_NO_TARGET',
     message: 'The message does not say where it failed.',
     suggestions: ['Name a queue: nsb errors replay <id> --to <queue>'],
+  })
+}
+
+/** Why a message cannot be sent there, as far as that can be told without asking: it is nowhere, or the queue that it lies in. */
+export function targetProblem(target: string | undefined, errorQueue: string): NsbError | undefined {
+  if (target === undefined) return noTarget()
+  if (target !== errorQueue) return undefined
+  return new NsbError({
+    code: 'NSB_INTO_ITSELF',
+    message: `The target '${target}' is the error queue itself: the message would lie there again, without what says that it failed.`,
+    suggestions: ['Name the queue of an endpoint: nsb errors replay <id> --to <queue>'],
+    details: { target },
   })
 }
 

@@ -6,7 +6,7 @@ import type { Answers } from './answers.ts'
 import { ownReplays, replayHeaders } from './copy.ts'
 import { keyOf } from './journal/message-key.ts'
 import type { BatchOutcome } from './pace.ts'
-import { type PlannedMessage, noTarget } from './plan.ts'
+import { type PlannedMessage, targetProblem } from './plan.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
 import { unchangedCopy } from './staging.ts'
 
@@ -263,8 +263,9 @@ export class SendingBack {
   }
 
   #consume(message: HeldMessage, { target, uniqueId }: PlannedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
-    if (target === undefined) return Promise.reject(noTarget())
-    const { acknowledgeTo, answers, holding, run } = this.#options
+    const { acknowledgeTo, answers, holding, queue, run } = this.#options
+    const problem = targetProblem(target, queue)
+    if (problem !== undefined || target === undefined) return Promise.reject(problem)
     if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
     const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
     if (run.patching !== undefined) return run.patching.copyOf(message, failed, target).then((copy) => holding.consume(message, [copy]))

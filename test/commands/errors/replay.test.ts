@@ -138,6 +138,23 @@ describe('errors replay', () => {
     assert.equal(existsSync(join(folder, '..', 'escaped')), false)
   })
 
+  it('sends nothing into the error queue that it lies in, where it would be without what says that it failed', async () => {
+    const { folder, storage } = projectWith('12-error-queue')
+    putMessage(storage, 'error', 'a', failureHeaders('a', { 'NServiceBus.FailedQ': 'error' }))
+
+    const own = await nsb(['errors', 'replay', '--failed-queue', 'error', '--yes', '--json'], { cwd: folder })
+    const named = await nsb(['errors', 'replay', '--all', '--to', 'error', '--yes', '--json'], { cwd: folder })
+    const edited = await nsb(['errors', 'edit', 'a', '--set-header', 'My.Header=1', '--yes', '--json'], { cwd: folder })
+
+    assert.deepEqual([own.code, named.code, edited.code], [3, 2, 2])
+    assert.deepEqual(
+      (own.json()['items'] as { error: { code: string } }[]).map((item) => item.error.code),
+      ['NSB_INTO_ITSELF'],
+    )
+    for (const { json } of [named, edited]) assert.equal((json()['error'] as { code: string }).code, 'NSB_INTO_ITSELF')
+    assert.equal(messagesIn(storage, 'error').length, 2)
+  })
+
   it('refuses such an address of --to with 2, and a queue that does not exist with 4', async () => {
     const { folder, storage } = projectWith('12-error-queue')
 
