@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 
 const run = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
 const recordings = fileURLToPath(new URL('../fixtures/wire/learning/', import.meta.url))
@@ -33,8 +33,9 @@ function quietEnvironment(): Record<string, string> {
 }
 
 let stateFolder: string | undefined
-process.on('exit', () => {
+afterAll(() => {
   if (stateFolder !== undefined) rmSync(stateFolder, { recursive: true, force: true })
+  stateFolder = undefined
 })
 
 /** Runs the built command line as a process of its own. */
