@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
@@ -15,6 +15,14 @@ const commands = Object.entries(manifest.commands).filter(([id]) => id === 'erro
 const examples = commands.flatMap(([id, command]) =>
   (id === 'errors:watch' ? [] : (command.examples ?? [])).map((example) => (typeof example === 'string' ? example : example.command)),
 )
+
+/** The journal of the only operation as a process that was killed at its end would have left it, under another id. */
+function leaveOpen(journals: string, operation: string): void {
+  const [name = ''] = readdirSync(journals)
+  const lines = readFileSync(join(journals, name), 'utf8').replaceAll(name.slice(0, 26), operation).split('\n')
+  rmSync(join(journals, name))
+  writeFileSync(join(journals, `${operation}.ndjson`), lines.filter((line) => !line.startsWith('{"end"')).join('\n'))
+}
 
 describe('the help of the errors commands', () => {
   it.each(commands)('CLI-1 of %s has a summary, at least three examples and its exit codes', (_, command) => {
@@ -35,17 +43,28 @@ describe('the help of the errors commands', () => {
     writeFileSync(oldArchive, '')
     utimesSync(oldArchive, 0, 0)
 
-    const { status, stderr } = spawnSync('/bin/sh', ['-c', example], {
-      cwd: folder,
-      env: { ...process.env, NSB_STATE_DIR: join(folder, 'state'), PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}` },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const paste = (line: string): SpawnSyncReturns<Buffer> =>
+      spawnSync('/bin/sh', ['-c', line], {
+        cwd: folder,
+        env: {
+          ...process.env,
+          NSB_STATE_DIR: join(folder, 'state'),
+          PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+    if (example.includes('errors resume')) {
+      assert.equal(paste('nsb errors replay --all --yes').status, 0)
+      leaveOpen(join(folder, 'state/operations'), '01K9Z3K9Z3K9Z3K9Z3K9Z3K9Z3')
+    }
 
-    // Without a terminal a replay and a prune are refused until --yes is added, and so are a dialogue and an editor; --fail-if-any says no.
+    const { status, stderr } = paste(example)
+
+    // Without a terminal a replay, a resume and a prune are refused until --yes is added, and so are a dialogue and an editor; --fail-if-any says no.
     assert.ok(
       status === 0 ||
         (status === 2 && (example.includes('--interactive') || stderr.includes('NSB_NEEDS_INPUT'))) ||
-        (status === 6 && /replay|prune/.test(example)) ||
+        (status === 6 && /replay|prune|resume/.test(example)) ||
         (status === 8 && example.includes('--fail-if-any')),
       `${status}: ${stderr.toString()}`,
     )
