@@ -153,7 +153,7 @@ export function replayAsTheyCome(transport: Transport, noted: NotedHolding, opti
   const { holding } = noted
   const matches = selector(options.criteria, options.now)
   const most = options.limit ?? Number.POSITIVE_INFINITY
-  const seen = new SeenFailures()
+  const seen = new SeenFailures(Math.min(most, holding.facts.depth))
   let [selected, duplicates, read] = [0, 0, 0]
   return sendBack(transport, noted, Math.min(most, holding.facts.depth), options, run, async (sending) => {
     for await (const messages of holding.pages()) {

@@ -1,3 +1,6 @@
+/** A table that is fuller takes long to search. */
+const fullest = 0.8
+
 /**
  * Which failures were seen before: the same unique id with the same time of failure is the same failure, twice in the queue after a
  * crash. Keeps 8 bytes for each of them and not the texts, since there may be a million. Two different failures are taken for the same
@@ -5,8 +8,13 @@
  */
 export class SeenFailures {
   /** Open addressing; a slot is two words, both 0 while it is free. */
-  #slots = new Uint32Array(2 * 1024)
+  #slots: Uint32Array
   #count = 0
+
+  /** @param expected so many find room without the table growing, which takes half of its memory once more */
+  constructor(expected = 500) {
+    this.#slots = new Uint32Array(2 * Math.ceil((expected + 1) / fullest))
+  }
 
   /** @param failedAt a failure without a time cannot be told from another one: it is never a duplicate @returns was it there already? */
   isDuplicate(uniqueId: string, failedAt: number | undefined): boolean {
@@ -17,14 +25,14 @@ export class SeenFailures {
 
   #add(high: number, low: number): boolean {
     const slots = this.#slots
-    const mask = slots.length / 2 - 1
-    for (let at = low & mask; ; at = (at + 1) & mask) {
+    const size = slots.length / 2
+    for (let at = low % size; ; at = at + 1 === size ? 0 : at + 1) {
       if (slots[2 * at] === high && slots[2 * at + 1] === low) return false
       if (slots[2 * at] !== 0) continue
       slots[2 * at] = high
       slots[2 * at + 1] = low
       this.#count++
-      if (this.#count > mask / 2) this.#grow()
+      if (this.#count > size * fullest) this.#grow()
       return true
     }
   }
