@@ -179,6 +179,9 @@ describe('errors edit on a broker', () => {
   })
 })
 
+/** What editors left there; the code of the project is built in such a folder too. */
+const textsIn = (drafts: string): readonly string[] => readdirSync(drafts).filter((name) => !name.startsWith('nsbus-'))
+
 describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs script)', () => {
   /** @returns how many were closed */
   async function closeConnections(host: VirtualHost): Promise<number> {
@@ -227,7 +230,7 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
       ['{"OrderId":"m1","Total":11.50}'],
     )
     assert.deepEqual(idsOf(await errors.drain()), ['m2'])
-    assert.deepEqual(readdirSync(editor.drafts), [])
+    assert.deepEqual(textsIn(editor.drafts), [])
   })
 
   it('E-34 goes on after the connection was lost while the editor was open', { timeout: 60_000 }, async () => {
@@ -263,7 +266,7 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
     assert.equal(replayed.code, 0, replayed.stderr)
     assert.equal(await terminal.ended, 4, terminal.screen)
     assert.match(terminal.screen, /NSB_MESSAGE_TAKEN[^]*The edited text is in/)
-    assert.equal(readdirSync(editor.drafts).length, 1)
+    assert.equal(textsIn(editor.drafts).length, 1)
     assert.equal((await sales.drain()).length, 1)
     assert.deepEqual(idsOf(await errors.drain()), ['m2'])
   })
