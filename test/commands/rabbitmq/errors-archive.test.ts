@@ -2,28 +2,13 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
-import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
-import { ErrorQueue, type ErrorQueueOptions, type Lying } from '../../support/error-queue.ts'
-import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+import type { BrokerShop } from '../../support/broker-shop.ts'
+import type { Lying } from '../../support/error-queue.ts'
+import { makeErrorWorld } from '../../support/error-world.ts'
 
 const bin = fileURLToPath(new URL('../../../bin/run.js', import.meta.url))
-
-interface World {
-  readonly host: VirtualHost
-  readonly shop: BrokerShop
-  readonly errors: ErrorQueue
-  readonly sales: ErrorQueue
-}
-
-async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum', deliveryLimit: 20 }): Promise<World> {
-  const host = await makeVirtualHost()
-  onTestFinished(() => host.remove())
-  const errors = await ErrorQueue.make(host, 'error', options)
-  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
-  return { host, errors, sales, shop: brokerShop(host) }
-}
 
 const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { readonly code: string }).code
 const envOf = ({ state }: BrokerShop): Record<string, string> => ({ NSB_STATE_DIR: state, CI: '1' })
@@ -57,7 +42,7 @@ const properties = {
 
 describe('the archive of a broker', () => {
   it.each(['classic', 'quorum'] as const)('E-36 gives a %s queue back what was in it, types and properties included', async (kind) => {
-    const { errors, shop } = await makeWorld({ kind })
+    const { errors, shop } = await makeErrorWorld({ kind })
     await errors.put([
       { body: 'one', headers: { ...failureHeaders('m1'), ...typed }, properties },
       { body: 'poison', headers: { text: 'x' }, properties: { messageId: 'p1' } },
@@ -91,7 +76,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-39 goes to the learning transport and back', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.put([{ body: '{"OrderId":"1"}', headers: { ...failureHeaders('m1'), count: 7 }, properties: { messageId: 'native-1' } }])
     const folder = temporaryFolder()
     mkdirSync(join(folder, '.learningtransport', 'error', '.bodies'), { recursive: true })
@@ -112,7 +97,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-11 E-36 an export leaves every message where it was, in its order', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(60)
 
     const { code, stderr, stdout } = await shop.run('errors', 'export')
@@ -125,7 +110,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-36 an export of more than may be held says what it needs, and --all --remove needs no more', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(3000)
 
     const refused = await shop.run('errors', 'export', '--max-hold', '50', '--json')
@@ -140,7 +125,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-16 E-36 archives what is selected and gives the rest back in its order', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(40, (id) => ({ 'NServiceBus.ConversationId': Number(id.slice(1)) % 2 === 0 ? 'even' : 'odd' }))
 
     const { code, json } = await shop.run('errors', 'archive', '--conversation', 'even', '--yes', '--json')
@@ -151,7 +136,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-36 archives by id with one delivery of the others', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(20)
 
     const named = await shop.run('errors', 'archive', 'm7', '--yes', '--json')
@@ -166,7 +151,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-39 says the same as on the learning transport', { timeout: 120_000 }, async () => {
-    const { errors, shop } = await makeWorld({ kind: 'classic' })
+    const { errors, shop } = await makeErrorWorld({ kind: 'classic' })
     const folder = temporaryFolder()
     const storage = join(folder, '.learningtransport')
     mkdirSync(join(storage, 'Sales', '.bodies'), { recursive: true })
@@ -202,7 +187,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-37 removes nothing when the archive cannot be written', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(30)
 
     const ended = await shop.run('errors', 'archive', '--all', '--to-file', '/dev/null/a.ndjson', '--yes', '--json')
@@ -213,7 +198,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-15 does not archive beside a consumer', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(2)
     const stop = await errors.consume()
 
@@ -224,7 +209,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-13 an export that nobody reads is ended by Ctrl-C, and gives everything back', { timeout: 60_000 }, async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.put(numbers(200).map((id) => ({ body: 'x'.repeat(20_000), headers: failureHeaders(id), properties: { messageId: id } })))
     const child = spawn(process.execPath, [bin, 'errors', 'export'], { cwd: shop.folder, env: { ...process.env, ...envOf(shop) } })
     let heard = ''
@@ -241,7 +226,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-36 an archive that is killed at any moment and resumed loses nothing and keeps nothing twice', { timeout: 240_000 }, async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     for (const round of [1, 2]) {
       await errors.fill(2000)
       const path = join(shop.folder, `${round}.ndjson`)
@@ -276,7 +261,7 @@ describe('the archive of a broker', () => {
   })
 
   it('E-43 has no password in journals, archives and what it prints', async () => {
-    const { errors, host, shop } = await makeWorld()
+    const { errors, host, shop } = await makeErrorWorld()
     await errors.fill(2)
 
     const { stderr, stdout } = await shop.run('errors', 'archive', '--all', '--yes', '-vv')

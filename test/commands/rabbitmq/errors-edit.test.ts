@@ -3,25 +3,10 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
-import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
-import { ErrorQueue, type ErrorQueueOptions, type Lying } from '../../support/error-queue.ts'
+import type { ErrorQueueOptions, Lying } from '../../support/error-queue.ts'
 import { hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
-import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
-
-interface World {
-  readonly host: VirtualHost
-  readonly shop: BrokerShop
-  readonly errors: ErrorQueue
-  readonly sales: ErrorQueue
-}
-
-async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum', deliveryLimit: 20 }): Promise<World> {
-  const host = await makeVirtualHost()
-  onTestFinished(() => host.remove())
-  const errors = await ErrorQueue.make(host, 'error', options)
-  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
-  return { host, errors, sales, shop: brokerShop(host) }
-}
+import { makeErrorWorld } from '../../support/error-world.ts'
+import type { VirtualHost } from '../../support/virtual-host.ts'
 
 /** A failure of the endpoint Sales with a JSON body. */
 const failure = (id: string, more: Readonly<Record<string, unknown>> = {}, properties: object = {}) => ({
@@ -36,7 +21,7 @@ const kinds: readonly ErrorQueueOptions[] = [{ kind: 'quorum', deliveryLimit: 20
 
 describe('errors edit on a broker', () => {
   it('E-34 sends a copy with a new id as header and as property, and keeps the original in the archive', async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     const number = { '!': 'int64', value: 5 }
     await errors.put([
       failure('m1', { Tenant: 'acme', Number: number, CC: ['other'] }, { priority: 4, replyTo: 'Web', expiration: '3600000' }),
@@ -71,7 +56,7 @@ describe('errors edit on a broker', () => {
   })
 
   it.each(kinds)('E-34 leaves the others in their order: %o', async (options) => {
-    const { errors, sales, shop } = await makeWorld(options)
+    const { errors, sales, shop } = await makeErrorWorld(options)
     const ids = Array.from({ length: 60 }, (_, index) => `m${index + 1}`)
     await errors.put(ids.map((id) => failure(id)))
 
@@ -87,7 +72,7 @@ describe('errors edit on a broker', () => {
   })
 
   it('E-34 --no-replay puts it back with its failure and a new id, and what the broker counts', async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.put([failure('m1'), failure('m2')])
 
     const ended = await shop.run('errors', 'edit', 'm1', '--merge', '{"Total":1}', '--no-replay', '--yes', '--json')
@@ -102,7 +87,7 @@ describe('errors edit on a broker', () => {
   })
 
   it('E-35 a locked header, a patch that does not apply, no target: nothing is sent, and the original stays', async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.put([failure('m1'), failure('m2', { 'NServiceBus.FailedQ': 'Nowhere' })])
 
     const locked = await shop.run('errors', 'edit', 'm1', '--set-header', 'NServiceBus.FailedQ=x', '--yes', '--json')
@@ -117,7 +102,7 @@ describe('errors edit on a broker', () => {
   })
 
   it('E-15 refuses next to a consumer', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.put([failure('m1'), failure('m2')])
     const end = await errors.consume()
     onTestFinished(() => end().catch(() => undefined))
@@ -129,7 +114,7 @@ describe('errors edit on a broker', () => {
   })
 
   it('E-39 says the same as on folders', { timeout: 60_000 }, async () => {
-    const { errors, shop } = await makeWorld({ kind: 'classic' })
+    const { errors, shop } = await makeErrorWorld({ kind: 'classic' })
     const folder = temporaryFolder()
     const storage = join(folder, '.learningtransport')
     mkdirSync(join(storage, 'Sales', '.bodies'), { recursive: true })
@@ -162,7 +147,7 @@ describe('errors edit on a broker', () => {
   })
 
   it('E-43 shows no password and writes none', async () => {
-    const { errors, host, shop } = await makeWorld()
+    const { errors, host, shop } = await makeErrorWorld()
     await errors.put([failure('m1')])
     const password = new URL(host.url).password
 
@@ -211,7 +196,7 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
   }
 
   it('E-34 holds nothing while the editor is open', { timeout: 60_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.put([failure('m1'), failure('m2')])
     const editor = slowEditor()
 
@@ -234,7 +219,7 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
   })
 
   it('E-34 goes on after the connection was lost while the editor was open', { timeout: 60_000 }, async () => {
-    const { errors, host, sales, shop } = await makeWorld()
+    const { errors, host, sales, shop } = await makeErrorWorld()
     await errors.put([failure('m1')])
     const editor = slowEditor()
 
@@ -252,7 +237,7 @@ describe.skipIf(!hasTerminal)('errors edit in an editor, on a broker (needs scri
   })
 
   it('E-35 a message that was replayed meanwhile is not sent again, and the text is kept', { timeout: 60_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.put([failure('m1'), failure('m2')])
     const editor = slowEditor()
 

@@ -3,24 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
-import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
-import { ErrorQueue, type ErrorQueueOptions } from '../../support/error-queue.ts'
-import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
-
-interface World {
-  readonly host: VirtualHost
-  readonly shop: BrokerShop
-  readonly errors: ErrorQueue
-  readonly sales: ErrorQueue
-}
-
-async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum', deliveryLimit: 20 }): Promise<World> {
-  const host = await makeVirtualHost()
-  onTestFinished(() => host.remove())
-  const errors = await ErrorQueue.make(host, 'error', options)
-  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
-  return { host, errors, sales, shop: brokerShop(host) }
-}
+import { brokerShop } from '../../support/broker-shop.ts'
+import { ErrorQueue } from '../../support/error-queue.ts'
+import { makeErrorWorld } from '../../support/error-world.ts'
+import { makeVirtualHost } from '../../support/virtual-host.ts'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
 const bodiesIn = async (queue: ErrorQueue): Promise<string[]> => (await queue.drain()).map(({ body }) => body)
@@ -41,7 +27,7 @@ describe('the errors commands', () => {
         }),
       ],
     ]
-    const { errors, shop } = await makeWorld({ kind: 'classic' })
+    const { errors, shop } = await makeErrorWorld({ kind: 'classic' })
     const folder = temporaryFolder()
     mkdirSync(join(folder, '.learningtransport', 'Sales', '.bodies'), { recursive: true })
     for (const [id, headers] of failures) {
@@ -86,7 +72,7 @@ describe('the errors commands', () => {
       ['SIGINT', 130],
       ['SIGTERM', 143],
     ] as const) {
-      const { errors, shop } = await makeWorld({ kind: 'classic' })
+      const { errors, shop } = await makeErrorWorld({ kind: 'classic' })
       await errors.fill(20_000)
       const list = shop.start('errors', 'list', '--json')
       await expect.poll(() => errors.depth(), { timeout: 20_000, interval: 1 }).toBeLessThan(20_000)
@@ -102,7 +88,7 @@ describe('the errors commands', () => {
   it('E-12 end with 6 from the third look on at a queue with a limit of 3, in ten processes, and lose nothing', {
     timeout: 120_000,
   }, async () => {
-    const { errors, shop } = await makeWorld({ kind: 'quorum', deliveryLimit: 3 })
+    const { errors, shop } = await makeErrorWorld({ kind: 'quorum', deliveryLimit: 3 })
     await errors.fill(20)
 
     const outcomes: (number | null)[] = []
@@ -122,7 +108,7 @@ describe('the errors commands', () => {
   })
 
   it('E-15 warn of a consumer when they read, and refuse to write beside it unless forced', async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.fill(10)
     const stop = await errors.consume()
     await expect.poll(() => errors.depth()).toBe(9)
@@ -140,7 +126,7 @@ describe('the errors commands', () => {
   })
 
   it('E-16 refuse a queue that another nsb has in hand, without reading it', async () => {
-    const { errors, host, shop } = await makeWorld()
+    const { errors, host, shop } = await makeErrorWorld()
     await errors.fill(3)
     const { rabbitTransport } = await import('../../../src/transport/rabbitmq/transport.ts')
     const other = rabbitTransport({ settings: host.settings, management: host.management, warn: () => undefined })
@@ -162,7 +148,7 @@ describe('the errors commands', () => {
   })
 
   it('E-17 answer from what was seen in the last ten minutes, and say how old it is', { timeout: 60_000 }, async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(3)
     const listed = await shop.run('errors', 'list')
 
@@ -185,7 +171,7 @@ describe('the errors commands', () => {
   })
 
   it('E-17 forget what was seen once the queue was changed', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(3)
     await shop.run('errors', 'list')
     await shop.run('errors', 'replay', 'm1', '--yes')
@@ -196,7 +182,7 @@ describe('the errors commands', () => {
   })
 
   it('E-18 list more than 2,000 messages of a quorum queue, and say so first', async () => {
-    const { errors, shop } = await makeWorld({ kind: 'quorum' })
+    const { errors, shop } = await makeErrorWorld({ kind: 'quorum' })
     await errors.fill(2100)
 
     const listed = await shop.run('errors', 'list', '--limit', '3000', '--json')
@@ -206,7 +192,7 @@ describe('the errors commands', () => {
   })
 
   it('say what they would need when a queue is larger than what is held, and read nothing', async () => {
-    const { errors, shop } = await makeWorld()
+    const { errors, shop } = await makeErrorWorld()
     await errors.fill(5)
 
     const listed = await shop.run('errors', 'list', '--max-hold', '4', '--json')
@@ -217,7 +203,7 @@ describe('the errors commands', () => {
   })
 
   it('end with 4 when the error queue that was named does not exist, so that a misspelt name does not pass for an empty queue', async () => {
-    const { shop } = await makeWorld()
+    const { shop } = await makeErrorWorld()
 
     for (const words of [['list', '--fail-if-any'], ['list', '--count'], ['groups'], ['show', 'abcd'], ['replay', '--all', '--yes']]) {
       const ended = await shop.run('errors', ...words, '--error-queue', 'eror', '--json')
@@ -229,7 +215,7 @@ describe('the errors commands', () => {
   })
 
   it('E-25 E-32 change nothing in a dry run, and nothing without a yes', async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.fill(5)
 
     const dry = await shop.run('errors', 'replay', '--all', '--dry-run', '--json')
@@ -245,7 +231,7 @@ describe('the errors commands', () => {
   })
 
   it('E-33 replay 5,000 messages with the usual settings', { timeout: 60_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld()
     await errors.fill(5000)
 
     const ended = await shop.run('errors', 'replay', '--all', '--yes')
@@ -256,7 +242,7 @@ describe('the errors commands', () => {
   })
 
   it('say where the rest is when a replay is interrupted, and lose none of it', { timeout: 60_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld({ kind: 'classic' })
+    const { errors, sales, shop } = await makeErrorWorld({ kind: 'classic' })
     await errors.fill(2000)
     // It takes 20 s.
     const replay = shop.start('errors', 'replay', '--all', '--yes', '--rate', '100/s')
