@@ -267,8 +267,8 @@ export class SendingBack {
     const problem = targetProblem(target, queue)
     if (problem !== undefined || target === undefined) return Promise.reject(problem)
     if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
-    const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
     if (run.patching !== undefined) return run.patching.copyOf(message, failed, target).then((copy) => holding.consume(message, [copy]))
+    const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
     answers?.expect(uniqueId, failed.failedAt)
     const copy: OutgoingMessage = {
       id: failed.messageId,
