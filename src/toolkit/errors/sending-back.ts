@@ -1,6 +1,7 @@
 import { type FailedMessage, readFailure } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import type { HeldMessage, Holding, Operations, OutgoingMessage } from '../../transport/transport.ts'
 import type { Answers } from './answers.ts'
 import { ownReplays, replayHeaders } from './copy.ts'
@@ -73,6 +74,8 @@ export class SendingBack {
   #stopped = false
   #wake = (): void => {}
   readonly #queueExists = new Map<string, Promise<boolean>>()
+  /** Of targets that did not take a message. */
+  readonly #gone = new Map<string, Promise<boolean>>()
 
   constructor(options: SendingBackOptions) {
     this.#options = options
@@ -227,7 +230,8 @@ export class SendingBack {
     this.#sendOne(message, plan, failed).then(ended, async (error: unknown) => {
       item.result = 'failed'
       await this.#returnUnsent(message)
-      item.error = { code: error instanceof NsbError ? error.code : 'NSB_UNEXPECTED', message: errorText(error) }
+      const reason = plan.target !== undefined && isOfQueue(error) && (await this.#isGone(plan.target)) ? deleted(plan.target) : error
+      item.error = { code: reason instanceof NsbError ? reason.code : 'NSB_UNEXPECTED', message: errorText(reason) }
       if (!this.#options.run.everyItem) this.#note(item)
       this.failed++
       this.lostConnection ||= isLost(error)
@@ -289,6 +293,17 @@ export class SendingBack {
     return holding.facts.kind === 'folder' ? {} : { nativeId: `${failed.uniqueId}.${ownReplays(message.headers) + 1}` }
   }
 
+  #isGone(target: string): Promise<boolean> {
+    const isGone = (): Promise<boolean> =>
+      this.#options.operations.inspect(target).then(
+        (facts) => facts === undefined,
+        () => false,
+      )
+    const known = this.#gone.get(target) ?? isGone()
+    this.#gone.set(target, known)
+    return known
+  }
+
   /** An address that nobody owns makes a success fail. */
   #isAcknowledged({ headers }: HeldMessage): Promise<boolean> {
     const queue = headers[Header.RetryAcknowledgementQueue]
@@ -298,6 +313,10 @@ export class SendingBack {
     return known
   }
 }
+
+// Of what is on its way to a queue when it is deleted, RabbitMQ may end the connection with an internal error, or refuse it.
+const isOfQueue = (error: unknown): boolean => isLost(error) || (error instanceof NsbError && error.code === 'NSB_NACKED')
+const deleted = (queue: string): NsbError => new QueueNotFoundError(queue, [], 'any more')
 
 /** What the error queue says of a message that is held. */
 export function readHeld(message: HeldMessage): FailedMessage {
