@@ -7,8 +7,10 @@ const brokerTests = 'test/**/rabbitmq/**/*.test.ts'
 export default defineConfig({
   test: {
     disableConsoleIntercept: true,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Deadlines are there for what hangs, on a machine that does much else.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     pool: 'forks',
     // Most of them wait for processes, so that two do not get in each other's way even on two cores, where the default is one.
     maxWorkers: Math.max(2, availableParallelism() - 1),
