@@ -65,7 +65,7 @@ export function nativeOf({ properties }: Message): Readonly<Record<string, unkno
   let hidden: Record<string, unknown> | undefined
   for (const name of Object.keys(headers)) {
     const value = headers[name]
-    if (typeof value !== 'string' || isNotShown(name)) (hidden ??= {})[name] = value
+    if (typeof value !== 'string' || isNotShown(name)) (hidden ??= {})[name] = withoutDeep(value)
   }
   let added: string[] | undefined
   const shown = (name: string, property: unknown): void => {
@@ -81,6 +81,14 @@ export function nativeOf({ properties }: Message): Readonly<Record<string, unkno
   if (hidden) native['headers'] = hidden
   if (added) native['added'] = added
   return native
+}
+
+/** What is nested deeper than anybody looks would exhaust the stack of who writes it, into a file or back to a broker. */
+function withoutDeep(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
+  if (depth === deepest) return textOf(value, depth)
+  if (Array.isArray(value)) return value.map((each) => withoutDeep(each, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withoutDeep(each, depth + 1)]))
 }
 
 /** One after the other: every message is read with it, and by a computed name each takes several times as long. */

@@ -224,19 +224,27 @@ it('fields that no client can write again reach the error queue all the same', a
   await goesOn()
 })
 
-it('tables in tables are handled, and reach the error queue', async () => {
+it.each([
+  ['tables in tables', 1500, 'F'],
+  ['tables so deep that they exhaust the stack of the client', 5000, 'F'],
+  ['lists so deep', 6000, 'A'],
+] as const)('%s are handled, and reach the error queue', async (_, levels, tag) => {
   let nested = fieldTable([])
-  for (let depth = 0; depth < 1500; depth++) nested = fieldTable([['a', 'F', nested]])
-  publishRaw('nested', [types, ['Nested', 'F', nested]])
-  publishRaw('nested-failing', [types, ['Nested', 'F', nested], ['fail', ...text('1')]])
+  for (let depth = 0; depth < levels; depth++)
+    nested = tag === 'F' ? fieldTable([['a', tag, nested]]) : longString(Buffer.concat([Buffer.from(tag), nested]))
+  const kind = `nested-${tag}-${levels}`
+  publishRaw(kind, [types, ['Nested', tag, nested], ['After', ...text('a')]])
+  publishRaw(`${kind}-failing`, [types, ['Nested', tag, nested], ['fail', ...text('1')]])
   publishRaw(undefined, [
-    ['Kind', ...text('nested')],
-    ['Nested', 'F', nested],
+    ['Kind', ...text(kind)],
+    ['Nested', tag, nested],
   ])
 
-  expect((await handling('nested')).context.headers['Nested']).toMatch(/^(a=)+…$/)
-  expect((await failing('nested-failing')).headers['Nested']).toMatch(/^(a=)+…$/)
-  expect((await until(failed, ({ headers }) => headers['Kind'] === 'nested')).bodyText).toBe('{"Text":"t"}')
+  const shown = tag === 'F' ? /^(a=){64}…$/ : /^…$/
+  expect((await handling(kind)).context.headers).toMatchObject({ Nested: expect.stringMatching(shown), After: 'a' })
+  expect((await failing(`${kind}-failing`)).headers['Nested']).toMatch(shown)
+  expect((await until(failed, ({ headers }) => headers['Kind'] === kind)).bodyText).toBe('{"Text":"t"}')
+  expect(shop.warnings.filter((warning) => warning.includes('interrupted'))).toEqual([])
   await goesOn()
 })
 
