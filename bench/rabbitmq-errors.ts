@@ -5,7 +5,8 @@
  *
  *   node --import tsx bench/rabbitmq-errors.ts [part …] [--rounds n] [--scale x]
  *
- * Parts: replay (W4), journal, list (W5), half, groups, files; and million, which is run only when it is named, once, and takes some minutes.
+ * Parts: replay (W4), journal, list (W5), half, groups, files; and million and million-export, which are run only when they are
+ * named, once, and take some minutes.
  * `--scale 0.1` takes a tenth of the messages.
  *
  * A private broker with quorum queues; error messages have 1 KiB of JSON and 26 headers, a stack trace of 1.3 KiB among them. The wall
@@ -123,14 +124,18 @@ const parts = {
     ])
   },
   async million(messages = scaled(1_000_000)) {
-    const ends = { error: 0, target: messages }
+    const words = replay('--all', '--window', '1000')
     await compare(
       `W4 replay of ${messages}`,
       '120 MiB',
       messages,
-      [{ name: 'nsb --window 1000', words: replay('--all', '--window', '1000'), ends }],
+      [{ name: 'nsb --window 1000', words, ends: { error: 0, target: messages } }],
       1,
     )
+  },
+  async 'million-export'(messages = scaled(1_000_000)) {
+    const words = [nsb, 'errors', 'export', '--all', '--remove', '--yes', '--quiet', '--file', join(folder, 'million.ndjson')]
+    await compare(`export of ${messages}`, '150 MiB', messages, [{ name: 'nsb --remove', words, ends: { error: 0 } }], 1)
   },
 }
 const usual = ['replay', 'journal', 'list', 'half', 'groups', 'files'] as const
