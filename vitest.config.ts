@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 /** Tests that need a broker; a run without them starts none. */
 const brokerTests = 'test/**/rabbitmq/**/*.test.ts'
@@ -12,8 +13,9 @@ export default defineConfig({
     hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000 } },
     pool: 'forks',
-    // Most of them wait for processes, so that two do not get in each other's way even on two cores, where the default is one.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Most of them wait for a broker, for processes or for time, so that one more than there are cores does not get in the others' way.
+    maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,

@@ -16,6 +16,9 @@ export interface Lying {
   readonly redelivered: boolean
 }
 
+/** More are not asked for one by one. */
+const fewMessages = 100
+
 /** An error queue of a broker as no transport of ours made it, and what is in it. */
 export class ErrorQueue {
   readonly #host: VirtualHost
@@ -66,12 +69,12 @@ export class ErrorQueue {
   async drain(): Promise<readonly Lying[]> {
     const taken: Lying[] = []
     await this.#on(async (channel) => {
+      const { messageCount } = await channel.checkQueue(this.name)
+      if (messageCount > fewMessages) await takeAtLeast(messageCount, channel, this.name, taken)
       for (;;) {
         const message = await channel.get(this.name, { noAck: true })
         if (message === false) return
-        const { headers, ...properties } = message.properties
-        const { redelivered } = message.fields
-        taken.push({ body: message.content.toString(), headers: headers ?? {}, properties: { ...properties }, redelivered })
+        taken.push(lying(message))
       }
     })
     return taken
@@ -103,4 +106,20 @@ export class ErrorQueue {
       await connection.close()
     }
   }
+}
+
+function lying({ content, fields: { redelivered }, properties: { headers, ...properties } }: amqplib.Message): Lying {
+  return { body: content.toString(), headers: headers ?? {}, properties: { ...properties }, redelivered }
+}
+
+/** Consumes until there are so many, and whatever comes with them. */
+async function takeAtLeast(count: number, channel: amqplib.Channel, queue: string, taken: Lying[]): Promise<void> {
+  let enough = (): void => {}
+  const isEnough = new Promise<void>((resolve) => (enough = resolve))
+  const take = (message: amqplib.Message | null): void => {
+    if (message !== null && taken.push(lying(message)) >= count) enough()
+  }
+  const { consumerTag } = await channel.consume(queue, take, { noAck: true })
+  await isEnough
+  await channel.cancel(consumerTag)
 }

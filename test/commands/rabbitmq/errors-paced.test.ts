@@ -1,70 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { rabbitTransport } from '../../../src/transport/rabbitmq/transport.ts'
-import { type Ended, failureHeaders } from '../../cli/nsb.ts'
-import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
-import { ErrorQueue, type ErrorQueueOptions } from '../../support/error-queue.ts'
-import { journalText, safeIn } from '../../support/journals.ts'
-import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
+import { failureHeaders } from '../../cli/nsb.ts'
+import { ErrorQueue } from '../../support/error-queue.ts'
+import { type ErrorWorld, makeErrorWorld } from '../../support/error-world.ts'
+import { asPut, bodiesIn, messages, numbers, staging } from './paced-support.ts'
 
 const soon = { timeout: 30_000, interval: 10 }
 
-interface World {
-  readonly host: VirtualHost
-  readonly shop: BrokerShop
-  readonly errors: ErrorQueue
-  readonly sales: ErrorQueue
-}
-
-async function makeWorld(options: ErrorQueueOptions = { kind: 'quorum' }): Promise<World> {
-  const host = await makeVirtualHost()
-  onTestFinished(() => host.remove())
-  const errors = await ErrorQueue.make(host, 'error', options)
-  const sales = await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
-  return { host, errors, sales, shop: brokerShop(host) }
-}
-
-const numbers = (count: number, first = 1): string[] => Array.from({ length: count }, (_, index) => `m${index + first}`)
-const bodiesIn = async (queue: ErrorQueue): Promise<string[]> => (await queue.drain()).map(({ body }) => body)
-/** Names and types of the staging queues. */
-async function staging({ host }: World): Promise<{ readonly name: string; readonly type: string }[]> {
-  const queues = await host.api<{ name: string; type: string }[]>('GET', `queues/${host.name}`)
-  return queues.filter(({ name }) => name.startsWith('nsb.staging.'))
-}
-
-/** As it was put, with what the broker has added left out. */
-const asPut = (
-  lying: readonly { body: string; headers: Readonly<Record<string, unknown>>; properties: Readonly<Record<string, unknown>> }[],
-) =>
-  lying.map(({ body, headers, properties }) => {
-    const { 'x-delivery-count': _count, 'x-acquired-count': _acquired, ...own } = headers
-    return { body, headers: own, properties }
-  })
-
-const messages = (count: number, target: (index: number) => string = () => 'Sales') =>
-  Array.from({ length: count }, (_, index) => ({
-    body: `m${index + 1}`,
-    headers: {
-      ...failureHeaders(`m${index + 1}`, {
-        'NServiceBus.FailedQ': target(index),
-        'NServiceBus.TimeOfFailure': `2026-11-21 00:21:15:${String(index).padStart(6, '0')} Z`,
-      }),
-      Number: { '!': 'long', value: index },
-      List: [1, 'two', true],
-    },
-    properties: {
-      messageId: `native-${index + 1}`,
-      correlationId: 'c',
-      type: 't',
-      priority: 3,
-      appId: 'shop',
-      contentType: 'application/json',
-    },
-  }))
-
 describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (kind) => {
   it('E-26 20 messages at 5/s take 3.8 s or more', { timeout: 120_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld({ kind })
+    const { errors, sales, shop } = await makeErrorWorld({ kind })
     await errors.fill(20)
     const start = performance.now()
 
@@ -76,7 +22,7 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
   })
 
   it('E-26 --limit 3 leaves the rest, in batches', { timeout: 120_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld({ kind })
+    const { errors, sales, shop } = await makeErrorWorld({ kind })
     await errors.fill(5)
 
     const ended = await shop.run(
@@ -101,7 +47,7 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
   it('staged: the messages wait in a queue as safe as the error queue, the others are free, and the queue is gone in the end', {
     timeout: 120_000,
   }, async () => {
-    const world = await makeWorld({ kind })
+    const world = await makeErrorWorld({ kind })
     const { errors, sales, shop } = world
     await errors.fill(40, (id) => (Number(id.slice(1)) % 2 === 0 ? { 'NServiceBus.EnclosedMessageTypes': 'Shop.Other' } : {}))
 
@@ -126,7 +72,7 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
   it('staged: what has no queue to go to is in the error queue again, as it was: types, properties and headers', {
     timeout: 120_000,
   }, async () => {
-    const world = await makeWorld({ kind })
+    const world = await makeErrorWorld({ kind })
     const { errors, sales, shop } = world
     await errors.put(messages(6, (index) => (index === 2 || index === 4 ? 'Nowhere' : 'Sales')))
     const before = await errors.drain()
@@ -142,14 +88,14 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
   })
 
   it('staged: batches with a pause hold nothing meanwhile', { timeout: 120_000 }, async () => {
-    const world = await makeWorld({ kind })
+    const world = await makeErrorWorld({ kind })
     const { errors, sales, shop } = world
     await errors.fill(9)
 
-    const replay = shop.start('errors', 'replay', '--all', '--staged', '--batch', '2', '--batch-pause', '1500ms', '--yes')
-    await expect.poll(() => sales.depth(), soon).toBe(2)
+    const replay = shop.start('errors', 'replay', '--all', '--staged', '--batch', '5', '--batch-pause', '3s', '--yes')
+    await expect.poll(() => sales.depth(), soon).toBe(5)
     const [queue] = await staging(world)
-    await expect.poll(() => ErrorQueue.open(world.host, queue?.name ?? '').depth(), soon).toBe(7)
+    await expect.poll(() => ErrorQueue.open(world.host, queue?.name ?? '').depth(), soon).toBe(4)
 
     assert.equal(await replay.ended, 0, replay.stderr)
     assert.deepEqual((await bodiesIn(sales)).toSorted(), numbers(9))
@@ -158,7 +104,7 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
 
 describe('errors replay in batches with --wait on a broker', () => {
   /** Plays the endpoint `Sales`: acknowledges each message, but for those that fail again. */
-  async function playSales({ host }: World, fails: (body: string) => boolean): Promise<void> {
+  async function playSales({ host }: ErrorWorld, fails: (body: string) => boolean): Promise<void> {
     const transport = rabbitTransport({ settings: host.settings, management: host.management })
     onTestFinished(() => transport.close())
     await transport.receive(
@@ -196,7 +142,7 @@ describe('errors replay in batches with --wait on a broker', () => {
   it('the outcomes of each batch are there before the next one, and one that failed again is the end: exit 8', {
     timeout: 120_000,
   }, async () => {
-    const world = await makeWorld()
+    const world = await makeErrorWorld({ kind: 'quorum' })
     const { errors, shop } = world
     await errors.put(messages(10))
     await playSales(world, (body) => body === 'm4')
@@ -218,7 +164,7 @@ describe('errors replay in batches with --wait on a broker', () => {
   it('Ctrl-C while a message waits for its time leaves the rest in the staging queue, to be gone on with', {
     timeout: 120_000,
   }, async () => {
-    const world = await makeWorld()
+    const world = await makeErrorWorld({ kind: 'quorum' })
     const { errors, sales, shop } = world
     await errors.fill(5)
     const replay = shop.start('errors', 'replay', '--all', '--rate', '1/h', '--yes')
@@ -235,78 +181,12 @@ describe('errors replay in batches with --wait on a broker', () => {
   })
 })
 
-describe.each(['quorum', 'classic'] as const)('a staged replay on a %s queue that is killed', (kind) => {
-  const count = 600
-  const window = 50
-
-  async function killedIn(phase: 'moving' | 'draining'): Promise<World> {
-    const world = await makeWorld({ kind })
-    const { errors, shop } = world
-    await errors.put(messages(count))
-    const rate = phase === 'draining' ? ['--rate', '100/s'] : []
-    const replay = shop.start('errors', 'replay', '--all', '--staged', '--yes', ...rate)
-    await expect.poll(() => safeIn(journalText(shop.state), phase), { timeout: 60_000, interval: 1 }).toBeGreaterThan(0)
-    replay.kill('SIGKILL')
-    await replay.ended
-    return world
-  }
-
-  /** The broker may not have noticed yet that the one before is gone. */
-  async function resumed({ shop }: World, ...flags: string[]): Promise<Ended> {
-    let ended: Ended | undefined
-    await expect
-      .poll(async () => (ended = await shop.run('errors', 'resume', '--yes', '--json', ...flags)).code, { timeout: 60_000 })
-      .not.toBe(6)
-    return ended as Ended
-  }
-
-  const lost = (bodies: readonly string[]): string[] => numbers(count).filter((id) => !bodies.includes(id))
-
-  it.each(['moving', 'draining'] as const)(
-    'E-24 while %s is gone on with: nothing is lost, and a window of it arrives twice at most',
-    { timeout: 240_000 },
-    async (phase) => {
-      const world = await killedIn(phase)
-
-      const ended = await resumed(world)
-
-      const [sent, left] = [await bodiesIn(world.sales), await bodiesIn(world.errors)]
-      assert.equal(ended.code, 0, ended.stderr)
-      assert.deepEqual(lost(sent), [])
-      assert.ok(sent.length + left.length <= count + window, `${sent.length} + ${left.length}`)
-      assert.deepEqual(await staging(world), [])
-    },
-  )
-
-  it.each(['moving', 'draining'] as const)(
-    'E-24 while %s is taken back: what was not sent is in the error queue, as it was',
-    { timeout: 240_000 },
-    async (phase) => {
-      const world = await killedIn(phase)
-
-      const ended = await resumed(world, '--undo')
-
-      const [sent, left] = [await bodiesIn(world.sales), await world.errors.drain()]
-      assert.equal(ended.code, 0, ended.stderr)
-      assert.deepEqual(lost([...sent, ...left.map(({ body }) => body)]), [])
-      assert.ok(sent.length + left.length <= count + window, `${sent.length} + ${left.length}`)
-      assert.deepEqual(await staging(world), [])
-      const before = new Map(messages(count).map((message) => [message.body, message]))
-      for (const { body, headers, properties } of asPut(left)) {
-        const { headers: put, properties: own } = before.get(body) as ReturnType<typeof messages>[number]
-        assert.deepEqual(headers, { ...put, Number: put.Number.value })
-        assert.deepEqual([properties['messageId'], properties['priority'], properties['appId']], [own.messageId, 3, 'shop'])
-      }
-    },
-  )
-})
-
 describe('errors replay on a broker', () => {
   it.each([[[]], [['--staged']]])(
     'E-34 --patch sends changed copies under new ids, and what it does not fit stays as it was %j',
     { timeout: 120_000 },
     async (how) => {
-      const { errors, sales, shop } = await makeWorld()
+      const { errors, sales, shop } = await makeErrorWorld({ kind: 'quorum' })
       const json = messages(2).map((message, index) => ({ ...message, body: `{"Id":${index}}` }))
       await errors.put(json)
 
@@ -325,7 +205,7 @@ describe('errors replay on a broker', () => {
   )
 
   it('--allow-reorder takes the oldest of more messages than may be held', { timeout: 120_000 }, async () => {
-    const { errors, sales, shop } = await makeWorld()
+    const { errors, sales, shop } = await makeErrorWorld({ kind: 'quorum' })
     await errors.fill(6)
     const flags = ['errors', 'replay', '--type', 'PlaceOrder', '--limit', '2', '--max-hold', '3', '--yes', '--json']
 
