@@ -190,7 +190,7 @@ describe('what a server does with recorded requests equals the recorded answers'
       ] as never,
     })
     const { stop } = await started(definition, storage)
-    await expect.poll(() => stored(storage, 'audit').length, { timeout: 10_000 }).toBe(4)
+    await expect.poll(() => stored(storage, 'audit').length).toBe(4)
     await stop()
 
     for (const queue of ['Shop.Client', 'Shop.Client-1', 'audit'])
@@ -204,9 +204,9 @@ describe('what a server does with recorded requests equals the recorded answers'
     write(storage, 'Shop.Server', '890b5fde-a75e-45d0-9d64-8ff7035b38ff', original, recorded?.body ?? Buffer.alloc(0))
     const { stop } = await started(server({ handlers: [failing(recordedFailure)] as never }), storage)
 
-    await expect.poll(() => stored(storage, 'Shop.Server', '.delayed').length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => stored(storage, 'Shop.Server', '.delayed').length).toBe(1)
     const waiting = stored(storage, 'Shop.Server', '.delayed')[0]
-    await expect.poll(() => stored(storage, 'error').length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => stored(storage, 'error').length).toBe(1)
     await stop()
 
     expect(comparable(waiting?.metadata ?? '')).toBe(comparable(recorded?.metadata ?? ''))
@@ -229,7 +229,7 @@ describe('what a server does with recorded requests equals the recorded answers'
     }
     write(storage, 'Shop.Server', '11111111-2222-4333-8444-555555555555', headers, Buffer.from('{"OrderId": not json'))
     const { stop } = await started(server({ handlers: [handler(PlaceOrder, () => undefined)] as never }), storage)
-    await expect.poll(() => stored(storage, 'error').length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => stored(storage, 'error').length).toBe(1)
     await stop()
 
     const ours = stored(storage, 'error')[0]
@@ -268,7 +268,7 @@ describe('what a server does with recorded requests equals the recorded answers'
       ] as never,
     })
     const { stop } = await started(definition, storage)
-    await expect.poll(() => [stored(storage, 'error').length, counted], { timeout: 10_000 }).toEqual([1, 1])
+    await expect.poll(() => [stored(storage, 'error').length, counted]).toEqual([1, 1])
     await stop()
 
     expect(inProcess).toEqual([
@@ -296,7 +296,7 @@ describe('what a server does with recorded requests equals the recorded answers'
       Buffer.from(golden.trace.find(({ body }) => body !== undefined)?.body ?? ''),
     )
     const { stop } = await started(server({ auditQueue: 'audit', handlers: [handler(FlakyOrder, () => undefined)] as never }), storage)
-    await expect.poll(() => [stored(storage, 'retry-ack').length, stored(storage, 'audit').length], { timeout: 10_000 }).toEqual([1, 1])
+    await expect.poll(() => [stored(storage, 'retry-ack').length, stored(storage, 'audit').length]).toEqual([1, 1])
     await stop()
 
     const blankTimes = (metadata: string): string => comparable(metadata).replace(/("ServiceControl\.Retry\.Successful": )"[^"]*"/, '$1"…"')
@@ -320,7 +320,7 @@ describe('what a server does with recorded requests equals the recorded answers'
       server({ handlers: [handler(ReminderDue, (_, context) => void ids.push(context.messageId))] as never }),
       storage,
     )
-    await expect.poll(() => [ids, stored(storage, 'error').length], { timeout: 10_000 }).toEqual([['hello'], 1])
+    await expect.poll(() => [ids, stored(storage, 'error').length]).toEqual([['hello'], 1])
     await stop()
 
     expect(stored(storage, 'error')[0]?.headers['NServiceBus.FailedQ']).toBe('Shop.Server')

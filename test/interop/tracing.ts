@@ -227,7 +227,7 @@ export async function expectSameTrace(carrier: Transport, mode: TransactionMode,
         true,
         golden.otherMessagesProcessed.length,
       ]),
-    { timeout: 15_000 },
+    { timeout: 20_000 },
   )
   await stop()
 

@@ -91,9 +91,9 @@ it('a storage folder with malformed files stops no endpoint, and none of them st
 
     await endpoint.sendLocal(new PlaceOrder({ OrderId: 'well-formed' }))
 
-    await expect.poll(() => seen, { timeout: 10_000 }).toContain('well-formed')
+    await expect.poll(() => seen).toContain('well-formed')
     const inQueue = (): readonly string[] => readdirSync(join(storage, 'Shop')).filter((name) => !name.startsWith('.'))
-    await expect.poll(inQueue, { timeout: 10_000 }).toEqual([])
+    await expect.poll(inQueue).toEqual([])
     await endpoint.stop()
     await transport.close()
     expect(readdirSync(join(storage, 'Shop', '.pending'))).toEqual([])

@@ -25,7 +25,7 @@ async function taken(queue: string, count: number): Promise<{ readonly channel: 
   await channel.prefetch(count)
   const messages: ConsumeMessage[] = []
   const { consumerTag } = await channel.consume(queue, (message) => void (message && messages.push(message)))
-  await expect.poll(() => messages.length, { timeout: 10_000 }).toBe(count)
+  await expect.poll(() => messages.length).toBe(count)
   await channel.cancel(consumerTag)
   return { channel, messages }
 }
@@ -39,7 +39,7 @@ describe('what a quorum queue tells of who holds its messages', () => {
     for (const message of messages.slice(0, -1)) channel.ack(message)
     await expect.poll(async () => (await channel.checkQueue('held')).consumerCount).toBe(1)
     channel.ack(messages.at(-1) as ConsumeMessage)
-    await expect.poll(consumers, { timeout: 10_000 }).toBe(0)
+    await expect.poll(consumers).toBe(0)
     await channel.close()
   })
 
@@ -47,7 +47,7 @@ describe('what a quorum queue tells of who holds its messages', () => {
     const { channel, messages } = await taken('returned', 10)
 
     channel.nack(messages.at(-1) as ConsumeMessage, true, true)
-    await expect.poll(async () => (await channel.checkQueue('returned')).consumerCount, { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => (await channel.checkQueue('returned')).consumerCount).toBe(0)
     await channel.close()
   })
 })

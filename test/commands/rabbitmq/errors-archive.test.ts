@@ -105,7 +105,7 @@ describe('the archive of a broker', () => {
     expect(code).toBe(0)
     expect(stdout.trimEnd().split('\n')).toHaveLength(60)
     expect(stderr).toContain('selected 60, exported 60, left in queue 60')
-    await expect.poll(() => errors.depth(), { timeout: 10_000 }).toBe(60)
+    await expect.poll(() => errors.depth()).toBe(60)
     expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(60))
   })
 
@@ -193,7 +193,7 @@ describe('the archive of a broker', () => {
     const ended = await shop.run('errors', 'archive', '--all', '--to-file', '/dev/null/a.ndjson', '--yes', '--json')
 
     expect([ended.code, codeOf(ended)]).toEqual([5, 'NSB_ARCHIVE_UNWRITABLE'])
-    await expect.poll(() => errors.depth(), { timeout: 10_000 }).toBe(30)
+    await expect.poll(() => errors.depth()).toBe(30)
     expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(30))
   })
 

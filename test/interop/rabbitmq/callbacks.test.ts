@@ -76,7 +76,7 @@ interface Reply {
 async function reply(queue: string, { body, headers, ...properties }: Reply): Promise<EndpointEvent> {
   const messageId = randomUUID()
   shop.wire.publish(queue, '', { properties: { messageId, ...properties }, headers, ...(body !== undefined && { bodyText: body }) })
-  return vi.waitUntil(() => settled.find(({ message }) => message.id === messageId), { timeout: 10_000, interval: 5 })
+  return vi.waitUntil(() => settled.find(({ message }) => message.id === messageId), { timeout: 20_000, interval: 5 })
 }
 
 /** The outcome of a request that is answered by hand. */
@@ -121,7 +121,7 @@ describe('callback-hand-made-replies', () => {
       // Names in another case leave default values in .NET; ours are read.
       else if (kind === 'object') expect(outcome).toMatchObject({ OrderId: sampleOrderId, Status: OrderStatus.Shipped })
       else expect(outcome).toBe(typeof callback.result === 'string' ? names[callback.result] : callback.result)
-      await vi.waitFor(() => expect(failed.length - before).toBe(errorQueue))
+      await expect.poll(() => failed.length - before).toBe(errorQueue)
     })
 
   it('CB-23 a number that nobody waits for vanishes', async () => {
@@ -191,7 +191,7 @@ describe('a request over RabbitMQ', () => {
 
     expect(await ask(client, 'object', randomUUID())).toMatchObject(order)
 
-    await vi.waitFor(() => expect(failed.length - before).toBe(1))
+    await expect.poll(() => failed.length - before).toBe(1)
     expect(failed.at(-1)?.headers).toMatchObject({
       'NServiceBus.FailedQ': 'Shop.Client-1',
       'NServiceBus.ExceptionInfo.Message': 'No handlers could be found for message type: Shop.Messages.OrderDetails',
@@ -203,7 +203,7 @@ describe('a request over RabbitMQ', () => {
 
     expect(await ask(both, 'object', randomUUID())).toMatchObject(order)
 
-    await vi.waitFor(() => expect(handledDetails).toEqual([sampleOrderId]))
+    await expect.poll(() => handledDetails).toEqual([sampleOrderId])
   })
 
   it('CB-26 is answered with the minus sign of some cultures', async () => {
@@ -220,7 +220,7 @@ describe('a request over RabbitMQ', () => {
       bodyText: '{"Customer":"gone"}',
     })
 
-    await vi.waitFor(() => expect(failed.length - before).toBe(1), { timeout: 5000 })
+    await expect.poll(() => failed.length - before).toBe(1)
     expect(failed.at(-1)).toMatchObject({
       properties: { messageId: id },
       headers: { 'NServiceBus.FailedQ': 'Shop.Server', 'NServiceBus.ExceptionInfo.Message': expect.stringContaining(`'Shop.Gone-1'`) },

@@ -179,7 +179,7 @@ interface Decided {
 async function expectDecisions(id: string, recorded: readonly Decided[]): Promise<void> {
   const words = recorded.map((decided) => without({ ...decided }, 'exception'))
   // A message is at the error queue before its settling is told.
-  await vi.waitFor(() => expect(decisions(id)).toEqual(words), { interval: 10, timeout: 5000 })
+  await vi.waitFor(() => expect(decisions(id)).toEqual(words), { interval: 10, timeout: 20_000 })
 }
 
 describe('an answer equals the recorded one', () => {
@@ -292,7 +292,7 @@ describe('a failing or delayed message', () => {
     const sentAt = performance.now()
     shop.wire.publish(exchange, routingKey, { ...sent, bodyText: JSON.stringify({ OrderId: sampleOrderId }) })
 
-    const at = await vi.waitUntil(() => remindedAt.get(properties['messageId'] as string), { timeout: 10_000, interval: 5 })
+    const at = await vi.waitUntil(() => remindedAt.get(properties['messageId'] as string), { timeout: 20_000, interval: 5 })
 
     expect(at - sentAt).toBeGreaterThanOrEqual(999)
   })

@@ -171,7 +171,7 @@ export function recording<T = WireMessage>(name: string): T {
 
 /** The first message that a condition holds for, once it is there. */
 export async function until(messages: readonly WireMessage[], condition: (message: WireMessage) => boolean): Promise<WireMessage> {
-  return vi.waitUntil(() => messages.find(condition), { timeout: 15_000, interval: 10 })
+  return vi.waitUntil(() => messages.find(condition), { timeout: 20_000, interval: 10 })
 }
 
 // Of brokers and client libraries, and what says that it was us.

@@ -56,7 +56,7 @@ function publishRaw(messageId: string | undefined, fields: Parameters<typeof fie
 const text = (value: string | Buffer) => ['S', longString(value)] as const
 const types = ['NServiceBus.EnclosedMessageTypes', ...text('Shop.Work')] as const
 
-const handling = (id: string): Promise<Handled> => vi.waitUntil(() => handled.get(id), { timeout: 10_000, interval: 5 })
+const handling = (id: string): Promise<Handled> => vi.waitUntil(() => handled.get(id), { timeout: 20_000, interval: 5 })
 const failing = (id: string): Promise<WireMessage> => until(failed, ({ properties }) => properties['messageId'] === id)
 
 /** That the next message is handled as if nothing had been. */
@@ -152,7 +152,7 @@ it('RMQ-11 a message without a message id is moved as it is, with headers of eve
     table: 'F',
     list: 'A',
   })
-  await vi.waitFor(() => expect(poison).toContain('it has no message-id'))
+  await expect.poll(() => poison).toContain('it has no message-id')
   await goesOn()
 })
 

@@ -160,7 +160,7 @@ describe('answers where nothing can be tapped', () => {
     await acknowledge('good')
     let waitingFor = 2
     const waiting = answers.until(['good', 'bad'], 20_000, noSignal, (left) => (waitingFor = left))
-    await expect.poll(() => waitingFor, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => waitingFor).toBe(1)
 
     await holding.giveBack()
     await waiting

@@ -32,7 +32,7 @@ async function world(name: string, staysFailed: boolean) {
     edit,
     /** @param ready messages that the killed process leaves in the error queue */
     resume: async (ready: number) => {
-      await expect.poll(() => errors.depth(), { timeout: 10_000 }).toBe(ready)
+      await expect.poll(() => errors.depth()).toBe(ready)
       const transport = rabbitTransport({ settings: parseConnection(host.url).settings, warn: () => undefined })
       const result = await resumed(transport, edit.state)
       await transport.close()

@@ -34,8 +34,8 @@ async function killed(step: Step, at: number, window: number, kind: 'quorum' | '
   const replay = { place: host.url, queue: errors.name, stateFolder: tempFolder(), window, step, at }
   expect(await replayUntilKilled(replay)).toBe('SIGKILL')
   // The broker has noticed.
-  await expect.poll(async () => (await errors.depth()) + (await sales.depth()), { timeout: 10_000 }).toBeGreaterThanOrEqual(count)
-  await expect.poll(async () => (await transport.inspect(errors.name))?.consumers, { timeout: 10_000 }).toBe(0)
+  await expect.poll(async () => (await errors.depth()) + (await sales.depth())).toBeGreaterThanOrEqual(count)
+  await expect.poll(async () => (await transport.inspect(errors.name))?.consumers).toBe(0)
   return { errors, sales, replay }
 }
 
@@ -111,7 +111,7 @@ describe('a replay that is killed, and then resumed', () => {
     await errors.fill(5, (id) => failureHeaders(id, { 'NServiceBus.FailedQ': sales.name, 'NServiceBus.TimeOfFailure': 'yesterday' }))
     const replay = { place: host.url, queue: errors.name, stateFolder: tempFolder(), window: 10, step: 'confirmed', at: 1 } as const
     expect(await replayUntilKilled(replay)).toBe('SIGKILL')
-    await expect.poll(async () => (await transport.inspect(errors.name))?.consumers, { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => (await transport.inspect(errors.name))?.consumers).toBe(0)
 
     const report = await resumeKilled(transport, replay)
 
