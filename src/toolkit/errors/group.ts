@@ -63,9 +63,9 @@ export function displayTitle(by: Classifier, title: string): string {
   return by === 'type' ? displayTypeOf(title) : title
 }
 
-/** Is the failure in a group whose id begins like this, by any classifier? */
-export function isInGroup(headers: Headers, idPrefix: string): boolean {
-  return classifierNames.some((by) => groupOf(headers, by)?.id.startsWith(idPrefix) === true)
+/** The ids of the groups a failure is in, by any classifier, that begin like this. */
+export function groupsBeginning(headers: Headers, idPrefix: string): readonly string[] {
+  return classifierNames.map((by) => groupOf(headers, by)?.id ?? '').filter((id) => id !== '' && id.startsWith(idPrefix))
 }
 
 /** Failures of one group, counted. */

@@ -2,7 +2,7 @@ import type { HeldMessage, QueueFacts, Transport } from '../../transport/transpo
 import { type NotedHolding, checkHold, holdNoted, ifThere } from './hold.ts'
 import { type ReplayOptions, type ReplayPlan, checkSelection, holdOptions, planHeld, planReplay } from './plan.ts'
 import { type ReplayReport, type ReplayRun, replay, replayAsTheyCome, replayKept } from './replay.ts'
-import { hasCriteria } from './select.ts'
+import { hasCriteria, hasGroupPrefix } from './select.ts'
 import { readHeld } from './sending-back.ts'
 
 /** A replay that needs nothing but a yes. */
@@ -42,7 +42,7 @@ export async function prepareReplay(
   await checkSelection(transport, options)
   const { maxHold, queue } = options
   const everything = !hasCriteria(options.criteria) && options.limit === undefined
-  const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0
+  const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0 && !hasGroupPrefix(options.criteria)
   const asTheyCome = inAnyCase && (everything || confirmed)
   // Of everything only what cannot be sent stays held.
   const max = asTheyCome && everything ? Math.max(maxHold, 2 * window) : maxHold

@@ -4,7 +4,7 @@ import { shortTypeName } from '../../message/type-names.ts'
 import { parseDuration } from '../../message/wire-formats.ts'
 import type { Headers } from '../../transport/transport.ts'
 import type { BodyPath } from './body-path.ts'
-import { headersToGroup, isInGroup } from './group.ts'
+import { groupsBeginning, headersToGroup } from './group.ts'
 
 /** Criteria as they are typed, paths compiled; those of different fields are ANDed, those of one field ORed. */
 export interface Criteria {
@@ -48,13 +48,20 @@ export function hasCriteria(criteria: Criteria): boolean {
   return Object.values(criteria).some((value) => (Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false))
 }
 
+/** Is a group named by the beginning of its id, so that only a look at all messages tells whether it is one? */
+export function hasGroupPrefix({ group = [] }: Criteria): boolean {
+  return group.some((id) => id.length < wholeGroupId)
+}
+
 /**
  * Turns criteria into one predicate.
  *
  * @param now what `2h` counts from, ms since 1970
+ * @param aPrefixMeans what is known before, or changes nothing, may be of several groups; otherwise the predicate throws NSB_AMBIGUOUS_ID
+ * for the first message of a second group
  * @throws {NsbError} NSB_BAD_CRITERION
  */
-export function selector(criteria: Criteria, now: number): Matches {
+export function selector(criteria: Criteria, now: number, aPrefixMeans: 'one group' | 'any group' = 'one group'): Matches {
   const kinds = kindsOf(criteria)
   const since = criteria.since === undefined ? undefined : moment('--since', criteria.since, now)
   const until = criteria.until === undefined ? undefined : moment('--until', criteria.until, now)
@@ -74,7 +81,6 @@ export function selector(criteria: Criteria, now: number): Matches {
     anyOf(criteria.host, glob, (matches) => (failed) => matches(failed.host)),
     anyOf(criteria.sender, glob, (matches) => (failed) => failed.sender !== undefined && matches(failed.sender)),
     anyOf(criteria.conversation, idPattern, (matches) => (failed) => failed.conversationId !== undefined && matches(failed.conversationId)),
-    ...(groups.length === 0 ? [] : [inOneOf(groups)]),
     // Every --header narrows further: ORing "has A" and "has B" is not what anybody means.
     ...(criteria.header ?? []).map((text): Matches => {
       const matches = headerCriterion(text)
@@ -84,6 +90,8 @@ export function selector(criteria: Criteria, now: number): Matches {
     ...(until === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt < until]),
     ...(needsBodies(criteria) ? [bodyCriterion(criteria.body ?? [])] : []),
     ...(criteria.notReplayed === true ? [(_: FailedMessage, headers: Headers) => headers['Nsb.Replay.Count'] === undefined] : []),
+    // Last: what another criterion leaves out is nobody's second group, and ids take the longest to find out.
+    ...(groups.length === 0 ? [] : [inOneOf(groups, aPrefixMeans === 'one group')]),
   ]
   return (failed, headers, body) => all.every((matches) => matches(failed, headers, body))
 }
@@ -97,11 +105,29 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
 }
 
-function inOneOf(prefixes: readonly string[]): Matches {
+function inOneOf(prefixes: readonly string[], mustBeOne: boolean): Matches {
+  const meant = new Map<string, string>()
   return (failed, headers) => {
     const own = headersToGroup(failed, headers)
-    return prefixes.some((prefix) => isInGroup(own, prefix))
+    let isIn = false
+    for (const prefix of prefixes)
+      for (const id of groupsBeginning(own, prefix)) {
+        isIn = true
+        const first = meant.get(prefix) ?? id
+        meant.set(prefix, first)
+        if (mustBeOne && id !== first) throw severalGroups(prefix, [first, id])
+      }
+    return isIn
   }
+}
+
+function severalGroups(prefix: string, candidates: readonly string[]): NsbError {
+  return new NsbError({
+    code: 'NSB_AMBIGUOUS_ID',
+    message: `'${prefix}' means several groups, such as\n${candidates.join('\n')}`,
+    suggestions: ['Give more characters of the one that is meant: nsb errors groups -o ids'],
+    details: { id: prefix, candidates },
+  })
 }
 
 function bodyCriterion(paths: readonly BodyPath[]): Matches {
@@ -155,6 +181,8 @@ function idPattern(id: string): TextTest {
   const prefix = id.toLowerCase()
   return (text) => text.toLowerCase() === prefix || (prefix.length >= 4 && text.toLowerCase().startsWith(prefix))
 }
+
+const wholeGroupId = 36
 
 function groupPrefix(id: string): string {
   const prefix = id.toLowerCase()

@@ -87,7 +87,7 @@ function checkDepthIsEnough({ criteria, deep, needsMessages }: WatchOptions): vo
 type IsWanted = (message: IncomingMessage, failed: FailedMessage) => boolean
 
 function newMatcher({ criteria, now }: WatchOptions): IsWanted {
-  const matches = selector(criteria, now)
+  const matches = selector(criteria, now, 'any group')
   const ids = criteria.ids ?? []
   return (message, failed) =>
     (ids.length === 0 || ids.some((id) => couldMean(id, failed))) && matches(failed, message.headers, message.body)

@@ -87,6 +87,20 @@ describe('errors replay', () => {
     assert.deepEqual(readdirSync(join(storage, 'error', '.bodies')), [])
   })
 
+  it.each(['list', 'replay', 'archive', 'export'])('errors %s refuses the beginning of an id that means two groups', async (command) => {
+    const { folder, storage } = projectWith()
+    // The ids of both endpoints' groups begin with c4bb.
+    for (const endpoint of ['Shop.362', 'Shop.525'])
+      putMessage(storage, 'error', endpoint, failureHeaders(endpoint, { 'NServiceBus.ProcessingEndpoint': endpoint }))
+    const words = ['errors', command, '--group', 'c4bb', ...(command === 'list' || command === 'export' ? [] : ['--yes'])]
+
+    const ended = await nsb(words, { cwd: folder })
+
+    assert.equal(ended.code, 2)
+    assert.match(ended.stderr, /^Error NSB_AMBIGUOUS_ID: 'c4bb' means several groups, such as\n +c4bb[\da-f-]{32}\n +c4bb/m)
+    assert.equal(messagesIn(storage, 'error').length, 2)
+  })
+
   it('E-40 two replays at once send each message exactly once', async () => {
     const { folder, storage } = projectWith()
     for (let index = 0; index < 40; index++)

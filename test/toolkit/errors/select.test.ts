@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { readFailure } from '../../../src/message/failure.ts'
 import { deterministicGuid } from '../../../src/message/ids.ts'
+import { groupId } from '../../../src/toolkit/errors/group.ts'
 import { couldMean, idMatcher, resolveIds } from '../../../src/toolkit/errors/resolve-ids.ts'
 import { type Criteria, hasCriteria, selector } from '../../../src/toolkit/errors/select.ts'
 
@@ -85,6 +86,40 @@ describe('several criteria', () => {
 
   it('excludes what nsb replayed with --not-replayed', () => {
     assert.equal(matches({ notReplayed: true }, { ...headers, 'Nsb.Replay.Count': '1' }), false)
+  })
+})
+
+describe('the beginning of a group id', () => {
+  // Both have a group id that begins with c4bb.
+  const of = (endpoint: string, more = {}): Record<string, string> => ({ ...headers, 'NServiceBus.ProcessingEndpoint': endpoint, ...more })
+  const [one, other] = [of('Shop.362'), of('Shop.525')]
+  const judge = (criteria: Criteria, aPrefixMeans?: 'any group'): ((of: Record<string, string>) => boolean) => {
+    const judged = selector(criteria, now, aPrefixMeans)
+    return (each) => judged(readFailure(each, 'native'), each, undefined)
+  }
+
+  it('that means two groups is refused with both, at the first message of the second', () => {
+    const isMeant = judge({ group: ['C4BB'] })
+
+    assert.deepEqual([isMeant(one), isMeant(headers), isMeant(one)], [true, false, true])
+    assert.throws(() => isMeant(other), {
+      code: 'NSB_AMBIGUOUS_ID',
+      details: { id: 'c4bb', candidates: [groupId('endpoint', 'Shop.362'), groupId('endpoint', 'Shop.525')] },
+    })
+  })
+
+  it('means one where another criterion leaves the second one out, or more of the id is given', () => {
+    const narrowed = judge({ group: ['c4bb'], header: ['!Tenant=red'] })
+    const whole = judge({ group: [groupId('endpoint', 'Shop.362')] })
+
+    assert.deepEqual([narrowed(one), narrowed(of('Shop.525', { Tenant: 'red' }))], [true, false])
+    assert.deepEqual([whole(one), whole(other)], [true, false])
+  })
+
+  it('may mean several where nothing depends on it', () => {
+    const isMeant = judge({ group: ['c4bb'] }, 'any group')
+
+    assert.deepEqual([isMeant(one), isMeant(other)], [true, true])
   })
 })
 

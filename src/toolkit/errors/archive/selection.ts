@@ -4,7 +4,7 @@ import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '
 import { checkHold, holdIfThere } from '../hold.ts'
 import { couldMean, resolveIds } from '../resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
-import { type Criteria, hasCriteria, selector } from '../select.ts'
+import { type Criteria, hasCriteria, hasGroupPrefix, selector } from '../select.ts'
 import { readHeld } from '../sending-back.ts'
 
 export interface SelectionOptions {
@@ -71,7 +71,8 @@ export async function select(operations: Operations, options: SelectionOptions, 
   const { maxHold, overrule, queue, signal } = options
   const lookIsFree = operations.can.lookWithoutTrace
   const everything = needs.streams && !hasCriteria(options.criteria) && options.limit === undefined && !options.duplicates
-  const needsPlan = options.newest || (options.criteria.ids ?? []).length > 0 || (needs.mustCount && (lookIsFree || !everything))
+  const isNamed = (options.criteria.ids ?? []).length > 0 || hasGroupPrefix(options.criteria)
+  const needsPlan = options.newest || isNamed || (needs.mustCount && (lookIsFree || !everything))
   const hold = (purpose: HoldOptions['purpose'], more: Partial<HoldOptions> = {}): Promise<Holding | undefined> =>
     holdIfThere(operations, queue, {
       purpose,
