@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { fill, project, shop, write } from '../support/shop-project.ts'
+import { nsb } from '../cli/nsb.ts'
+import { project, shop, write } from '../support/shop-project.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -92,7 +93,8 @@ describe('the help of every command', () => {
 
   it.each(examples)('CLI-1 %s works when pasted', { timeout: 60_000 }, async (example, id) => {
     const folder = preparedFolder(id)
-    if (example.includes('--max ')) await fill(folder, 1, 1)
+    // What ends after a message would wait for it.
+    if (example.includes('--max ')) await nsb(['send', 'PlaceOrder', '--data', 'OrderId=42'], { cwd: folder })
     const isEndpoint = /^nsb run\b/.test(example) && !/--until-idle|--max\b|--max-time/.test(example)
     // A request needs somebody who answers.
     const stopAnswering = example.includes('--await-reply') ? await answering(folder) : undefined
