@@ -157,8 +157,9 @@ function columns(now: number): readonly Column<Row>[] {
   function timeColumn(name: 'first' | 'last', wide: boolean): Column<Row> {
     return {
       name,
-      value: ofGroup<string | undefined>((group) => isoTime(group[name]), undefined),
+      value: ofGroup<string | undefined>((group) => isoTime(group[name]), '–'),
       short: ofGroup((group) => relativeTime(group[name], now), '–'),
+      absent: '?',
       wide,
     }
   }

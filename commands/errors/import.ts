@@ -158,6 +158,8 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
 
   #end(about: { profile: string; queue?: string }, operation: string, report: ImportReport, dryRun: boolean): unknown {
     for (const item of report.items.filter(({ error }) => error !== undefined).slice(0, mostShown)) this.note(this.#problemLine(item))
+    if (report.items.some(({ error }) => error?.code === 'NSB_HASH_MISMATCH'))
+      this.note('--no-hash imports lines whose bodies were changed on purpose')
     if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest was not imported`)
     if (dryRun) this.note('dry run: nothing was changed')
     this.out(importSummary(report, dryRun ? undefined : operation))

@@ -10,6 +10,7 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
+import type { TriedPatch, Unfit } from '../../src/toolkit/errors/edit/tried-patch.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { isBetterStaged, plannedMs } from '../../src/toolkit/errors/pace.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
@@ -20,6 +21,14 @@ import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
 import { errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
+const mostShown = 20
+
+interface DryRun {
+  readonly newest: boolean
+  readonly planned: PlannedPace
+  /** By the patch. */
+  readonly unfit: readonly Unfit[]
+}
 
 export default class ErrorsReplay extends ErrorsCommand {
   static override summary = 'send failed messages back to where they failed'
@@ -64,7 +73,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       helpValue: '<JSON|@file>',
       helpGroup: 'ACT',
       summary:
-        'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive; a dry run does not try it',
+        'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive; a dry run says which of them it does not fit',
       exclusive: ['wait', 'keep-ack', 'same-native-id'],
     }),
     ...paceFlags,
@@ -112,9 +121,10 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       return { ms: plannedMs(count, slowness), isStaged: flags.staged || isBetterStaged(count, slowness, on) }
     }
     if (flags['dry-run']) {
-      const plan = await planReplay(transport, options)
+      const tried = patch === undefined ? undefined : await this.#tryPatch(patch, queue)
+      const plan = await planReplay(transport, options, tried?.look)
       if (plan.selected === 0) throw nothingMatched(queue, criteria)
-      return this.#dryRun(about, plan, flags.newest, plannedPace(plan.selected))
+      return this.#dryRun(about, plan, { newest: flags.newest, planned: plannedPace(plan.selected), unfit: tried?.of(plan) ?? [] })
     }
 
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
@@ -178,12 +188,20 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     return document
   }
 
-  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, newest: boolean, planned: PlannedPace): unknown {
+  async #tryPatch(patch: string, queue: string): Promise<TriedPatch> {
+    const { TriedPatch } = await import('../../src/toolkit/errors/edit/tried-patch.ts')
+    return new TriedPatch(await this.patching(patch, newOperationId(Date.now()), queue))
+  }
+
+  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, { newest, planned, unfit }: DryRun): unknown {
     this.#showPlan(plan, newest)
+    if (unfit.length > 0) this.warning(`the patch does not fit ${unfit.length === mostItems ? 'at least ' : ''}${unfit.length} of them`)
+    for (const { error, uniqueId } of unfit.slice(0, mostShown))
+      this.note(`${this.colour.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${printableLine(error.message)}`)
     this.#notePace(planned)
     this.note('dry run: nothing was changed')
     if (plan.facts?.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
-    const document = dryRunDocument(about, plan, planned)
+    const document = dryRunDocument(about, plan, planned, unfit)
     this.finish(replayExitCode(document))
     return document
   }
@@ -217,11 +235,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
 
   #showReport(report: ReplayReport, document: ReturnType<typeof replayDocument>): void {
     const { colour } = this
-    for (const item of report.items.filter((each) => each.result === 'failed').slice(0, 20))
+    for (const item of report.items.filter((each) => each.result === 'failed').slice(0, mostShown))
       this.note(
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
       )
-    for (const item of report.items.filter((each) => each.result === 'failedAgain').slice(0, 20))
+    for (const item of report.items.filter((each) => each.result === 'failedAgain').slice(0, mostShown))
       this.note(
         `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
       )

@@ -6,7 +6,7 @@ import { type Connection, type ConnectionChoice, type Project, type Setting, cho
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
-import { Exit } from './exit-codes.ts'
+import { isOfConnection } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
 import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
@@ -332,7 +332,7 @@ export abstract class BaseCommand extends Command {
   }
 
   #withProfileHint(reported: ReportedError): ReportedError {
-    if (this.#broker === undefined || reported.exitCode !== Exit.cannotReach) return reported
+    if (this.#broker === undefined || !isOfConnection(reported.code)) return reported
     return { ...reported, suggestions: [...reported.suggestions, `nsb profile test ${this.#broker}`] }
   }
 

@@ -63,6 +63,24 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_TERMINATED: Exit.terminated,
 }
 
+/** Of those that end with 5: a disk or a folder of this machine is the matter, and no connection. */
+const ofThisMachine: ReadonlySet<string> = new Set([
+  'NSB_ARCHIVE_UNWRITABLE',
+  'NSB_CANNOT_ACCESS',
+  'NSB_DISK_FAILED',
+  'NSB_DISK_FULL',
+  'NSB_DISK_READ_ONLY',
+  'NSB_JOURNAL_UNWRITABLE',
+  'NSB_STORAGE_GONE',
+  'NSB_STORAGE_REMOVED',
+  'NSB_TOO_MANY_OPEN_FILES',
+])
+
+/** Is it about the connection to a broker? */
+export function isOfConnection(code: string): boolean {
+  return exitCodeOf(code) === Exit.cannotReach && !ofThisMachine.has(code)
+}
+
 export function exitCodeOf(code: string): number {
   return exitCodes[code] ?? Exit.usage
 }

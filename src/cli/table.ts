@@ -8,6 +8,8 @@ export interface Column<Row> {
   readonly value: (row: Row) => string | number | undefined
   /** What a terminal shows instead, such as a short id or a relative time. */
   readonly short?: (row: Row) => string
+  /** What a table shows where there is no value; default –. */
+  readonly absent?: string
   readonly align?: 'right'
   /** Only shown by `-o wide`, `--columns` and csv. */
   readonly wide?: boolean
@@ -49,7 +51,7 @@ export async function drawTable<Row>(rows: readonly Row[], columns: readonly Col
   const { default: Table } = await import('cli-table3')
   const texts = rows.map((row) =>
     columns.map((column) => {
-      const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? '–')
+      const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? column.absent ?? '–')
       return printableLine(text)
     }),
   )

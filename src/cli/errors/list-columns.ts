@@ -17,7 +17,12 @@ const firstLine = (text: string | undefined): string => text?.split('\n', 1)[0]?
 export function listColumns(now: number, severalQueues: boolean): readonly Column<ListedRow>[] {
   return [
     { name: 'id', value: ({ failed }) => failed.uniqueId, short: ({ failed }) => shortId(failed.uniqueId) },
-    { name: 'failed', value: ({ failed }) => isoTime(failed.failedAt), short: ({ failed }) => relativeTime(failed.failedAt, now) },
+    {
+      name: 'failed',
+      value: ({ failed }) => isoTime(failed.failedAt),
+      short: ({ failed }) => relativeTime(failed.failedAt, now),
+      absent: '?',
+    },
     {
       name: 'type',
       value: ({ failed }) => (failed.type === undefined ? undefined : displayTypeOf(failed.type)),

@@ -1,5 +1,6 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { PlannedTarget, ReplayPlan } from '../../toolkit/errors/plan.ts'
+import type { Unfit } from '../../toolkit/errors/edit/tried-patch.ts'
 import type { ReplayReport, ReplayedMessage } from '../../toolkit/errors/replay.ts'
 import { Exit } from '../exit-codes.ts'
 import { printableLine } from '../printable.ts'
@@ -47,9 +48,15 @@ export interface PlannedPace {
   readonly isStaged: boolean
 }
 
-export function dryRunDocument({ profile, queue }: About, plan: ReplayPlan, { isStaged, ms }: PlannedPace): ReplayDocument {
+/** @param unfit those that a patch does not fit */
+export function dryRunDocument(
+  { profile, queue }: About,
+  plan: ReplayPlan,
+  { isStaged, ms }: PlannedPace,
+  unfit: readonly Unfit[],
+): ReplayDocument {
   const pace = { ...(isStaged ? ({ staged: true } as const) : {}), ...(ms === 0 ? {} : { plannedSeconds: Math.ceil(ms / 1000) }) }
-  return { schema: 'nsb.errors.replay/1', profile, queue, ...dryRun(plan), ...pace }
+  return { schema: 'nsb.errors.replay/1', profile, queue, ...dryRun(plan, unfit), ...pace }
 }
 
 /** @param waited for the outcomes */
@@ -74,20 +81,23 @@ export function replayDocument({ profile, queue }: About, report: ReplayReport, 
   }
 }
 
-function dryRun(plan: ReplayPlan): Omit<ReplayDocument, 'schema' | 'profile' | 'queue'> {
+function dryRun(plan: ReplayPlan, unfit: readonly Unfit[]): Omit<ReplayDocument, 'schema' | 'profile' | 'queue'> {
   const { facts, first, selected, targets } = plan
   const problems = new Map(targets.map(({ target, problem }) => [target, problem]))
+  const errors = new Map(unfit.map(({ error, uniqueId }) => [uniqueId, error]))
   const items = first.map(({ uniqueId, target }) => {
     const problem = problems.get(target)
-    return problem === undefined
-      ? { uniqueId, target, result: 'planned' }
-      : { uniqueId, target, result: 'failed', error: problemFields(problem) }
+    const error = problem === undefined ? errors.get(uniqueId) : problemFields(problem)
+    return error === undefined ? { uniqueId, target, result: 'planned' } : { uniqueId, target, result: 'failed', error }
   })
+  // Where it goes is only known of those that are named.
+  const lost = items.filter(({ result, target }) => result === 'failed' && problems.get(target) !== undefined)
+  const both = lost.filter(({ uniqueId }) => errors.has(uniqueId)).length
   return {
     dryRun: true,
     selected,
     published: 0,
-    failed: targets.reduce((sum, { count, problem }) => sum + (problem === undefined ? 0 : count), 0),
+    failed: targets.reduce((sum, { count, problem }) => sum + (problem === undefined ? 0 : count), 0) + unfit.length - both,
     leftInQueue: facts?.depth ?? 0,
     newerArrivals: 0,
     targets: targets.map(({ count, problem, target }) => ({

@@ -69,10 +69,13 @@ export const replayPage = 1000
 /** A plan names so many messages at most, and a report names each only of so many: a million would not fit into memory. */
 export const mostItems = 10_000
 
+/** Told of each message that may be meant, before ids, duplicates and the limit are considered. */
+export type Selected = (message: HeldMessage, failed: FailedMessage) => void | Promise<void>
+
 /**
- * Refuses what selects nothing, and a `to` that does not exist.
+ * Refuses what selects nothing, or nothing that can be sent, and a `to` that does not exist.
  *
- * @throws {NsbError} NSB_NO_SELECTION, and for `to` what {@link whyNoQueue} gives
+ * @throws {NsbError} NSB_NO_SELECTION, NSB_NOTHING_MATCHED, and for `to` what {@link whyNoQueue} gives
  */
 export async function checkSelection(operations: Operations, { all, criteria, queue, to }: ReplayOptions): Promise<void> {
   if (!all && !hasCriteria(criteria))
@@ -81,6 +84,7 @@ export async function checkSelection(operations: Operations, { all, criteria, qu
       message: 'Which messages? Nothing was selected.',
       suggestions: ['nsb errors replay <id>', 'nsb errors replay --group <id>', 'everything: nsb errors replay --all'],
     })
+  if (criteria.kind?.every((kind) => kind === 'ack') === true) throw onlyAcknowledgements()
   if (to === undefined) return
   const problem = (await operations.inspect(to)) === undefined ? await whyNoQueue(operations, to) : targetProblem(to, queue)
   if (problem !== undefined) throw problem
@@ -91,7 +95,7 @@ export async function checkSelection(operations: Operations, { all, criteria, qu
  *
  * @throws {NsbError} those of {@link checkSelection} and {@link planHeld}, NSB_HOLD_TOO_SMALL
  */
-export async function planReplay(operations: Operations, options: ReplayOptions): Promise<ReplayPlan> {
+export async function planReplay(operations: Operations, options: ReplayOptions, selected?: Selected): Promise<ReplayPlan> {
   await checkSelection(operations, options)
   const holding = await holdIfThere(operations, options.queue, holdOptions(operations, 'look', options))
   if (holding === undefined) {
@@ -100,7 +104,7 @@ export async function planReplay(operations: Operations, options: ReplayOptions)
   }
   try {
     checkHold(holding.facts, options)
-    return await planHeld(operations, holding, options)
+    return await planHeld(operations, holding, options, selected)
   } finally {
     await holding.giveBack()
   }
@@ -117,14 +121,13 @@ export function holdOptions(operations: Operations, purpose: HoldOptions['purpos
 /**
  * The plan for the messages of a holding.
  *
- * @param selected told of each message that may be meant, before ids, duplicates and the limit are considered
- * @throws {NsbError} NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND
+ * @throws {NsbError} NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND; NSB_NOTHING_MATCHED where only acknowledgements were named
  */
 export async function planHeld(
   operations: Operations,
   holding: Holding,
   options: ReplayOptions,
-  selected: (message: HeldMessage) => void = () => undefined,
+  selected: Selected = () => undefined,
 ): Promise<ReplayPlan> {
   const { criteria, newest, signal } = options
   const matches = selector(criteria, options.now)
@@ -141,11 +144,13 @@ export async function planHeld(
       if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
       if (ids.length > 0) couldBeMeant.push(planned(message, failed, options))
       else choice.add(planned(message, failed, options))
-      selected(message)
+      const looking = selected(message, failed)
+      if (looking !== undefined) await looking
     }
   signal.throwIfAborted()
 
   const meant = resolveIds(ids, named)
+  if (couldBeMeant.length === 0 && named.some(({ kind }) => kind === 'ack')) throw onlyAcknowledgements()
   for (const message of couldBeMeant) if (meant.has(message.uniqueId)) choice.add(message)
   const chosen = choice.chosen()
   return { ...chosen, facts: holding.facts, targets: await targetsOf(operations, options.queue, chosen.targets) }
@@ -217,6 +222,14 @@ class Choice {
 /** An acknowledgement says that something went well; there is nothing to do again. */
 export function isReplayable(failed: FailedMessage): boolean {
   return failed.kind !== 'ack'
+}
+
+function onlyAcknowledgements(): NsbError {
+  return new NsbError({
+    code: 'NSB_NOTHING_MATCHED',
+    message: 'Only acknowledgements were selected. They say that a replay went well, and are never replayed.',
+    suggestions: ['nsb errors list --kind ack', 'nsb errors archive --kind ack'],
+  })
 }
 
 /** Where a message goes: `--to`, redirect, the message's own wish, where it failed. */

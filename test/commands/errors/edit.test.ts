@@ -375,6 +375,19 @@ describe.skipIf(!hasTerminal)('errors edit in an editor (needs script)', () => {
     assert.equal(existsSync(join(state, 'archive')), false)
   })
 
+  it('E-35 a body that is not what it says comes with what to do', async () => {
+    const { folder, run } = world()
+    writeFileSync(join(folder, 'no.json'), '{"a":}')
+
+    const ended = await run('m1', '--body-file', 'no.json', '--yes')
+
+    assert.equal(ended.code, 2)
+    assert.match(
+      ended.stderr,
+      /NSB_NOT_JSON: .*line 1, column 6.*Nothing was sent\.\n {2}Try: Correct it there\n {2}Try: .*--set-header NServiceBus\.ContentType/,
+    )
+  })
+
   it('E-35 a locked header or a body that is not valid can be edited again', async () => {
     const { folder, sales } = world()
     const env = editorIn(

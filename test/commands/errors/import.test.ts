@@ -92,6 +92,7 @@ describe('errors import', () => {
     ])
     expect(ended.stderr).toContain('line 7')
     expect(ended.stderr).toContain('it is cut off')
+    expect(ended.stderr).toContain('--no-hash imports lines whose bodies were changed on purpose')
     expect(idsIn(at, 'error')).toEqual(['m1', 'm6'])
   })
 

@@ -99,6 +99,17 @@ describe('errors list', () => {
     assert.equal((await run('acc3', '-o', 'ids')).stdout, 'acc35ddb-8551-43b8-82bc-eb4f2077f70c\n')
   })
 
+  it('shows a time that cannot be read as ? in a terminal and in a pipe', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'm1', failureHeaders('m1', { 'NServiceBus.TimeOfFailure': 'yesterday' }))
+
+    const listed = await nsb(['errors', 'list', '--columns', 'message,failed', '--no-header'], { cwd: folder })
+    const grouped = await nsb(['errors', 'groups', '--columns', 'count,first,last', '--no-header'], { cwd: folder })
+
+    assert.equal(listed.stdout.trim(), 'm1  ?')
+    assert.match(grouped.stdout.trim(), /^1 {2}\? {2}\?$/)
+  })
+
   it('E-4 finds the golden failure under the group id of ServiceControl', async () => {
     const { folder } = projectWith('12-error-queue')
 

@@ -390,6 +390,26 @@ describe('errors replay --patch', () => {
     )
   })
 
+  it('E-25 a dry run says which messages the patch does not fit, and saves nothing', async () => {
+    const world = worldWith(3)
+
+    const told = await world.run('replay', '--all', '--patch', patch, '--dry-run')
+    const ended = await world.run('replay', '--all', '--patch', patch, '--dry-run', '--json')
+    const fitting = await world.run('replay', '--all', '--limit', '1', '--patch', '[]', '--dry-run', '--json')
+
+    assert.deepEqual([told.code, ended.code, fitting.code], [3, 3, 0], told.stderr)
+    assert.match(told.stderr, /the patch does not fit 2 of them\n.*[0-9a-f]{8} {2}.*test \/Id/s)
+    const document = ended.json() as { failed: number; items: { result: string; error?: { code: string } }[] }
+    assert.equal(document.failed, 2)
+    assert.deepEqual(document.items.map(({ error, result }) => error?.code ?? result).toSorted(), [
+      'NSB_PATCH_FAILED',
+      'NSB_PATCH_FAILED',
+      'planned',
+    ])
+    assert.deepEqual(archived(world), [])
+    assert.deepEqual(world.ids('error'), ['m0001', 'm0002', 'm0003'])
+  })
+
   it('E-37 what cannot be saved is not sent', async () => {
     const world = worldWith(2)
     mkdirSync(join(world.folder, 'state'))

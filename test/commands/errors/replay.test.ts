@@ -101,6 +101,17 @@ describe('errors replay', () => {
     assert.equal(messagesIn(storage, 'error').length, 2)
   })
 
+  it.each([['--kind', 'ack'], ['m1']])('E-9 says that an acknowledgement is never replayed (%s)', async (...named) => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'm1', { 'NServiceBus.MessageId': 'm1', 'ServiceControl.Retry.Successful': '2026-11-22 00:00:00:000000 Z' })
+
+    const ended = await nsb(['errors', 'replay', ...named, '--yes'], { cwd: folder })
+
+    assert.equal(ended.code, 4)
+    assert.match(ended.stderr, /Only acknowledgements were selected.*never replayed.*nsb errors archive --kind ack/s)
+    assert.equal(messagesIn(storage, 'error').length, 1)
+  })
+
   it('E-40 two replays at once send each message exactly once', async () => {
     const { folder, storage } = projectWith()
     for (let index = 0; index < 40; index++)

@@ -1,4 +1,5 @@
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
+import { NotJsonError } from '../../../serialization/not-json-error.ts'
 import type { Headers } from '../../../transport/transport.ts'
 import { bodyOf, editableText } from './editable.ts'
 import {
@@ -52,9 +53,20 @@ export function bodyMerge(text: string): BodyChange {
 function changing(what: string, change: (document: JsonText) => void): BodyChange {
   return (body, headers) => {
     const { mark, text } = editableText(body, headers, { jsonFor: what })
-    const document = readJsonText(text)
+    const document = documentOf(text, what)
     change(document)
     return bodyOf(mark + writeJsonText(document))
+  }
+}
+
+function documentOf(text: string, what: string): JsonText {
+  try {
+    return readJsonText(text)
+  } catch (error) {
+    if (!(error instanceof NsbError)) throw error
+    throw new NotJsonError(error.message, error.details, [
+      `A ${what} needs JSON; give the whole body instead: nsb errors edit <id> --body-file <file>`,
+    ])
   }
 }
 

@@ -4,7 +4,7 @@ import { deterministicGuid } from '../../../message/ids.ts'
 import type { HeldMessage, Headers, OutgoingMessage } from '../../../transport/transport.ts'
 import { ArchiveFile } from '../archive/archive-file.ts'
 import { archivePath } from '../archive/archive-folder.ts'
-import { attempt, checkIsMessage } from './attempt.ts'
+import { type Attempt, attempt, checkIsMessage } from './attempt.ts'
 import { editedMessage } from './edited-message.ts'
 import { type BodyChange, bodyPatch } from './patch.ts'
 
@@ -53,12 +53,17 @@ export class Patching {
    * @throws {NsbError} NSB_PATCH_FAILED, NSB_BODY_NOT_EDITABLE, NSB_NOT_JSON, NSB_BODY_INVALID, NSB_NOT_EDITABLE, NSB_ARCHIVE_UNWRITABLE
    */
   async copyOf(message: HeldMessage, failed: FailedMessage, target: string): Promise<OutgoingMessage> {
-    checkIsMessage(failed, message)
-    const body = this.#change(message.body, message.headers)
-    const { edited } = await attempt(message, { set: {}, unset: [] }, body, await this.#definitionOf(message.headers))
+    const { edited } = await this.try(message, failed)
     await this.#archive(message)
     const messageId = deterministicGuid(`${this.#options.operation} ${failed.uniqueId} ${failed.failedAt ?? message.nativeId}`)
     return editedMessage(message, failed, edited, { target, staysFailed: false, messageId })
+  }
+
+  /** What would be sent in the place of a message; nothing is kept. @throws as {@link copyOf} does, but for the archive */
+  async try(message: HeldMessage, failed: FailedMessage): Promise<Attempt> {
+    checkIsMessage(failed, message)
+    const body = this.#change(message.body, message.headers)
+    return attempt(message, { set: {}, unset: [] }, body, await this.#definitionOf(message.headers))
   }
 
   async close(): Promise<void> {

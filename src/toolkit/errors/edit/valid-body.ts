@@ -4,6 +4,7 @@ import type { MessageDefinition } from '../../../message/declaration.ts'
 import { displayTypeOf, isTextBody, typeOf } from '../../../message/failure.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import { declaredNames } from '../../../serialization/declared-names.ts'
+import { NotJsonError } from '../../../serialization/not-json-error.ts'
 import { readJson } from '../../../serialization/json-read.ts'
 import type { Headers } from '../../../transport/transport.ts'
 import { loadMessageTypes } from '../../project-code.ts'
@@ -29,8 +30,21 @@ export async function checkContent(body: Uint8Array, headers: Headers): Promise<
     })
   const text = textOf(body).replace(/^\uFEFF/, '')
   const content = contentOf(headers)
-  if (content === 'json') readJsonText(text)
+  if (content === 'json') checkJson(text)
   if (content === 'xml') await checkXml(text)
+}
+
+function checkJson(text: string): void {
+  try {
+    readJsonText(text)
+  } catch (error) {
+    if (!(error instanceof NsbError)) throw error
+    const { details, message } = error
+    throw new NotJsonError(`${message} Nothing was sent.`, details, [
+      'Correct it there',
+      'or say what it is: --set-header NServiceBus.ContentType=text/plain',
+    ])
+  }
 }
 
 /** What a project knows of the type of a message. */
@@ -68,7 +82,10 @@ export function checkSchema(definition: MessageDefinition, body: Uint8Array, ori
 function treeOf(body: Uint8Array): Record<string, unknown> {
   const tree = readJson(body)
   if (typeof tree === 'object' && tree !== null && !Array.isArray(tree)) return tree as Record<string, unknown>
-  throw new NsbError({ code: 'NSB_NOT_JSON', message: 'The body is no JSON object, and the schema of its type wants one.' })
+  throw new NotJsonError('The body is no JSON object, and the schema of its type wants one.', undefined, [
+    'Make it an object',
+    'or leave the schema out: --no-validate',
+  ])
 }
 
 function objectOrNothing(body: Uint8Array): Record<string, unknown> {
