@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { type OperationHead, journalPath } from './journal.ts'
-import { isHead, operationIds, recordOf } from './read-journal.ts'
+import { isFile, isHead, operationIds, recordOf } from './read-journal.ts'
 
 const chunkBytes = 64 * 1024
 /** A head has the ids that were typed; longer is nothing we wrote. */
@@ -35,8 +35,9 @@ function isEnd(line: string | undefined): boolean {
   return line !== undefined && recordOf(line)?.['end'] !== undefined
 }
 
-/** The first and the last line of a file; undefined: it cannot be read, or its first line has no end. */
+/** The first and the last line of a file; undefined: it is none or cannot be read, or its first line has no end. */
 function endsOf(path: string): { readonly first: string; readonly last: string } | undefined {
+  if (!isFile(path)) return undefined
   let file: number
   try {
     file = openSync(path, 'r')

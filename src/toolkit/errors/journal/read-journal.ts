@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { type JournalOwner, type OperationHead, journalPath, operationsFolder, thisProcess } from './journal.ts'
@@ -32,7 +32,7 @@ const idPattern = /^[0-9A-Z]{26}$/
 export async function readJournal(stateFolder: string, operation: string): Promise<ReadJournal | undefined> {
   if (!idPattern.test(operation)) return undefined
   const path = journalPath(stateFolder, operation)
-  if (!existsSync(path)) return undefined
+  if (!isFile(path)) return undefined
   let head: OperationHead | undefined
   let owner: JournalOwner | undefined
   let phase: string | undefined
@@ -75,6 +75,16 @@ export async function readJournal(stateFolder: string, operation: string): Promi
   }
   if (head === undefined || owner === undefined) return undefined
   return { head, path, owner, phase, selected, keys, unknown, safe, safeCount, end }
+}
+
+/** Opening a pipe would wait until somebody writes into it. */
+export function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    // What cannot even be looked at is nothing of ours.
+    return false
+  }
 }
 
 /** Ids of all operations that have a journal, oldest first. */

@@ -1,8 +1,10 @@
-import { appendFileSync, chmodSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { Journal, type OperationHead, journalPath, thisProcess } from '../../../../src/toolkit/errors/journal/journal.ts'
 import { KeySet } from '../../../../src/toolkit/errors/journal/key-set.ts'
 import { keyOf } from '../../../../src/toolkit/errors/journal/message-key.ts'
+import { openOperations, removeOldJournals } from '../../../../src/toolkit/errors/journal/operations.ts'
 import { isRunning, operationIds, readJournal } from '../../../../src/toolkit/errors/journal/read-journal.ts'
 import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
@@ -108,6 +110,18 @@ describe('the journal of an operation', () => {
     expect(await readJournal(folder, op.operation)).toBeUndefined()
     expect(await readJournal(folder, '../../etc/passwd')).toBeUndefined()
     chmodSync(path, 0o600)
+  })
+
+  it.skipIf(process.platform === 'win32')('E-24 what is no file among the journals is passed by, and nobody waits for a pipe', async () => {
+    const [folder, op, pipe] = [tempFolder(), head(), newOperationId(Date.now())]
+    Journal.begin(folder, op).close()
+    mkdirSync(journalPath(folder, newOperationId(Date.now())))
+    execFileSync('mkfifo', [journalPath(folder, pipe)])
+
+    expect((await openOperations(folder)).map(({ operation }) => operation)).toEqual([op.operation])
+    expect(await readJournal(folder, pipe)).toBeUndefined()
+    await removeOldJournals(folder, Date.now() + 365 * 24 * 3_600_000)
+    expect(await operationIds(folder)).toHaveLength(3)
   })
 
   it('tells whether the process that runs it lives', () => {
