@@ -17,11 +17,11 @@ export default class ErrorsWatch extends ErrorsCommand {
   static override description =
     `Shows each failure that comes from now on, one line each, until it is interrupted. Nothing is taken from the error queue, and what ServiceControl consumes from it is shown as well. With --json each line is one JSON document, with the kind of event in the field 'event'.
 
-In RabbitMQ's direct topology a message cannot be seen without taking it: there the depth is shown when it has risen, and with --deep the queue is read then, which the broker may count as a delivery of every message.
+In RabbitMQ's direct topology, and where the queue has no exchange of its name, a message cannot be seen without taking it: there the depth is shown when it has risen, and with --deep the queue is read then, which the broker may count as a delivery of every message. A queue that a broker does not have is refused, and nothing is made.
 
 --exec runs a command line for each failure, one at a time, with the message as JSON on stdin. What it prints goes to stderr. While 1,000 messages wait for it further ones are shown and not given to it, and that is said.
 
-Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2 usage; 3 with --exit-on-first, when its command failed; 5 the transport cannot be reached; 130 and 143 interrupted.`
+Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2 usage; 3 with --exit-on-first, when its command failed; 4 no such queue; 5 the transport cannot be reached; 130 and 143 interrupted.`
   static override examples = [
     '<%= config.bin %> errors watch --exit-on-first',
     '<%= config.bin %> errors watch --type PlaceOrder --bell',
@@ -152,9 +152,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
 
   #note(event: Exclude<WatchEvent, { kind: 'failed' }>): void {
     const note = eventNote(event, this.#where)
-    // A folder is made by the first failure; a queue of a broker may be misspelt.
-    if (event.kind === 'watching' && (event.facts !== undefined || this.#where.transport === 'learning'))
-      this.note(this.colour.err.dim(note))
+    if (event.kind === 'watching') this.note(this.colour.err.dim(note))
     // Where only depths are seen, they are the result.
     else if (event.kind === 'depth') this.out(note)
     else this.warning(note)

@@ -222,9 +222,10 @@ export interface Operations {
   inspect(queue: string): Promise<QueueFacts | undefined>
   hold(queue: string, options: HoldOptions): Promise<Holding>
   /**
-   * Shows every message that reaches the queue from now on; the queue need not exist yet.
+   * Shows every message that reaches the queue from now on, and makes nothing for it.
    *
    * @param events default: what befalls it is a warning
+   * @throws {NsbError} NSB_NO_TAP where it does not, or this queue is reached in a way that cannot be seen
    */
   tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }>
   /**

@@ -2,6 +2,7 @@ import type { Transport } from '../../transport/transport.ts'
 import { isBrokerQueue } from '../broker-queue.ts'
 import { type Answer, ExpectedAnswers } from './expected-answers.ts'
 import { pollForAnswers } from './polled-answers.ts'
+import { tapIfPossible } from '../tap-if-possible.ts'
 
 export interface Answers {
   /**
@@ -39,10 +40,10 @@ export async function listenForAnswers(
 ): Promise<Answers> {
   // It exists before the first copy is published, and stays; a dead address would make a success fail.
   await transport.createBoundedQueue(acknowledgementQueue, { messagesExpireAfterMs: dayMs, mostMessages: 100_000 })
-  if (!transport.can.tap) return pollForAnswers(transport, { errorQueue, acknowledgementQueue, depth })
   const expected = new ExpectedAnswers()
+  const failures = await tapIfPossible(transport, errorQueue, (message) => expected.failed(message))
+  if (failures === undefined) return pollForAnswers(transport, { errorQueue, acknowledgementQueue, depth })
   const acknowledgements = await transport.tap(acknowledgementQueue, (message) => void expected.acknowledged(message))
-  const failures = await transport.tap(errorQueue, (message) => expected.failed(message))
   return {
     expect: (uniqueId, failedAt) => expected.add(uniqueId, failedAt),
     of: (uniqueId) => expected.of(uniqueId),

@@ -4,9 +4,11 @@ import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, IncomingMessage, Operations, QueueFacts } from '../../transport/transport.ts'
 import { isBrokerQueue } from '../broker-queue.ts'
 import { checkHold, holdIfThere } from './hold.ts'
+import { whyNoQueue } from './plan.ts'
 import { couldMean } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from './select.ts'
+import { tapIfPossible } from '../tap-if-possible.ts'
 
 export interface WatchOptions {
   readonly queues: readonly string[]
@@ -29,7 +31,7 @@ export interface WatchOptions {
 export type WatchedBy = 'tap' | 'depth' | 'looks'
 
 export type WatchEvent =
-  /** Failures from now on are seen. @remarks `facts` undefined: there is no such queue yet */
+  /** Failures from now on are seen. @remarks `facts` undefined: there is no such folder yet */
   | { readonly kind: 'watching'; readonly errorQueue: string; readonly by: WatchedBy; readonly facts: QueueFacts | undefined }
   /** A new message that matches. */
   | { readonly kind: 'failed'; readonly errorQueue: string; readonly failed: FailedMessage; readonly message: IncomingMessage }
@@ -49,21 +51,26 @@ const page = 1000
 
 /**
  * Watches error queues for new messages until the signal is aborted. With a tap the queue itself is not touched, and what somebody else
- * consumes from it is seen all the same.
+ * consumes from it is seen all the same; where none is possible the depth is.
  *
- * @throws {NsbError} NSB_CANNOT_WATCH, NSB_BAD_CRITERION, and why a queue cannot be watched (any more)
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND for one that a broker does not have: it may be misspelt; NSB_CANNOT_WATCH, NSB_BAD_CRITERION, and why a queue cannot be watched (any more)
  */
 export async function watchFailures(operations: Operations, options: WatchOptions, tell: Tell): Promise<void> {
   const matches = newMatcher(options)
-  if (!operations.can.tap) {
-    checkDepthIsEnough(options)
-    await watchDepths(operations, options, matches, tell)
-    return
-  }
+  for (const queue of options.queues) await checkIsThere(operations, queue)
   const ended = new Ended(options.signal)
   const taps: { stop(): Promise<void> }[] = []
   try {
-    for (const queue of options.queues) taps.push(await watchByTap(operations, queue, { options, matches, tell, ended }))
+    const untapped: string[] = []
+    for (const queue of options.queues) {
+      const tap = await watchByTap(operations, queue, { options, matches, tell, ended })
+      if (tap === undefined) untapped.push(queue)
+      else taps.push(tap)
+    }
+    if (untapped.length > 0) {
+      checkDepthIsEnough(options)
+      watchDepths(operations, { ...options, queues: untapped, signal: ended.signal }, matches, tell).catch(ended.fail)
+    }
     await ended.promise
   } finally {
     ended.end()
@@ -71,12 +78,18 @@ export async function watchFailures(operations: Operations, options: WatchOption
   }
 }
 
+/** A folder is made by the first failure. */
+async function checkIsThere(operations: Operations, queue: string): Promise<void> {
+  if (operations.can.lookWithoutTrace || (await operations.inspect(queue)) !== undefined) return
+  throw await whyNoQueue(operations, queue)
+}
+
 function checkDepthIsEnough({ criteria, deep, needsMessages }: WatchOptions): void {
   if (deep || !(needsMessages || hasCriteria(criteria))) return
   throw new NsbError({
     code: 'NSB_CANNOT_WATCH',
     message:
-      'Only the depth of the error queue can be watched here: in the direct topology a message is not seen without taking it, so nothing can be selected or handed on.',
+      'Only the depth of the error queue can be watched here: in the direct topology, or without an exchange of its name, a message is not seen without taking it, so nothing can be selected or handed on.',
     suggestions: [
       'Watch the depth: nsb errors watch',
       'Or read the queue whenever it has grown, which is a delivery of every message: nsb errors watch --deep',
@@ -132,13 +145,14 @@ async function watchByTap(
   operations: Operations,
   errorQueue: string,
   { ended, matches, options, tell }: Watching,
-): Promise<{ stop(): Promise<void> }> {
+): Promise<{ stop(): Promise<void> } | undefined> {
   const facts = await operations.inspect(errorQueue)
   let depth = facts?.depth
   let isInterrupted = false
   const depthNow = async (): Promise<number | undefined> => (await operations.inspect(errorQueue).catch(() => undefined))?.depth
 
-  const tap = await operations.tap(
+  const tap = await tapIfPossible(
+    operations,
     errorQueue,
     (message) => {
       if (ended.signal.aborted) return
@@ -162,6 +176,7 @@ async function watchByTap(
       ended: (reason) => ended.fail(reason),
     },
   )
+  if (tap === undefined) return undefined
   tell({ kind: 'watching', errorQueue, by: 'tap', facts })
   // Only to have something to compare with after an interruption, which a folder does not know.
   if (facts === undefined || isBrokerQueue(facts))

@@ -3,6 +3,7 @@ import { errorText } from '../../message/nsb-error.ts'
 import { Header, parseIntent } from '../../message/headers.ts'
 import type { Headers, IncomingMessage, OutgoingMessage, Transport } from '../../transport/transport.ts'
 import { readJson } from '../../serialization/json-read.ts'
+import { tapIfPossible } from '../tap-if-possible.ts'
 
 /** In an error queue with more messages the request is not looked for. */
 const mostLookedAt = 100_000
@@ -63,11 +64,9 @@ export async function sendAndAwait(
       return { kind: 'consume', outgoing: [] }
     },
   )
-  const tap = transport.can.tap
-    ? await transport.tap(options.errorQueue, (failed) => {
-        if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
-      })
-    : undefined
+  const tap = await tapIfPossible(transport, options.errorQueue, (failed) => {
+    if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
+  })
   const timer = setTimeout(() => ended.resolve({ status: 'timedOut', latencyMs: latency(), whereabouts: 'unknown' }), options.timeoutMs)
   const onAbort = (): void => ended.reject(options.signal.reason as Error)
   options.signal.addEventListener('abort', onAbort, { once: true })

@@ -3,7 +3,7 @@ import { Header } from '../../message/headers.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
 import type { IncomingMessage, TapEvents } from '../transport.ts'
-import { channelError } from './broker-error.ts'
+import { channelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import { headersOf } from './native-headers.ts'
 
@@ -13,8 +13,6 @@ export interface TapOptions {
   readonly exchange: string
   /** The queue that is watched, for its messages and for errors. */
   readonly queue: string
-  /** How the exchange is declared when it does not exist. */
-  readonly durable: boolean
   readonly clock: Clock
   readonly warn: (warning: string) => void
   /** Undefined: an interruption is a warning. */
@@ -37,7 +35,7 @@ export class BrokerTap {
     this.#seen = seen
   }
 
-  /** @throws {NsbError} when the first connection cannot be made or the exchange not be watched */
+  /** @throws {NsbError} when the first connection cannot be made or the exchange not be watched; NSB_NO_TAP when there is none */
   static async start(options: TapOptions, seen: (message: IncomingMessage) => void): Promise<BrokerTap> {
     const tap = new BrokerTap(options, seen)
     try {
@@ -57,7 +55,7 @@ export class BrokerTap {
   }
 
   async #consume(): Promise<void> {
-    const { connection, durable, exchange, queue } = this.#options
+    const { connection, exchange, queue } = this.#options
     const channel = await connection.createChannel()
     let reason: unknown
     let ended = false
@@ -72,8 +70,8 @@ export class BrokerTap {
     // The connection says why it was lost only after its channels have ended.
     channel.on('close', () => process.nextTick(() => end(reason ?? connection.lostError('the channel was closed'))))
     const watch = async (): Promise<void> => {
-      // Its endpoint may not have been started yet; this is how it would declare it.
-      await channel.assertExchange(exchange, 'fanout', { durable })
+      // Not made: bound to nothing but the private queue, it would swallow what belongs into the queue.
+      await channel.checkExchange(exchange)
       const own = await channel.assertQueue('', { exclusive: true, autoDelete: true, durable: false })
       await channel.bindQueue(own.queue, exchange, '')
       await channel.consume(
@@ -89,6 +87,7 @@ export class BrokerTap {
     } catch (error) {
       ended = true
       await connection.closeChannel(channel)
+      if (replyCode(reason ?? error) === 404) throw noExchange(queue)
       const named = channelError(reason ?? error, `watch queue '${queue}'`)
       throw reason === undefined && !(named instanceof NsbError) ? connection.lostError(error) : named
     }
@@ -133,4 +132,12 @@ export class BrokerTap {
       )
     })
   }
+}
+
+function noExchange(queue: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NO_TAP',
+    message: `Queue '${queue}' cannot be watched: there is no exchange of its name, so that nothing shows what reaches it.`,
+    suggestions: ['Look at the queue itself: nsb errors list'],
+  })
 }

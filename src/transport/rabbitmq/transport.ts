@@ -326,7 +326,6 @@ class RabbitTransport implements Transport {
         connection: this.#connection(`${queue} Tap`),
         exchange: this.#topology.routeTo(queue).exchange,
         queue,
-        durable: this.#options.durable ?? true,
         clock: this.#clock,
         warn: this.#warn,
         events,

@@ -101,23 +101,32 @@ describe('errors watch on RabbitMQ', () => {
     expect(watch.stderr).toContain('failures in between were not shown: it had 1 message, and has 3 now')
   })
 
-  it('warns of a queue that does not exist, and shows what comes once it does', { timeout: 60_000 }, async () => {
+  it('refuses a queue that does not exist with 4, names similar ones, and makes nothing', async () => {
     const { host, shop } = await makeWorld()
-    const watch = await watching({ shop }, '--error-queue', 'later', '-q')
-    expect(watch.stderr).toContain("! watching 'later'")
-    expect(watch.stderr).toContain('no such queue yet')
+    const exchanges = async (): Promise<unknown> =>
+      (await host.api<{ name: string }[]>('GET', `exchanges/${host.name}`)).map(({ name }) => name)
+    const before = await exchanges()
 
-    const later = await ErrorQueue.make(host, 'later', { kind: 'classic' })
-    await host.api('POST', `exchanges/${host.name}/later/publish`, {
-      properties: { headers: failureHeaders('m1') },
-      routing_key: '',
-      payload: 'm1',
-      payload_encoding: 'string',
-    })
-    await until(() => failedOf(watch).length === 1)
+    const ended = await shop.run('errors', 'watch', '--error-queue', 'eror')
+
+    expect(ended.code).toBe(4)
+    expect(ended.stderr).toMatch(/NSB_QUEUE_NOT_FOUND: .*'eror'.*error/s)
+    expect(await exchanges()).toEqual(before)
+  })
+
+  it('shows the depth of a queue that has no exchange of its name, and makes none', { timeout: 60_000 }, async () => {
+    const { errors, host, shop } = await makeWorld()
+    await host.api('DELETE', `exchanges/${host.name}/error`)
+    const watch = await watching({ shop }, '--interval', '100ms')
+
+    await errors.put([{ body: 'm1', headers: failureHeaders('m1') }])
+    await until(() => events(watch, 'depth').length > 0)
     await interrupted(watch)
+    const first = await shop.run('errors', 'watch', '--exit-on-first')
 
-    assert.equal(await later.depth(), 1)
+    expect(watch.lines[0]).toMatchObject({ event: 'watching', by: 'depth', depth: 0 })
+    expect([first.code, first.stderr.includes('NSB_CANNOT_WATCH')]).toEqual([2, true])
+    await expect(host.api('GET', `exchanges/${host.name}/error`)).rejects.toThrow('404')
   })
 
   it('shows in the direct topology the depth when it has risen, and touches nothing', { timeout: 60_000 }, async () => {
