@@ -135,7 +135,7 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
       keys.flatMap((key): [string, string][] => {
         if (!Object.hasOwn(from, key)) return []
         const value = from[key]
-        if (typeof value !== 'string') throw wrong(path + pathStep(key), 'text', value)
+        if (!isFilled(value)) throw wrong(path + pathStep(key), textThatIsWanted(value), value)
         return [[key, value]]
       }),
     )
@@ -179,7 +179,7 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
       const [found, at] = [from[key], path + pathStep(key)]
       if (kind === 'boolean' && typeof found !== 'boolean') throw wrong(at, 'true or false', found)
       if (kind === 'texts' && !isTexts(found)) throw wrong(at, 'a list of texts', found)
-      if (kind === 'text' && typeof found !== 'string') throw wrong(at, 'text', found)
+      if (kind === 'text' && !isFilled(found)) throw wrong(at, textThatIsWanted(found), found)
       if (typeof kind !== 'string' && !kind.includes(found as string)) throw wrong(at, kind.map((each) => `"${each}"`).join(' or '), found)
       return [[key, found]]
     })
@@ -200,6 +200,12 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
     uses: map(whole['uses'], '/uses'),
     warnings,
   }
+}
+
+const textThatIsWanted = (instead: unknown): string => (typeof instead === 'string' ? 'a text that is not empty' : 'text')
+
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== ''
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -189,6 +189,8 @@ describe('nsb config set', () => {
     ['an unknown setting', ['endpoint.nam', 'x'], `Did you mean 'endpoint.name'?`],
     ['a count that is none', ['endpoint.recoverability.immediateRetries', 'many'], 'must be a whole number from 0'],
     ['a duration that is none', ['endpoint.recoverability.delayIncrease', 'soon'], `'soon' is not a duration`],
+    ['a name that is none', ['endpoint.name', ''], `'endpoint.name' must be a text that is not empty, is ''`],
+    ['a route to nowhere', ['routing.Shop.*', ' '], 'must be a text that is not empty'],
     ['a truth that is none', ['profiles.prod.protect', 'yes'], 'must be true or false'],
     ['a section', ['endpoint', 'x'], 'There is no setting'],
   ])('CLI-7 refuses %s with exit 2, and changes nothing', async (_name, words, says) => {

@@ -52,6 +52,7 @@ describe('nsb.json', () => {
 
   it.each([
     ['{\n  "endpoint": { "name": 7 }\n}', /^nsb\.json:2:25: 'endpoint\.name' must be text, is 7\.$/],
+    ['{ "endpoint": { "name": " " } }', /'endpoint\.name' must be a text that is not empty, is " "\.$/],
     ['{ "endpoint": [] }', /^nsb\.json:1:15: 'endpoint' must be an object/],
     ['{ "profiles": { "a/b": { "protect": "yes" } } }', /^nsb\.json:1:37: 'profiles\.a~1b\.protect' must be true or false/],
     ['{ "endpoint": { "recoverability": { "immediate": -1 } } }', /must be a whole number from 0, is -1/],

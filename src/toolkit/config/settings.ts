@@ -88,10 +88,11 @@ export function settingValue(key: string, kind: Kind, text: string): Value {
   if (kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
   if (kind === 'count' && /^\d{1,9}$/.test(text)) return Number(text)
   if (kind === 'texts') return text.split(',').map((each) => each.trim())
-  if (kind === 'text' || kind === 'duration') return text
+  if ((kind === 'text' && text.trim() !== '') || kind === 'duration') return text
+  const wanted = { text: 'a text that is not empty', boolean: 'true or false', count: 'a whole number from 0' }[kind]
   throw new NsbError({
     code: 'NSB_CONFIG_INVALID',
-    message: `'${key}' must be ${kind === 'boolean' ? 'true or false' : 'a whole number from 0'}, is '${text}'.`,
+    message: `'${key}' must be ${wanted}, is '${text}'.`,
     details: { key },
   })
 }
