@@ -58,7 +58,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not archived a
       command: 'archive',
       operation,
       result: flags.keep ? 'archived' : 'deleted',
-      file: path === undefined ? undefined : () => ArchiveFile.open(path),
+      file: path === undefined ? undefined : () => ArchiveFile.open(path, { isOwn: flags['to-file'] === undefined }),
       path,
       question: (messages) =>
         path === undefined

@@ -43,7 +43,7 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
       options: { file: path },
     })
     // A file that gets no message is not made.
-    const file = (): Promise<ArchiveFile> => (opening ??= ArchiveFile.open(path))
+    const file = (): Promise<ArchiveFile> => (opening ??= ArchiveFile.open(path, { isOwn: true }))
     beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now })
     const report = await removeSelected(transport, selection, {
       operation,

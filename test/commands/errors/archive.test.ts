@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -156,6 +156,21 @@ describe('errors archive', () => {
 
     expect(code).toBe(0)
     expect(readdirSync(join(at.state, 'archive', 'default'))).toEqual(['%252E%252E'])
+  })
+
+  it.each(['default', 'default/error', 'day'])('E-43 E-44 writes nothing through a link in its folder (%s)', async (linked) => {
+    const at = place(1)
+    const outside = temporaryFolder()
+    const path = join(at.state, 'archive', linked === 'day' ? `default/error/${new Date().toISOString().slice(0, 10)}.ndjson` : linked)
+    mkdirSync(join(path, '..'), { recursive: true })
+    symlinkSync(linked === 'day' ? join(outside, 'file') : outside, path)
+
+    const ended = await at.run('errors', 'archive', '--all', '--yes')
+    const named = await at.run('errors', 'archive', '--all', '--yes', '--to-file', path, '--json')
+
+    expect([ended.code, ended.stderr.includes('NSB_ARCHIVE_UNWRITABLE'), ended.stderr.includes('is a link')]).toEqual([5, true, true])
+    // A file that somebody names may be a link.
+    expect([named.code, readdirSync(outside)]).toEqual(linked === 'day' ? [0, ['file']] : [5, []])
   })
 
   it('E-37 removes nothing when the archive cannot be written', async () => {

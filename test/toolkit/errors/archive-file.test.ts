@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -160,6 +160,18 @@ describe('old archives', () => {
     expect(found).toEqual([{ path: old, messages: 2, bytes: 6 }])
     expect(await oldArchives(state, 'prod', undefined, before)).toEqual([])
     expect(await oldArchives(state, 'default', ['other'], before)).toEqual([])
+  })
+
+  it('E-44 are not looked for behind a link', async () => {
+    const [state, elsewhere] = [tempFolder(), tempFolder()]
+    const outside = join(archived(elsewhere, '2026-11-20'), '..')
+    mkdirSync(join(state, 'archive', 'default'), { recursive: true })
+    symlinkSync(outside, join(state, 'archive', 'default', 'error'))
+    symlinkSync(join(elsewhere, 'archive', 'default'), join(state, 'archive', 'prod'))
+
+    expect(await oldArchives(state, 'default', undefined, before)).toEqual([])
+    expect(await oldArchives(state, 'default', ['error'], before)).toEqual([])
+    expect(await oldArchives(state, 'prod', undefined, before)).toEqual([])
   })
 
   it('stay when somebody has written to them since they were found', async () => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import { type LineFacts, type Saveable, savedLine } from '../../../message/saved-message.ts'
@@ -11,6 +11,8 @@ const blockBytes = 4 * 1024 * 1024
 export interface ArchiveFileOptions {
   /** Default: what is there stays, and lines are added to it. `refuse`: there must be no such file; `replace`: what is there goes. */
   readonly existing?: 'append' | 'refuse' | 'replace'
+  /** It is where archives are, which nobody named: neither it nor the folders of its queue and profile may be a link to somewhere else. */
+  readonly isOwn?: boolean
 }
 
 /**
@@ -29,10 +31,11 @@ export class ArchiveFile {
   }
 
   /** Makes the folders above it. @throws {NsbError} NSB_FILE_EXISTS, NSB_ARCHIVE_UNWRITABLE */
-  static async open(path: string, { existing = 'append' }: ArchiveFileOptions = {}): Promise<ArchiveFile> {
+  static async open(path: string, { existing = 'append', isOwn = false }: ArchiveFileOptions = {}): Promise<ArchiveFile> {
     const { O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC } = constants
     const how = { append: 0, refuse: O_EXCL, replace: O_TRUNC }[existing]
     try {
+      if (isOwn) await refuseLinks(path)
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     } catch (error) {
       throw unwritable(path, error)
@@ -125,6 +128,11 @@ export class ArchiveFile {
     }
     return bytes
   }
+}
+
+async function refuseLinks(path: string): Promise<void> {
+  for (const part of [dirname(dirname(path)), dirname(path), path])
+    if ((await lstat(part).catch(() => undefined))?.isSymbolicLink()) throw new Error(`'${part}' is a link to somewhere else`)
 }
 
 /** Without it a machine that dies may forget a new file, whose messages are gone from their queue. */

@@ -34,14 +34,17 @@ export async function oldArchives(
   before: number,
 ): Promise<readonly OldArchive[]> {
   const folder = archiveFolder(stateFolder, profile)
+  if (!(await isFolder(folder))) return []
   const names = queues?.map(folderName) ?? (await listOrEmpty(folder)).filter((name) => !name.startsWith('.')).toSorted()
   const found: OldArchive[] = []
-  for (const name of names)
+  for (const name of names) {
+    if (!(await isFolder(join(folder, name)))) continue
     for (const file of (await listOrEmpty(join(folder, name))).toSorted()) {
       const path = join(folder, name, file)
       if (!(await isOld(path, file, before))) continue
       found.push({ path, messages: await countLines(path), bytes: (await lstat(path)).size })
     }
+  }
   return found
 }
 
@@ -69,6 +72,11 @@ async function isOld(path: string, name: string, before: number): Promise<boolea
   if (day === undefined || !(Date.parse(day) + dayMs <= before)) return false
   const found = await lstat(path).catch(() => undefined)
   return found?.isFile() === true && found.mtimeMs < before
+}
+
+/** What is behind a link is somebody else's. */
+async function isFolder(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() === true
 }
 
 async function countLines(path: string): Promise<number> {

@@ -93,7 +93,7 @@ export class Patching {
       const group = this.#waiting
       this.#waiting = []
       try {
-        this.#file ??= ArchiveFile.open(archivePath(stateFolder, profile, queue, now))
+        this.#file ??= ArchiveFile.open(archivePath(stateFolder, profile, queue, now), { isOwn: true })
         const file = await this.#file
         await file.add(
           group.map(({ message }) => message),

@@ -111,7 +111,7 @@ async function findAgain(
 
 /** @returns the file, in which the message is safe */
 async function archive(message: HeldMessage, { journal, now, operation, queue }: EditOrder): Promise<string> {
-  const file = await ArchiveFile.open(archivePath(journal.stateFolder, journal.profile, queue, now))
+  const file = await ArchiveFile.open(archivePath(journal.stateFolder, journal.profile, queue, now), { isOwn: true })
   try {
     await file.add([message], { queue, exportedAt: now, operation })
   } finally {
