@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openTransport } from '../../../src/transport/open.ts'
 import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
-import { inTerminal } from '../../support/in-terminal.ts'
+import { startInTerminal } from '../../support/terminal.ts'
 import { journalText, safeIn } from '../../support/journals.ts'
 import { startNsb } from '../../support/running-nsb.ts'
 
@@ -194,32 +194,32 @@ describe('errors replay in batches', () => {
   describe.skipIf(!hasScript)('in a terminal', () => {
     it('asks after each batch what came of it: yes, all', { timeout: 60_000 }, async () => {
       const world = worldWith(8)
-      const terminal = inTerminal(['errors', 'replay', '--all', '--batch', '1,2,2,rest'], world.folder, world.env)
-      await expect.poll(() => terminal.text, soon).toContain('Replay 8 messages to Sales?')
+      const terminal = startInTerminal(['errors', 'replay', '--all', '--batch', '1,2,2,rest'], world.folder, world.env)
+      await terminal.shows('Replay 8 messages to Sales?')
       terminal.type('y\r')
-      await expect.poll(() => terminal.text, soon).toContain('batch 1: 1 sent. Continue? [Y/n/all]')
+      await terminal.shows('batch 1: 1 sent. Continue? [Y/n/all]')
       assert.deepEqual(world.ids('Sales'), numbers(1))
 
       terminal.type('\r')
-      await expect.poll(() => terminal.text, soon).toContain('batch 2: 2 sent. Continue? [Y/n/all]')
+      await terminal.shows('batch 2: 2 sent. Continue? [Y/n/all]')
       terminal.type('all\r')
 
       assert.equal(await terminal.ended, 0)
-      assert.match(terminal.text, /batch 3: 2 sent\n/)
+      assert.match(terminal.screen, /batch 3: 2 sent\r?\n/)
       assert.deepEqual(world.ids('Sales'), numbers(8))
     })
 
     it('a no leaves the rest where it is, with exit 3', { timeout: 60_000 }, async () => {
       const world = worldWith(4)
-      const terminal = inTerminal(['errors', 'replay', '--all', '--batch', '1'], world.folder, world.env)
-      await expect.poll(() => terminal.text, soon).toContain('Replay 4 messages to Sales?')
+      const terminal = startInTerminal(['errors', 'replay', '--all', '--batch', '1'], world.folder, world.env)
+      await terminal.shows('Replay 4 messages to Sales?')
       terminal.type('y\r')
-      await expect.poll(() => terminal.text, soon).toContain('Continue? [Y/n/all]')
+      await terminal.shows('Continue? [Y/n/all]')
 
       terminal.type('n\r')
 
       assert.equal(await terminal.ended, 3)
-      assert.match(terminal.text, /stopped after batch 1; the rest stays in the error queue/)
+      assert.match(terminal.screen, /stopped after batch 1; the rest stays in the error queue/)
       assert.deepEqual(world.ids('error'), ['m0002', 'm0003', 'm0004'])
     })
   })
@@ -398,7 +398,7 @@ describe('errors replay --patch', () => {
     const fitting = await world.run('replay', '--all', '--limit', '1', '--patch', '[]', '--dry-run', '--json')
 
     assert.deepEqual([told.code, ended.code, fitting.code], [3, 3, 0], told.stderr)
-    assert.match(told.stderr, /the patch does not fit 2 of them\n.*[0-9a-f]{8} {2}.*test \/Id/s)
+    assert.match(told.stderr, /the patch does not fit 2 of them\n.*[0-9a-f]{8} {2}.*test '\/Id'/s)
     const document = ended.json() as { failed: number; items: { result: string; error?: { code: string } }[] }
     assert.equal(document.failed, 2)
     assert.deepEqual(document.items.map(({ error, result }) => error?.code ?? result).toSorted(), [
