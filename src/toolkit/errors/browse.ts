@@ -1,6 +1,6 @@
 import { type FailedKind, type FailedMessage, readFailure } from '../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../transport/transport.ts'
-import { type Classifier, type Group, displayTitle, groupOf, headersToGroup } from './group.ts'
+import { type Classifier, type Group, displayTitle, groupId, groupTitle, headersToGroup } from './group.ts'
 import { checkHold, holdIfThere } from './hold.ts'
 import { couldMean, idMatcher, resolveIds } from './resolve-ids.ts'
 import { SeenFailures } from './seen-failures.ts'
@@ -216,6 +216,7 @@ const shownPerGroup = 3
 /** Counts the failures that match by group; memory holds one entry per group. */
 export async function groupFailed(operations: Operations, options: BrowseOptions & { readonly by: Classifier }): Promise<Grouped> {
   const matches = selector(options.criteria, options.now)
+  /** By title: the id of one is a hash, and most failures are in few groups. */
   const groups = new Map<string, Group>()
   let [total, ungrouped] = [0, 0]
   let oldest: number | undefined
@@ -225,28 +226,36 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
       if (!matches(failed, message.headers, held?.body)) return
       total++
       if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
-      const key = groupOf(headersToGroup(failed, message.headers), options.by)
-      if (key === undefined) ungrouped++
-      else groups.set(key.id, counted(groups.get(key.id), { ...key, title: displayTitle(options.by, key.title) }, failed))
+      const title = groupTitle(headersToGroup(failed, message.headers), options.by)
+      if (title === undefined) {
+        ungrouped++
+        return
+      }
+      const group = groups.get(title) ?? newGroup(options.by, title)
+      if (group.count === 0) groups.set(title, group)
+      count(group, failed)
     },
   })
   const largestFirst = [...groups.values()].toSorted((a, b) => b.count - a.count || (b.last ?? 0) - (a.last ?? 0))
   return { ...browsed, total, groups: largestFirst, ungrouped, oldest }
 }
 
-function counted(group: Group | undefined, key: { readonly id: string; readonly title: string }, failed: FailedMessage): Group {
-  const counting: Group = group ?? { ...key, count: 0, first: undefined, last: undefined, endpoints: [], types: [] }
-  counting.count++
-  if (failed.failedAt !== undefined) {
-    counting.first = Math.min(counting.first ?? failed.failedAt, failed.failedAt)
-    counting.last = Math.max(counting.last ?? failed.failedAt, failed.failedAt)
+function newGroup(by: Classifier, title: string): Group {
+  return { id: groupId(by, title), title: displayTitle(by, title), count: 0, first: undefined, last: undefined, endpoints: [], types: [] }
+}
+
+function count(group: Group, { endpoint, failedAt, type }: FailedMessage): void {
+  group.count++
+  if (failedAt !== undefined) {
+    group.first = Math.min(group.first ?? failedAt, failedAt)
+    group.last = Math.max(group.last ?? failedAt, failedAt)
   }
-  const remember = (names: string[], name: string | undefined): void => {
-    if (name !== undefined && names.length < shownPerGroup && !names.includes(name)) names.push(name)
-  }
-  remember(counting.endpoints, failed.endpoint)
-  remember(counting.types, failed.type)
-  return counting
+  remember(group.endpoints, endpoint)
+  remember(group.types, type)
+}
+
+function remember(names: string[], name: string | undefined): void {
+  if (name !== undefined && names.length < shownPerGroup && !names.includes(name)) names.push(name)
 }
 
 export interface Shown extends Browsed {

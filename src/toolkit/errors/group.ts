@@ -35,9 +35,14 @@ export function groupId(by: Classifier, title: string): string {
   return deterministicGuid(classifiers[by].name + title)
 }
 
+/** What a group is called, and its id made of; undefined: the failure is in none. */
+export function groupTitle(headers: Headers, by: Classifier): string | undefined {
+  return classifiers[by].title(headers)
+}
+
 /** The group of a failure; undefined when the classifier has no title for it. */
 export function groupOf(headers: Headers, by: Classifier): GroupKey | undefined {
-  const title = classifiers[by].title(headers)
+  const title = groupTitle(headers, by)
   return title === undefined ? undefined : { id: groupId(by, title), title }
 }
 

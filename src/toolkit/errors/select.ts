@@ -67,20 +67,24 @@ export function selector(criteria: Criteria, now: number, aPrefixMeans: 'one gro
   const until = criteria.until === undefined ? undefined : moment('--until', criteria.until, now)
   const groups = (criteria.group ?? []).map((id) => groupPrefix(id))
 
-  const all: Matches[] = [
-    (failed) => kinds.has(failed.kind),
-    anyOf(criteria.type, typePattern, (matches) => (failed) => failed.type !== undefined && matches(failed.type)),
-    anyOf(criteria.exception, typePattern, (matches) => (failed) => failed.exceptionType !== undefined && matches(failed.exceptionType)),
-    anyOf(
+  const all: readonly Matches[] = [
+    (failed: FailedMessage) => kinds.has(failed.kind),
+    ...anyOf(criteria.type, typePattern, (matches) => (failed) => failed.type !== undefined && matches(failed.type)),
+    ...anyOf(criteria.exception, typePattern, (matches) => (failed) => failed.exceptionType !== undefined && matches(failed.exceptionType)),
+    ...anyOf(
       criteria.message,
       textPattern,
       (matches) => (failed) => failed.exceptionMessage !== undefined && matches(failed.exceptionMessage),
     ),
-    anyOf(criteria.endpoint, glob, (matches) => (failed) => failed.endpoint !== undefined && matches(failed.endpoint)),
-    anyOf(criteria.failedQueue, glob, (matches) => (failed) => failed.queue !== undefined && matches(failed.queue)),
-    anyOf(criteria.host, glob, (matches) => (failed) => matches(failed.host)),
-    anyOf(criteria.sender, glob, (matches) => (failed) => failed.sender !== undefined && matches(failed.sender)),
-    anyOf(criteria.conversation, idPattern, (matches) => (failed) => failed.conversationId !== undefined && matches(failed.conversationId)),
+    ...anyOf(criteria.endpoint, glob, (matches) => (failed) => failed.endpoint !== undefined && matches(failed.endpoint)),
+    ...anyOf(criteria.failedQueue, glob, (matches) => (failed) => failed.queue !== undefined && matches(failed.queue)),
+    ...anyOf(criteria.host, glob, (matches) => (failed) => matches(failed.host)),
+    ...anyOf(criteria.sender, glob, (matches) => (failed) => failed.sender !== undefined && matches(failed.sender)),
+    ...anyOf(
+      criteria.conversation,
+      idPattern,
+      (matches) => (failed) => failed.conversationId !== undefined && matches(failed.conversationId),
+    ),
     // Every --header narrows further: ORing "has A" and "has B" is not what anybody means.
     ...(criteria.header ?? []).map((text): Matches => {
       const matches = headerCriterion(text)
@@ -136,10 +140,15 @@ function bodyCriterion(paths: readonly BodyPath[]): Matches {
 
 type TextTest = (text: string) => boolean
 
-function anyOf(values: readonly string[] | undefined, read: (value: string) => TextTest, applied: (matches: TextTest) => Matches): Matches {
-  if (values === undefined || values.length === 0) return () => true
+/** Nothing to ask where nothing was said: every message is asked. */
+function anyOf(
+  values: readonly string[] | undefined,
+  read: (value: string) => TextTest,
+  applied: (matches: TextTest) => Matches,
+): readonly Matches[] {
+  if (values === undefined || values.length === 0) return []
   const tests = values.map(read)
-  return applied((text) => tests.some((test) => test(text)))
+  return [applied((text) => tests.some((test) => test(text)))]
 }
 
 /** A glob with `*`, else the whole text. */

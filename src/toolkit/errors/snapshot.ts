@@ -7,7 +7,7 @@ import type { FailedMessage } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import type { HeldMessage, Headers, QueueFacts } from '../../transport/transport.ts'
 import { headersToGroup } from './group.ts'
-import { innermostFrame } from './stack-title.ts'
+import { type Frame, innermostFrame } from './stack-title.ts'
 
 /** What a look saw, kept so that looking again soon costs no further delivery. */
 export interface Snapshot {
@@ -91,6 +91,8 @@ export class SnapshotWriter {
   #chunk: string
   #count = 0
   readonly #before: (string | undefined)[] = []
+  #frame: Frame | undefined
+  #stack: string | undefined
 
   constructor(path: string, head: Head) {
     this.#path = path
@@ -107,15 +109,29 @@ export class SnapshotWriter {
     if (++this.#count > mostEntries) return this.drop()
     const { enqueuedAt, nativeId, unreadable } = message
     const headers = headersToGroup(failed, message.headers)
-    const line: unknown[] = [nativeId, enqueuedAt, unreadable, othersKept(message.headers), failed.kind === 'failure' ? null : failed]
+    const isFailure = failed.kind === 'failure'
+    // Most were never replayed, and what else is kept of others says nothing of a failure.
+    const others = isFailure && failed.replayed === 0 && headers[Header.ReplayCount] === undefined ? null : othersKept(message.headers)
+    const line: unknown[] = [nativeId, enqueuedAt, unreadable, others, isFailure ? null : failed]
     for (let index = 0; index < keptNames.length; index++) {
       const name = keptNames[index] as string
-      const value = name === Header.ExceptionStackTrace ? shortStack(headers) : headers[name]
+      const value = name === Header.ExceptionStackTrace ? this.#shortStack(headers) : headers[name]
       line.push(value === this.#before[index] ? asBefore : value)
       this.#before[index] = value
     }
     this.#chunk += `${JSON.stringify(line)}\n`
     if (this.#chunk.length >= chunkSize) this.#flush()
+  }
+
+  /** The one frame of a stack that decides about its group. */
+  #shortStack(headers: Headers): string | undefined {
+    const frame = innermostFrame(headers)
+    // Frames are remembered by who reads them, so most are the same object.
+    if (frame !== this.#frame) {
+      this.#frame = frame
+      this.#stack = frame && `   at ${frame.type}.${frame.method}${frame.parameters}`
+    }
+    return this.#stack
   }
 
   /** From now on it stands for the queue. */
@@ -200,12 +216,6 @@ function othersKept(headers: Headers): Headers | undefined {
   let others: Record<string, string> | undefined
   for (const name in headers) if (isOtherKept(name)) (others ??= {})[name] = headers[name] as string
   return others
-}
-
-/** The one frame of a stack that decides about its group. */
-function shortStack(headers: Headers): string | undefined {
-  const frame = innermostFrame(headers)
-  return frame && `   at ${frame.type}.${frame.method}${frame.parameters}`
 }
 
 async function* linesOf(path: string): AsyncGenerator<string, undefined> {

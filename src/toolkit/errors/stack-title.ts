@@ -30,16 +30,24 @@ export function innermostFrame(headers: Headers): Frame | undefined {
   const message = headers[Header.ExceptionMessage] ?? ''
   const stack = headers[Header.ExceptionStackTrace] ?? ''
   // The header holds the whole exception text; the message may look like a frame, and removing it may mangle one. Ids depend on it.
-  return stack.trim() === '' ? undefined : firstFrame(message === '' ? stack : stack.replaceAll(message, ''))
+  if (stack.trim() === '') return undefined
+  // It is removed from one line after the other where it is within one, since the first few lines decide.
+  return message.includes('\n') ? firstFrame(stack.replaceAll(message, '')) : firstFrame(stack, message)
 }
 
-/** The first line that is a frame; lines past 2,000 characters are none. */
-export function firstFrame(text: string): Frame | undefined {
+/**
+ * The first line that is a frame; lines past 2,000 characters are none.
+ *
+ * @param without removed from each line before
+ */
+export function firstFrame(text: string, without = ''): Frame | undefined {
   const read = text.length > mostRemembered ? parseFrame : frameOf
   for (let start = 0; start <= text.length; ) {
     const end = text.indexOf('\n', start)
     const stop = end < 0 ? text.length : end
-    const frame = stop - start > longestLine ? undefined : read(text.slice(start, stop))
+    const whole = text.slice(start, stop)
+    const line = without === '' ? whole : whole.replaceAll(without, '')
+    const frame = line.length > longestLine ? undefined : read(line)
     if (frame !== undefined) return frame
     start = stop + 1
   }
@@ -47,16 +55,17 @@ export function firstFrame(text: string): Frame | undefined {
 }
 
 /** Most failures of a queue have one of few stacks, and reading a line takes longer than anything else that is done with it. */
-const known = new Map<string, Frame | undefined>()
+const known = new Map<string, Frame | null>()
 const mostKnown = 100
 /** In characters. A line keeps the text alive that it was cut from. */
 const mostRemembered = 64 * 1024
 
 function frameOf(line: string): Frame | undefined {
-  if (known.has(line)) return known.get(line)
+  const remembered = known.get(line)
+  if (remembered !== undefined) return remembered ?? undefined
   const frame = parseFrame(line)
   if (known.size >= mostKnown) known.clear()
-  known.set(line, frame)
+  known.set(line, frame ?? null)
   return frame
 }
 

@@ -40,6 +40,22 @@ describe('the title of an exception group', () => {
     assert.equal(titleOf('T: at\n   at A.b(C d)', 'at'), 'T: No stacktrace')
   })
 
+  it('E-5 removes the message from one line after the other with the same result as from the whole text', () => {
+    const piece = fc.constantFrom('at ', '   at A.B(C d)', 'A.B', '(C d)', '\n', ' ', 'x', 'at A.B(C d) in /a:line 5')
+    const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
+    fc.assert(
+      fc.property(text, text, (stack, message) => {
+        const frame = stack.trim() === '' ? undefined : firstFrame(message === '' ? stack : stack.replaceAll(message, ''))
+
+        assert.equal(
+          titleOf(stack, message),
+          frame === undefined ? 'T: No stacktrace' : `T: ${frame.type}.${frame.method}${frame.parameters}`,
+        )
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   it('has no title without any exception detail', () => assert.equal(exceptionTitle({}), undefined))
 })
 
