@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ResumeReport, findOperation, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import type { Transport } from '../../src/transport/transport.ts'
+import { compiled } from './compiled.ts'
 
 const script = fileURLToPath(new URL('../toolkit/errors/scripts/replay-until-killed.ts', import.meta.url))
 
@@ -24,7 +25,7 @@ export interface KilledReplay {
 /** Runs a replay of everything in a process of its own. @returns the signal that ended it */
 export function replayUntilKilled({ at, place, queue, stateFolder, step, window }: KilledReplay): Promise<string | null> {
   const words = [place, queue, stateFolder, String(window), step, String(at)]
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...words], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(process.execPath, [compiled(script), ...words], { stdio: ['ignore', 'inherit', 'inherit'] })
   return new Promise((resolve) => {
     child.once('exit', (_, signal) => resolve(signal))
   })

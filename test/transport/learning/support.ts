@@ -6,6 +6,7 @@ import { afterEach } from 'vitest'
 import { until } from '../../../src/testing/transport-contract/support.ts'
 import { type LearningOptions, learningTransport } from '../../../src/transport/learning/transport.ts'
 import type { IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving, Transport, Verdict } from '../../../src/transport/transport.ts'
+import { compiled } from '../../support/compiled.ts'
 
 export {
   consume,
@@ -93,7 +94,7 @@ export function writeByHand(storage: string, queue: string, name: string, metada
 /** A child process that runs one of the scripts beside this file; killed after the test. */
 export function startScript(script: string, ...args: readonly string[]): ChildProcess & { lines(): readonly string[] } {
   const path = fileURLToPath(new URL(`scripts/${script}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [compiled(path), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   let output = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))

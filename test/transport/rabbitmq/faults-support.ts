@@ -5,6 +5,7 @@ import { until } from '../../../src/testing/transport-contract/support.ts'
 import { parseConnection } from '../../../src/transport/rabbitmq/connection-settings.ts'
 import { type RabbitOptions, rabbitTransport } from '../../../src/transport/rabbitmq/transport.ts'
 import type { IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving, Transport, Verdict } from '../../../src/transport/transport.ts'
+import { compiled } from '../../support/compiled.ts'
 
 export {
   consume,
@@ -90,7 +91,7 @@ export async function dispatchInsistently(transport: Transport, message: Outgoin
 /** A child process that runs one of the scripts beside this file; killed after the test. */
 export function startScript(script: string, ...args: readonly string[]): ChildProcess & { lines(): readonly string[] } {
   const path = fileURLToPath(new URL(`scripts/${script}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [compiled(path), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   let output = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))

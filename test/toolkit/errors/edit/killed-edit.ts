@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { resumeEdit } from '../../../../src/toolkit/errors/edit/resume-edit.ts'
 import { readJournal } from '../../../../src/toolkit/errors/journal/read-journal.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
+import { compiled } from '../../../support/compiled.ts'
 
 const script = fileURLToPath(new URL('scripts/edit-until-killed.ts', import.meta.url))
 const operation = '01M7YKY9S5RVCSN2137YSYXDB2'
@@ -22,7 +23,7 @@ export interface KilledEdit {
 
 /** Edits message `m1` in a process of its own. @returns the signal that ended it */
 export function editUntil(step: string, { at, kind, queue, state, staysFailed, target }: KilledEdit): Promise<string | null> {
-  const words = ['--import', 'tsx', script, kind, at, queue, state, target, staysFailed ? 'failed' : '', step]
+  const words = [compiled(script), kind, at, queue, state, target, staysFailed ? 'failed' : '', step]
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'inherit', 'inherit'] })
   return new Promise((resolve) => {
     child.once('exit', (_, signal) => resolve(signal))
