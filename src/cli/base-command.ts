@@ -160,7 +160,15 @@ export abstract class BaseCommand extends Command {
   /** The commands the person most likely wants now, on stderr; nothing under `--json` or `--quiet`. */
   protected next(...commands: readonly string[]): void {
     if (this.jsonEnabled() || commands.length === 0) return
-    this.note(`Next: ${commands.map((command) => this.colour.err.command(printableLine(command))).join('      ')}`)
+    const shown = commands.map((command) => this.colour.err.command(printableLine(command + this.#placeFor(command))))
+    this.note(`Next: ${shown.join('      ')}`)
+  }
+
+  /** Where this one was told to look, for the next one to look there as well; a connection may have a password. */
+  #placeFor(command: string): string {
+    if (!command.startsWith('nsb errors')) return ''
+    const given = (['profile', 'transport', 'storage', 'error-queue'] as const).filter((name) => this.#given.has(name))
+    return given.flatMap((name) => [this.globals[name] ?? []].flat().map((value) => ` --${name} ${shellWord(value)}`)).join('')
   }
 
   /** A table on stdout; nothing under `--json`. On a terminal the short forms are used and the last column is cut. */
@@ -342,4 +350,8 @@ export abstract class BaseCommand extends Command {
     process.exitCode = this.#interruption.exitCode ?? process.exitCode
     await super.finally(error)
   }
+}
+
+function shellWord(text: string): string {
+  return /^[\w@.:/*-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

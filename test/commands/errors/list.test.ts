@@ -99,6 +99,19 @@ describe('errors list', () => {
     assert.equal((await run('acc3', '-o', 'ids')).stdout, 'acc35ddb-8551-43b8-82bc-eb4f2077f70c\n')
   })
 
+  it('names the next command for where it was told to look itself', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, "bill's errors", 'm1', failureHeaders('m1'))
+
+    const typed = await nsb(['errors', 'list', '-p', 'default', '--error-queue', "bill's errors"], { cwd: folder })
+    const remembered = await nsb(['errors', 'list'], { cwd: folder, env: { NSB_ERROR_QUEUE: "bill's errors" } })
+
+    const where = String.raw` --profile default --error-queue 'bill'\''s errors'`
+    assert.match(typed.stderr, /^Next: nsb errors show \w{8} --profile/m)
+    assert.equal(typed.stderr.split(where).length, 3, typed.stderr)
+    assert.match(remembered.stderr, /^Next: nsb errors show \w{8} {6}nsb errors replay \w{8} --wait$/m)
+  })
+
   it('shows a time that cannot be read as ? in a terminal and in a pipe', async () => {
     const { folder, storage } = projectWith()
     putMessage(storage, 'error', 'm1', failureHeaders('m1', { 'NServiceBus.TimeOfFailure': 'yesterday' }))
