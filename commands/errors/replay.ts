@@ -8,6 +8,7 @@ import { textOrFile } from '../../src/cli/errors/edit-input.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
+import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import type { TriedPatch, Unfit } from '../../src/toolkit/errors/edit/tried-patch.ts'
@@ -17,6 +18,8 @@ import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../.
 import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
 import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
 import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay.ts'
+import type { SnapshotFile } from '../../src/toolkit/errors/snapshot.ts'
+import type { Transport } from '../../src/transport/transport.ts'
 import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
 import { errorText } from '../../src/message/nsb-error.ts'
 
@@ -96,6 +99,9 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const pace = chosenPace(flags, { interactive: this.terminal.interactive, yes: isAnswered || flags['dry-run'] })
     const patch = flags.patch === undefined ? undefined : await textOrFile(flags.patch)
     if (patch !== undefined) (await import('../../src/toolkit/errors/edit/patch.ts')).bodyPatch(patch)
+    const release = boundMemory()
+    this.atEnd(async () => release())
+    const transport = await this.openTransport()
     const browsing = this.browseOptions(queue, criteria, flags['max-hold'])
     const options: ReplayOptions = {
       ...browsing,
@@ -106,9 +112,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       limit: flags.limit,
       newest: flags.newest,
     }
-    const release = boundMemory()
-    this.atEnd(async () => release())
-    const transport = await this.openTransport()
     const about = { profile: await this.profileName(), queue }
     const slowness = {
       perSecond: pace.perSecond,
@@ -133,6 +136,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const most = plan?.selected ?? facts?.depth ?? 0
     if (most === 0) throw nothingMatched(queue, criteria)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
+    else if (!isAnswered) await this.#showRemembered(transport, browsing.snapshot, options)
     const planned = plannedPace(Math.min(most, flags.limit ?? most))
     this.#notePace(planned)
     if (patch !== undefined)
@@ -222,6 +226,18 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
           ? '1 goes where its ServiceControl.RetryTo header says, not where it failed'
           : `${wishes} go where their ServiceControl.RetryTo header says, not where they failed`,
       )
+  }
+
+  /** They are sent as they come: where they go is known of what was seen before, or not at all. */
+  async #showRemembered(transport: Transport, snapshot: SnapshotFile | undefined, options: ReplayOptions): Promise<void> {
+    const { rememberedTargets } = await import('../../src/toolkit/errors/remembered-targets.ts')
+    const seen = await rememberedTargets(transport, snapshot, options)
+    const queue = printableLine(options.queue)
+    if (seen === undefined)
+      return this.note(`where they go was not looked at: --dry-run does, which may count as one delivery of each message of '${queue}'`)
+    const age = relativeTime(seen.takenAt, options.now)
+    this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}:`)
+    for (const target of seen.targets) this.note(`  ${targetLine(target)}`)
   }
 
   #noteDuplicates(duplicates: number): void {

@@ -244,7 +244,7 @@ export function targetOf(
 }
 
 /** What is done with a message that was selected. */
-export function planned(message: HeldMessage, failed: FailedMessage, options: ReplayOptions): PlannedMessage {
+export function planned(message: Pick<HeldMessage, 'headers'>, failed: FailedMessage, options: ReplayOptions): PlannedMessage {
   const retryTo = message.headers[Header.RetryTo]
   const target = targetOf(failed, retryTo, options)
   const withoutWish = targetOf(failed, undefined, options)
@@ -256,7 +256,8 @@ export function planned(message: HeldMessage, failed: FailedMessage, options: Re
   }
 }
 
-async function targetsOf(
+/** What is known of each target. */
+export async function targetsOf(
   operations: Operations,
   errorQueue: string,
   counts: ReadonlyMap<string | undefined, number>,

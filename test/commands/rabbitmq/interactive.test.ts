@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { failureHeaders } from '../../cli/nsb.ts'
 import { brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue } from '../../support/error-queue.ts'
-import { hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
+import { type Terminal, hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
 import { makeVirtualHost } from '../../support/virtual-host.ts'
 
 describe.skipIf(!hasTerminal)('errors --interactive on RabbitMQ (needs script)', () => {
@@ -50,5 +50,39 @@ describe.skipIf(!hasTerminal)('errors --interactive on RabbitMQ (needs script)',
       ['{"OrderId":"m3"}', 1],
     ])
     assert.equal(await sales.depth(), 0)
+  })
+})
+
+describe.skipIf(!hasTerminal)('errors replay --all on RabbitMQ (needs script)', () => {
+  it('E-32 asks with the counts per target as they were seen last, and says where nobody has looked', { timeout: 90_000 }, async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const errors = await ErrorQueue.make(host, 'error', { kind: 'quorum', deliveryLimit: 20 })
+    await ErrorQueue.make(host, 'Sales', { kind: 'quorum' })
+    await errors.put(
+      ['Sales', 'Sales', 'Gone'].map((queue, index) => ({
+        body: '{}',
+        headers: failureHeaders(`m${index}`, { 'NServiceBus.FailedQ': queue }),
+        properties: { messageId: `m${index}` },
+      })),
+    )
+    const shop = brokerShop(host)
+    const ask = (): Terminal => startInTerminal(['errors', 'replay', '--all'], shop.folder, { NSB_STATE_DIR: shop.state })
+
+    const unseen = ask()
+    await unseen.shows('where they go was not looked at: --dry-run does')
+    await unseen.shows("Replay the 3 messages of 'error' to where each of them failed?")
+    unseen.type(key.enter)
+    expect(await unseen.ended).toBe(6)
+    await shop.run('errors', 'list')
+    const seen = ask()
+    await seen.shows("as 'error' was just now:")
+    await seen.shows('Sales  2  (queue exists, 0 consumers)')
+    await seen.shows('Gone  1  (')
+    await seen.shows("Replay the 3 messages of 'error' to where each of them failed?")
+    seen.type(key.enter)
+
+    expect(await seen.ended).toBe(6)
+    expect(await errors.depth()).toBe(3)
   })
 })
