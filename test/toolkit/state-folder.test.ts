@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest'
+import { stateFolder } from '../../src/toolkit/state-folder.ts'
+
+describe('the folder of what nsb remembers', () => {
+  it.each(['/proc', '/proc/nsb/state', '/tmp/../proc/nsb'])('cannot be in /proc, where making one never ends: %s', (folder) => {
+    expect(() => stateFolder({ NSB_STATE_DIR: folder }, 'linux')).toThrow(expect.objectContaining({ code: 'NSB_BAD_STATE_DIR' }))
+  })
+
+  it('is NSB_STATE_DIR, wherever else that is', () => {
+    for (const folder of ['/process', 'proc/nsb', '/tmp/nsb']) expect(stateFolder({ NSB_STATE_DIR: folder }, 'linux')).toBe(folder)
+  })
+
+  it('is the folder of the user for such things', () => {
+    expect(stateFolder({ XDG_STATE_HOME: '/home/ann/.state' }, 'linux', '/home/ann')).toBe('/home/ann/.state/nsb')
+    expect(stateFolder({ XDG_STATE_HOME: 'relative' }, 'linux', '/home/ann')).toBe('/home/ann/.local/state/nsb')
+  })
+})
