@@ -10,18 +10,17 @@ import type { Publisher } from './publisher.ts'
 import { QueueChannel, type Taken, silenceMs } from './queue-channel.ts'
 import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
 import { nativeOf, rawProperties } from './raw.ts'
+import { giveBackInOrder, inOrder } from './giving-back.ts'
 import { type Copy, Rescue } from './rescue.ts'
 
 /** Copies of messages at their limit that are on their way at the same time. */
 const rescuedTogether = 100
 /** Rounds of taking what came while the rest was being taken. */
 const restRounds = 5
-/** Quorum queues with a limit keep the order of up to so many that are given back at once. */
-const keepsOrder = 16
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 const largestPage = 65_535
-/** A stream is opened again when so many of those it brought have stayed; so many wait in memory at most, unless more is asked for. */
-const keptAhead = 2000
+/** So many of a stream are in memory, unless more should be on their way. */
+const keptAhead = 1000
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -105,7 +104,7 @@ export class RabbitHolding implements Holding {
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
   async *pages(): AsyncIterable<readonly HeldMessage[]> {
     const { ahead, max, page, signal } = this.#options.hold
-    if (ahead !== undefined) yield* this.#stream(ahead)
+    if (ahead !== undefined) yield* this.#stream()
     while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
       const size = Math.min(page, largestPage, max - this.#held.size, this.facts.depth - this.#read)
       if (size <= 0 || (yield* this.#take(size)) === 0) return
@@ -150,36 +149,57 @@ export class RabbitHolding implements Holding {
     return taking
   }
 
-  /** A consumer that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
-  async *#stream(ahead: number): AsyncIterable<readonly HeldMessage[]> {
+  /** Consumers that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
+  async *#stream(): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
     const arrived: Taken[] = []
-    let [room, before] = [0, 0]
+    const next = (room: number): Promise<void> =>
+      this.#track(this.#queue.endStream().then(() => this.#queue.openStream(room, arrived))).finally(() => {
+        replacing = undefined
+      })
+    let replacing: Promise<void> | undefined
     try {
+      if (this.facts.depth > 0 && max > 0 && !signal.aborted && !this.#givenBack) replacing = next(this.#room(0))
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
         this.#queue.throwIfLost()
-        // What a consumer brought and stays held takes the place of what it could bring. It is followed by another when it can bring
-        // nothing more: what is on its way to a consumer that is cancelled goes to the end of a quorum queue.
-        const staying = this.#held.size - this.#leaving
-        const more = Math.min(max - staying, Math.max(ahead, keptAhead))
-        if (more > 0 && staying - before >= room) {
-          await this.#track(this.#queue.endStream())
-          before = staying
-          room = Math.min(more, largestPage)
-          await this.#track(this.#queue.openStream(room, arrived))
+        const room = this.#room(arrived.length)
+        if (!replacing && this.#isNextsTurn(arrived.length, room)) {
+          replacing = next(room)
+          // It is told where it is waited for.
+          replacing.catch(() => undefined)
         }
         const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((taken) => this.#hold(taken))
         if (messages.length > 0) {
           this.#read += messages.length
           this.#checkBudget(messages)
           yield messages
-        } else if (!this.#queue.isStreaming || (staying >= max && this.#leaving === 0) || !(await this.#change())) return
+        } else if (replacing) await replacing
+        else if (!this.#queue.streaming || (this.#held.size - this.#leaving >= max && this.#leaving === 0) || !(await this.#change()))
+          return
       }
     } finally {
+      await replacing?.catch(() => undefined)
       await this.#track(this.#queue.endStream())
       this.#neverShown += arrived.length
       for (const taken of arrived.splice(0)) this.#keep(taken)
     }
+  }
+
+  /** How many a consumer may bring that is opened when the one before has brought all it may. */
+  #room(arrived: number): number {
+    const { ahead = 0, max } = this.#options.hold
+    const { room = 0, unsettled = 0 } = this.#queue.streaming ?? {}
+    return Math.min(max - this.#held.size - arrived - (room - unsettled), Math.max(2 * ahead, keptAhead), largestPage)
+  }
+
+  /**
+   * What a consumer brought and stays held takes the place of what it could bring: another one follows while it can still bring a half,
+   * or when no more may be held than it can.
+   */
+  #isNextsTurn(arrived: number, room: number): boolean {
+    const consumer = this.#queue.streaming
+    if (consumer === undefined || room <= 0 || this.#read + arrived >= this.facts.depth) return false
+    return 2 * consumer.staying >= consumer.room && (2 * room >= consumer.room || consumer.staying >= consumer.room)
   }
 
   /** @returns false: nothing has come and nothing has gone for a second */
@@ -203,10 +223,12 @@ export class RabbitHolding implements Holding {
     if (this.#options.hold.purpose === 'look' || held?.state !== 'held' || this.#givenBack) return Promise.reject(this.#notHeld(message))
     if (this.#queue.lost) return Promise.reject(this.#queue.lost)
     held.state = 'leaving'
+    held.consumer.staying -= 1
     this.#leaving += 1
     return new Promise((resolve, reject) => {
       const stay = (error: unknown): void => {
         held.state = 'held'
+        held.consumer.staying += 1
         this.#left()
         reject(error as Error)
       }
@@ -249,7 +271,7 @@ export class RabbitHolding implements Holding {
     return work
   }
 
-  #hold({ part, raw, tag, take }: Taken): HeldMessage {
+  #hold({ consumer, raw, tag }: Taken): HeldMessage {
     const { queue } = this.facts
     const count = countOf(raw)
     // Who only looks needs it of what no endpoint wrote, since what a broker says of a dead letter is nowhere else.
@@ -258,7 +280,8 @@ export class RabbitHolding implements Holding {
     const copy = this.#mustBeRescued(count) ? { content: raw.content, properties: rawProperties(raw) } : undefined
     const headers = headersOf(raw.properties, native !== undefined && native['headers'] === undefined)
     const nativeId = typeof raw.properties.messageId === 'string' ? raw.properties.messageId : ''
-    const held: Held = { part, tag, take, state: 'held' }
+    const held: Held = { consumer, tag, state: 'held' }
+    consumer.staying += 1
     const message: TakenMessage = {
       id: headers[Header.MessageId] || nativeId,
       nativeId,
@@ -279,9 +302,9 @@ export class RabbitHolding implements Holding {
 
   /** Held only to be given back. */
   #keep(taken: Taken): void {
-    const { part, raw, tag, take } = taken
+    const { consumer, raw, tag } = taken
     if (this.#mustBeRescued(countOf(raw))) this.#hold(taken)
-    else this.#held.add({ part, tag, take, state: 'held' })
+    else this.#held.add({ consumer, tag, state: 'held' })
   }
 
   #mustBeRescued(count: number): boolean {
@@ -315,6 +338,7 @@ export class RabbitHolding implements Holding {
       this.#removals = []
       try {
         await this.#options.hold.beforeRemove(group.map(({ message }) => message))
+        await this.#queue.mayAcknowledge()
         this.#queue.throwIfLost()
       } catch (error) {
         for (const { reject } of group) reject(error)
@@ -389,13 +413,7 @@ export class RabbitHolding implements Holding {
       await this.#takeRest()
       await this.#rescueAll(rescued)
     }
-    const most = kind === 'quorum' && limit !== 'unlimited' ? keepsOrder : largestPage
-    for (const group of groupsOf([...this.#held], most)) {
-      const before = await this.#queue.depthBefore()
-      // Everything before it is settled, so "up to" means this group.
-      this.#queue.nackUpTo(group.at(-1) as Held)
-      await this.#queue.untilSeen(before, group.length)
-    }
+    await giveBackInOrder(this.#queue, [...this.#held], kind === 'quorum' && limit !== 'unlimited')
     this.#held.clear()
   }
 
@@ -430,19 +448,6 @@ export function looksExhausted(queue: string, { limit: known }: QueueLimits, lef
     suggestions: [raiseLimit, 'Or read it all the same: --force; what is at its limit then moves to the end of the queue'],
     details: { queue, limit, ...(left === undefined ? {} : { looksLeft: left }) },
   })
-}
-
-const inOrder = (a: Held, b: Held): number => a.take - b.take || a.tag - b.tag
-
-/** In the order of the queue, at most so many together, and never of two takes: giving back across two disturbs the order at the seam. */
-function groupsOf(held: readonly Held[], most: number): readonly (readonly Held[])[] {
-  const groups: Held[][] = []
-  for (const each of held.toSorted(inOrder)) {
-    const group = groups.at(-1)
-    if (group && group.length < most && group[0]?.take === each.take) group.push(each)
-    else groups.push([each])
-  }
-  return groups
 }
 
 /** Of a first delivery the broker says nothing: a count is then one that the message has brought from another queue. */

@@ -13,6 +13,8 @@ const patience = 10
 /** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
 const visibleWithinMs = 2000
 const barrierPollMs = 1
+/** Looks without a pause between them. */
+const askedAtOnce = 3
 const settledWithinMs = 5000
 
 /**
@@ -28,13 +30,26 @@ interface Part {
   taken: number
 }
 
+/** One of those that took messages; what it took stays held when it is cancelled. */
+export interface Consumer {
+  /** Its number: what it took is behind what the ones before took. */
+  readonly take: number
+  readonly part: Part
+  /** The broker sends it nothing more while it has so many that are not acknowledged. */
+  readonly room: number
+  /** All it has taken. */
+  taken: number
+  /** Those of them that are not acknowledged. */
+  unsettled: number
+  /** Those of them that were looked at and stay; its reader's to count. */
+  staying: number
+}
+
 /** A message that was taken. The order of the queue is that of the takes, and within one that of the tags. */
 export interface Taken {
   readonly raw: ConsumeMessage
   readonly tag: number
-  /** Number of the consumer that brought it; what comes after it was cancelled is still its. */
-  readonly take: number
-  readonly part: Part
+  readonly consumer: Consumer
 }
 
 export interface QueueChannelOptions {
@@ -57,7 +72,9 @@ export class QueueChannel {
   /** Consumers there were: what one of them took was taken together. */
   #takes = 0
   #endTake: (() => void) | undefined
-  #stream: string | undefined
+  #stream: { readonly consumer: Consumer; readonly consumerTag: string } | undefined
+  /** A stream is being ended, and nothing is acknowledged before it is. */
+  #ending: Promise<void> | undefined
   /** Waiting for what was given back to be seen made sense so far. */
   #isSeen = true
 
@@ -112,22 +129,20 @@ export class QueueChannel {
     }
   }
 
-  /** For a consumer that is about to begin: makes of what it brings what was taken. */
-  #beginTake(): (raw: ConsumeMessage) => Taken {
-    const take = ++this.#takes
-    const part = this.#last
-    return (raw) => {
-      part.taken += 1
-      return { raw, tag: raw.fields.deliveryTag, take, part }
-    }
+  /** One that is about to begin. */
+  async #nextConsumer(room: number): Promise<Consumer> {
+    await this.#open()
+    await this.#ask(this.#channel.prefetch(room))
+    return { take: ++this.#takes, part: this.#last, room, taken: 0, unsettled: 0, staying: 0 }
   }
 
   get lost(): NsbError | undefined {
     return this.#lost
   }
 
-  get isStreaming(): boolean {
-    return this.#stream !== undefined
+  /** The one that brings messages now. */
+  get streaming(): Consumer | undefined {
+    return this.#stream?.consumer
   }
 
   throwIfLost(): void {
@@ -141,26 +156,23 @@ export class QueueChannel {
    * @returns how many there were
    */
   async take(size: number, arrived: (message: Taken) => void): Promise<number> {
-    await this.#open()
-    const taken = this.#beginTake()
+    const consumer = await this.#nextConsumer(size)
     const { clock, queue, warn } = this.#options
-    let count = 0
     let end = (): void => {}
     const ended = new Promise<void>((resolve) => {
       end = resolve
     })
     this.#endTake = end
-    await this.#ask(this.#channel.prefetch(size))
     const { consumerTag } = await this.#ask(
       this.#channel.consume(queue, (message) => {
-        if (message !== null) arrived(taken(message))
-        if (message === null || ++count >= size) end()
+        if (message !== null) arrived(takenBy(consumer, message))
+        if (message === null || consumer.taken >= size) end()
       }),
     )
     let cancel = (): void => {}
     const watch = (seen: number, silences: number): void => {
       cancel = clock.after(silenceMs, () => {
-        if (count !== seen) return watch(count, 0)
+        if (consumer.taken !== seen) return watch(consumer.taken, 0)
         this.depth().then((depth) => {
           if (depth > 0 && silences < patience) return watch(seen, silences + 1)
           if (depth > 0)
@@ -175,9 +187,10 @@ export class QueueChannel {
     await ended
     cancel()
     this.#endTake = undefined
+    await this.#untilStill(consumer)
     // Deliveries that cross the cancellation are ours too.
     await this.#ask(this.#channel.cancel(consumerTag))
-    return count
+    return consumer.taken
   }
 
   /** Ends the taking that is under way: what it has stays held. */
@@ -187,29 +200,62 @@ export class QueueChannel {
 
   /** Brings messages until it is ended, and keeps `room` of them held. */
   async openStream(room: number, arrived: Taken[]): Promise<void> {
-    await this.#open()
-    const taken = this.#beginTake()
-    await this.#ask(this.#channel.prefetch(room))
+    const consumer = await this.#nextConsumer(room)
     const { consumerTag } = await this.#ask(
       this.#channel.consume(this.#options.queue, (message) => {
         if (message === null) this.#stream = undefined
-        else arrived.push(taken(message))
+        else arrived.push(takenBy(consumer, message))
         this.#options.changed()
       }),
     )
-    this.#stream = consumerTag
+    this.#stream = { consumer, consumerTag }
   }
 
   /** What it has brought stays held. */
   async endStream(): Promise<void> {
-    const stream = this.#stream
-    this.#stream = undefined
-    if (stream !== undefined) await this.#ask(this.#channel.cancel(stream))
+    const { consumer, consumerTag } = this.#stream ?? {}
+    if (consumer === undefined || consumerTag === undefined) return
+    let mayAcknowledge = (): void => {}
+    this.#ending = new Promise<void>((resolve) => {
+      mayAcknowledge = resolve
+    })
+    try {
+      await this.#untilStill(consumer)
+      this.#stream = undefined
+      const cancelled = this.#ask(consumer.part.channel.cancel(consumerTag))
+      // What is written after the cancellation brings it nothing more.
+      this.#ending = undefined
+      mayAcknowledge()
+      await cancelled
+    } finally {
+      this.#ending = undefined
+      mayAcknowledge()
+    }
+  }
+
+  /**
+   * Waits until nothing can be on its way to a consumer whose messages nobody acknowledges meanwhile: it has as many as it may have, or
+   * there are no more. What is on its way to one that is cancelled goes to the end of a quorum queue.
+   */
+  async #untilStill(consumer: Consumer): Promise<void> {
+    let [taken, end] = [consumer.taken, performance.now() + silenceMs]
+    while (consumer.unsettled < consumer.room && !this.#lost && (await this.depth()) > 0) {
+      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + silenceMs]
+      // Somebody else has the queue to himself.
+      else if (performance.now() > end) return
+      await this.#pause()
+    }
+  }
+
+  /** Resolves when messages may be acknowledged: an acknowledgement makes room for further ones. */
+  async mayAcknowledge(): Promise<void> {
+    while (this.#ending) await this.#ending
   }
 
   /** Removes a message, together with others of this turn of the event loop. */
-  acknowledge({ part, tag }: Pick<Taken, 'part' | 'tag'>): void {
-    part.acknowledgements.addTag(tag)
+  acknowledge({ consumer, tag }: Pick<Taken, 'consumer' | 'tag'>): void {
+    consumer.unsettled -= 1
+    consumer.part.acknowledgements.addTag(tag)
   }
 
   /** Sends what was acknowledged. */
@@ -218,9 +264,9 @@ export class QueueChannel {
   }
 
   /** Gives back everything its consumer took up to a delivery that is not settled yet. */
-  nackUpTo({ part, tag }: Pick<Taken, 'part' | 'tag'>): void {
+  nackUpTo({ consumer, tag }: Pick<Taken, 'consumer' | 'tag'>): void {
     this.throwIfLost()
-    part.channel.nack({ fields: { deliveryTag: tag } } as Message, true, true)
+    consumer.part.channel.nack({ fields: { deliveryTag: tag } } as Message, true, true)
   }
 
   /** Messages waiting in the queue. */
@@ -228,25 +274,28 @@ export class QueueChannel {
     return (await this.#ask(this.#channel.checkQueue(this.#options.queue))).messageCount
   }
 
-  /** The depth, where it makes sense to wait for {@link untilSeen}. */
-  async depthBefore(): Promise<number> {
-    return this.#isSeen ? this.depth() : 0
-  }
-
-  /** Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once. */
-  async untilSeen(before: number, count: number): Promise<void> {
+  /**
+   * Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once.
+   *
+   * @param before the depth until then
+   * @returns the depth now; not asked for where waiting makes no sense any more
+   */
+  async untilSeen(before: number, count: number): Promise<number> {
     let most = before
     let end = performance.now() + visibleWithinMs
+    let asked = 0
     while (this.#isSeen) {
       const depth = await this.depth()
-      if (depth >= before + count) return
+      if (depth >= before + count) return depth
       if (depth > most) {
         most = depth
         end = performance.now() + visibleWithinMs
       }
       this.#isSeen = performance.now() < end
-      await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
+      // A few are there with the first answers, and a pause would be most of what they take.
+      if (++asked > askedAtOnce) await this.#pause()
     }
+    return most
   }
 
   /**
@@ -260,8 +309,12 @@ export class QueueChannel {
     while ((await this.#ask(this.#channel.checkQueue(this.#options.queue))).consumerCount > others) {
       // Somebody else may have come meanwhile.
       if (performance.now() > end) return
-      await new Promise<void>((resolve) => this.#options.clock.after(barrierPollMs, resolve))
+      await this.#pause()
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(barrierPollMs, resolve))
   }
 
   async close(): Promise<void> {
@@ -276,4 +329,11 @@ export class QueueChannel {
       throw this.#lost ?? endedChannelError(error, `hold messages of '${this.#options.queue}'`)
     }
   }
+}
+
+function takenBy(consumer: Consumer, raw: ConsumeMessage): Taken {
+  consumer.taken += 1
+  consumer.unsettled += 1
+  consumer.part.taken += 1
+  return { raw, tag: raw.fields.deliveryTag, consumer }
 }

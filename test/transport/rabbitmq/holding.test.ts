@@ -367,6 +367,63 @@ describe('looking', () => {
     expect(await textsOf(open(true), queue)).toEqual(texts.filter((_text, index) => index % 3 > 0))
   })
 
+  it.each([
+    ['a classic queue', classic],
+    ['a quorum queue without a limit', quorum],
+    ['a quorum queue with a limit', limited(20)],
+  ])('E-11 what stays of %s comes back in its order when nobody goes on in the middle', async (_, kind) => {
+    const { queue, texts } = await filled(4501, kind)
+    const places = new Map(texts.map((text, place) => [text, place]))
+    const interrupted = new AbortController()
+    const holding = await open(true).hold(queue, holdOptions({ ...all, page: 100, ahead: 50, signal: interrupted.signal }))
+
+    const going: Promise<void>[] = []
+    const gone = new Set<string>()
+    for await (const messages of holding.pages()) {
+      for (const held of messages) {
+        const text = textOf(held)
+        if ((places.get(text) as number) % 2 === 0) continue
+        gone.add(text)
+        going.push(holding.consume(held, []))
+      }
+      if (gone.size > 1200) interrupted.abort()
+    }
+    await Promise.all(going)
+    await holding.giveBack()
+
+    expect(gone.size).toBeLessThan(1400)
+    expect(await textsOf(open(true), queue)).toEqual(texts.filter((text) => !gone.has(text)))
+  })
+
+  it.each([
+    ['a quorum queue without a limit', quorum],
+    ['a quorum queue with a limit', limited(20)],
+  ])('E-14 what comes to %s while every second message goes is behind what stays, in its order', async (_, kind) => {
+    const { queue, texts } = await filled(3301, kind)
+    const late = Array.from({ length: 40 }, (_late, number) => `late${number}`)
+    const transport = openRabbit(host.url)
+    const holding = await open(true).hold(queue, holdOptions({ ...all, page: 100, ahead: 50 }))
+
+    const going: Promise<void>[] = []
+    const shown: string[] = []
+    for await (const messages of holding.pages()) {
+      shown.push(...messages.map(textOf))
+      going.push(...messages.filter((_held, index) => index % 2 === 1).map((held) => holding.consume(held, [])))
+      const next = late.splice(0, 1)
+      await transport.dispatch(next.map((text) => ({ ...message(text, queue), to: { exactQueue: queue } })))
+    }
+    await transport.dispatch(late.map((text) => ({ ...message(text, queue), to: { exactQueue: queue } })))
+    await Promise.all(going)
+    const given = await holding.giveBack()
+
+    expect(shown).toEqual(texts)
+    expect(given.newerArrivals).toBe(40)
+    const left = await textsOf(open(true), queue)
+    expect(left.filter((text) => text.startsWith('late'))).toEqual(Array.from({ length: 40 }, (_late, number) => `late${number}`))
+    expect(left.slice(0, -40)).toEqual(texts.filter((text) => left.includes(text)))
+    expect(left.length).toBe(3301 - going.length + 40)
+  })
+
   it('E-18 that is closed in the middle of a page gives back what it has', async () => {
     const { queue, texts } = await filled(500, quorum)
     const transport = open(true)
