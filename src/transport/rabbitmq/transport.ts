@@ -228,28 +228,30 @@ class RabbitTransport implements Transport {
     // Asked for at the same time: each answer takes some milliseconds.
     const limiting = limitsOf(this.#administration, this.#management, queue)
     limiting.catch(() => undefined)
-    const counts = await this.#countsOf(queue)
-    if (!counts) throw await this.#notFound(queue)
-    const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
-    if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
-      // Another nsb consumes while it holds; then it is not a consumer that stays.
-      await this.#checkLock(queue)
-      throw new NsbError({
-        code: 'NSB_QUEUE_HAS_CONSUMER',
-        message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
-        suggestions: ['Stop them, or use --force'],
-      })
-    }
-    if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
-    const { kind, limit } = await limiting
-    if (kind === 'stream') throw isStream(queue)
-    const limits: HeldLimits = { kind, limit }
-    if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
-      throw looksExhausted(queue, limits, undefined)
-    await this.#exhausted.delete(queue)
     const connection = this.#connection(`${queue} Browse`)
+    const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : this.#lock(connection, queue)
+    locking?.catch(() => undefined)
     try {
-      if (!options.overrule.includes('NSB_QUEUE_LOCKED')) await this.#lock(connection, queue)
+      const counts = await this.#countsOf(queue)
+      if (!counts) throw await this.#notFound(queue)
+      const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
+      if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
+        // Another nsb consumes while it holds; then it is not a consumer that stays.
+        await (locking ?? this.#lock(connection, queue))
+        throw new NsbError({
+          code: 'NSB_QUEUE_HAS_CONSUMER',
+          message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
+          suggestions: ['Stop them, or use --force'],
+        })
+      }
+      if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
+      const { kind, limit } = await limiting
+      if (kind === 'stream') throw isStream(queue)
+      const limits: HeldLimits = { kind, limit }
+      if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
+        throw looksExhausted(queue, limits, undefined)
+      await this.#exhausted.delete(queue)
+      this.#warnOf(await locking)
       const holding: RabbitHolding = await RabbitHolding.open({
         connection,
         publisher: this.#publisher,
@@ -273,18 +275,17 @@ class RabbitTransport implements Transport {
     }
   }
 
-  /** @throws {NsbError} NSB_QUEUE_LOCKED */
-  async #checkLock(queue: string): Promise<void> {
-    const connection = this.#connection(`${queue} Browse`)
-    try {
-      await this.#lock(connection, queue)
-    } finally {
-      await connection.close()
-    }
+  #warnOf(problem: string | undefined): void {
+    if (problem !== undefined) this.#warn(problem)
   }
 
-  /** Two operators would see disjoint halves of a queue. The lock goes with the connection, however it ends. */
-  async #lock(connection: BrokerConnection, queue: string): Promise<void> {
+  /**
+   * Two operators would see disjoint halves of a queue. The lock goes with the connection, however it ends.
+   *
+   * @returns why there is none where the user may make none
+   * @throws {NsbError} NSB_QUEUE_LOCKED
+   */
+  async #lock(connection: BrokerConnection, queue: string): Promise<string | undefined> {
     const name = `${lockPrefix}${queue}`
     const lock = Buffer.byteLength(name) <= 255 ? name : `${lockPrefix}${createHash('sha256').update(queue).digest('hex')}`
     try {
@@ -299,8 +300,9 @@ class RabbitTransport implements Transport {
         })
       }
       if (replyCode(error) !== 403) throw error
-      this.#warn(`The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`)
+      return `The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`
     }
+    return undefined
   }
 
   /** Whose exclusive queue it is: `sales on web-1 ('error Browse', 10.0.0.7:50046 -> 10.0.0.1:5672)`; undefined: nobody tells. */
@@ -369,7 +371,7 @@ class RabbitTransport implements Transport {
   async removeIfEmpty(queue: string): Promise<boolean> {
     const connection = this.#connection(`${queue} Removal`)
     try {
-      await this.#lock(connection, queue)
+      this.#warnOf(await this.#lock(connection, queue))
       if ((await this.#countsOf(queue)) === undefined) return true
       // What a connection that has just died had in hand comes back a moment later than its lock goes.
       await new Promise<void>((resolve) => this.#clock.after(comesBackWithinMs, resolve))
