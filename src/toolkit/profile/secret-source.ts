@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 
@@ -63,7 +62,13 @@ export async function readSecret(source: SecretSource, { env, timeoutMs, what }:
 const firstLine = (text: string): string => (text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '').trim()
 
 /** @returns `ended`: how it failed; undefined when it did not. What it writes to stderr is seen, what it prints is not. */
-function run(command: string, folder: string, timeoutMs: number): Promise<{ readonly output: string; readonly ended: string | undefined }> {
+async function run(
+  command: string,
+  folder: string,
+  timeoutMs: number,
+): Promise<{ readonly output: string; readonly ended: string | undefined }> {
+  // Few connections come from a command, and every start would load it.
+  const { spawn } = await import('node:child_process')
   // A group of its own: the shell may have started others, which must not outlive it.
   const child = spawn(command, { shell: true, cwd: folder, stdio: ['ignore', 'pipe', 'inherit'], detached: process.platform !== 'win32' })
   let [output, ended]: [string, string | undefined] = ['', undefined]

@@ -1,5 +1,3 @@
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type ConnectionSettings, certificateOf } from './connection-settings.ts'
 import type { ManagementSettings } from './settings.ts'
@@ -86,9 +84,10 @@ export class Management {
     })
   }
 
-  #request(method: 'GET' | 'PUT', url: string, body: string | undefined): Promise<Answer> {
+  async #request(method: 'GET' | 'PUT', url: string, body: string | undefined): Promise<Answer> {
     const { tls } = this.#settings
-    const request = url.startsWith('https:') ? httpsRequest : httpRequest
+    // Loaded here: what only sends and receives asks nothing.
+    const { request } = url.startsWith('https:') ? await import('node:https') : await import('node:http')
     return new Promise((resolve, reject) => {
       const asking = request(
         url,
