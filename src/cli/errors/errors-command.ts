@@ -8,7 +8,7 @@ import type { Criteria } from '../../toolkit/errors/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
 import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
 import type { JournalPlace } from '../../toolkit/errors/replay-record.ts'
-import { stagingLeftovers } from '../../toolkit/errors/staging.ts'
+import { type StagingLeftover, stagingLeftovers } from '../../toolkit/errors/staging.ts'
 import { SnapshotFile } from '../../toolkit/errors/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
@@ -39,6 +39,7 @@ const manyOnQuorum = 2000
 /** What the errors commands share: the criteria, the overruled safety rules, what is said about the queue. */
 export abstract class ErrorsCommand extends BaseCommand {
   readonly #warned = new Set<string>()
+  #leftovers: Promise<readonly StagingLeftover[]> | undefined
 
   protected criteria(flags: SelectionChoice, ids: readonly string[] = []): Promise<Criteria> {
     return criteriaFrom(flags, ids)
@@ -90,7 +91,7 @@ export abstract class ErrorsCommand extends BaseCommand {
   }
 
   #snapshot(queue: string): SnapshotFile {
-    return new SnapshotFile(stateFolder(process.env), this.where, queue)
+    return new SnapshotFile(stateFolder(process.env), this.place, queue)
   }
 
   /**
@@ -147,10 +148,26 @@ export abstract class ErrorsCommand extends BaseCommand {
     }
   }
 
+  /** Staging queues are looked for while the queue is read, which takes longer. They are named by {@link noteLeftovers}. */
+  protected besideLeftovers(transport: Transport, options: BrowseOptions): BrowseOptions {
+    return {
+      ...options,
+      opened: (facts) => {
+        options.opened?.(facts)
+        this.#findLeftovers(transport).catch(() => undefined)
+      },
+    }
+  }
+
+  #findLeftovers(transport: Transport): Promise<readonly StagingLeftover[]> {
+    this.#leftovers ??= stagingLeftovers(transport)
+    return this.#leftovers
+  }
+
   /** Names the staging queues of replays that are not over and that nobody runs here. */
   protected async noteLeftovers(transport: Transport): Promise<void> {
     const running = (await openOperations(stateFolder(process.env))).filter(({ owner }) => isRunning(owner))
-    for (const { depth, operation, queue } of await stagingLeftovers(transport)) {
+    for (const { depth, operation, queue } of await this.#findLeftovers(transport)) {
       if (this.#warned.has(queue) || running.some((head) => head.operation === operation)) continue
       this.#warned.add(queue)
       const resume = `nsb errors resume ${operation}`
