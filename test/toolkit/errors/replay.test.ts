@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
+import { NsbError } from '../../../src/message/nsb-error.ts'
 import { type ReplayOptions, planReplay } from '../../../src/toolkit/errors/plan.ts'
 import { type ReplayReport, type ReplayRun, acknowledgementQueue, replay } from '../../../src/toolkit/errors/replay.ts'
 import { openTransport } from '../../../src/transport/open.ts'
@@ -49,6 +50,18 @@ async function worldWith(...failures: readonly Record<string, string>[]): Promis
   )
   for (const message of outgoing) await transport.dispatch([message])
   return transport
+}
+
+/** The transport, which takes no message back. */
+function notTaking(transport: Transport, code: string, before: () => Promise<unknown> = () => Promise.resolve()): Transport {
+  const hold = transport.hold.bind(transport)
+  const consume = async (): Promise<void> => {
+    await before()
+    throw new NsbError({ code, message: 'It was not taken.' })
+  }
+  return Object.assign(transport, {
+    hold: async (...words: Parameters<typeof hold>) => Object.assign(await hold(...words), { consume }),
+  })
 }
 
 async function replayed(transport: Transport, options: Partial<ReplayOptions> = {}, run: Partial<ReplayRun> = {}): Promise<ReplayReport> {
@@ -254,6 +267,28 @@ describe('replay', () => {
 })
 
 describe('replay --wait', () => {
+  it.each([
+    ['NSB_CONNECTION_LOST', false],
+    ['NSB_NACKED', true],
+  ])('E-23 says that the target is gone when it was deleted with a message on its way to it, which ends in %s', async (code, isOver) => {
+    const transport = await worldWith(failureHeaders('m1'))
+    const report = await replayed(notTaking(transport, code, () => transport.removeIfEmpty('Sales')))
+
+    assert.deepEqual(
+      report.items.map(({ error, result }) => [result, error]),
+      [['failed', { code: 'NSB_QUEUE_NOT_FOUND', message: "There is no queue 'Sales' any more." }]],
+    )
+    // Whether it arrived before is not known when a connection was lost.
+    assert.deepEqual([report.isOver, report.leftInQueue], [isOver, 1])
+  })
+
+  it('says what happened to a message that was not taken when its target is there', async () => {
+    const transport = await worldWith(failureHeaders('m1'))
+    const report = await replayed(notTaking(transport, 'NSB_NACKED'))
+
+    assert.deepEqual(report.items[0]?.error, { code: 'NSB_NACKED', message: 'It was not taken.' })
+  })
+
   it('E-30 tells success, repeated failure and silence apart, and consumes only its own acknowledgements', async () => {
     const transport = await worldWith(failureHeaders('good'), failureHeaders('bad'), failureHeaders('lost'))
     await transport.createQueues([acknowledgementQueue])
