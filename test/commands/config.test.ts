@@ -190,6 +190,7 @@ describe('nsb config set', () => {
     ['a count that is none', ['endpoint.recoverability.immediateRetries', 'many'], 'must be a whole number from 0'],
     ['a duration that is none', ['endpoint.recoverability.delayIncrease', 'soon'], `'soon' is not a duration`],
     ['a name that is none', ['endpoint.name', ''], `'endpoint.name' must be a text that is not empty, is ''`],
+    ['a list with nothing in it', ['profiles.prod.hosts', 'mq1,,mq2'], 'must be texts that are not empty, with commas between'],
     ['a route to nowhere', ['routing.Shop.*', ' '], 'must be a text that is not empty'],
     ['a truth that is none', ['profiles.prod.protect', 'yes'], 'must be true or false'],
     ['a section', ['endpoint', 'x'], 'There is no setting'],

@@ -87,12 +87,19 @@ export function settingKey(key: string): SettingKey {
 export function settingValue(key: string, kind: Kind, text: string): Value {
   if (kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
   if (kind === 'count' && /^\d{1,9}$/.test(text)) return Number(text)
-  if (kind === 'texts') return text.split(',').map((each) => each.trim())
+  const items = text.split(',').map((each) => each.trim())
+  if (kind === 'texts' && !items.includes('')) return items
   if ((kind === 'text' && text.trim() !== '') || kind === 'duration') return text
-  const wanted = { text: 'a text that is not empty', boolean: 'true or false', count: 'a whole number from 0' }[kind]
+  const wanted = {
+    text: 'a text that is not empty',
+    texts: 'texts that are not empty, with commas between',
+    boolean: 'true or false',
+    count: 'a whole number from 0',
+  }[kind]
   throw new NsbError({
     code: 'NSB_CONFIG_INVALID',
-    message: `'${key}' must be ${wanted}, is '${text}'.`,
+    // What is given for hosts may hold a password.
+    message: `'${key}' must be ${wanted}${kind === 'texts' ? '' : `, is '${text}'`}.`,
     details: { key },
   })
 }
