@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, it } from 'vitest'
+import { describe, it, onTestFinished } from 'vitest'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage, temporaryFolder } from './nsb.ts'
 
 const run = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
@@ -253,12 +253,15 @@ export const any = handler(command('Shop.Any', { '~standard': { version: 1, vend
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const ended = new Promise((resolve) => child.on('close', resolve))
+    // Once: a second signal ends it at once, before it has cleaned up.
     const published = setInterval(() => {
-      if (messagesIn(storage, 'Shop.Server').length === 1) child.kill(signal)
+      if (messagesIn(storage, 'Shop.Server').length !== 1) return
+      clearInterval(published)
+      child.kill(signal)
     }, 20)
+    onTestFinished(() => clearInterval(published))
 
     assert.equal(await ended, code)
-    clearInterval(published)
     assert.deepEqual(messagesIn(storage, 'error'), [])
   })
 
