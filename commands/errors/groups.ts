@@ -51,7 +51,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     let others = noOthers
     for (const queue of queues) {
       await this.noteOpenOperations(queue)
-      const found = await groupFailed(transport, { ...this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh), by })
+      const browsing = this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh)
+      const found = await groupFailed(transport, { ...this.besideLeftovers(transport, browsing), by })
       await this.noteFacts(queue, found, flags['max-hold'])
       if (found.takenAt === undefined) await this.noteLeftovers(transport)
       groups = mergedGroups([...groups, ...found.groups])

@@ -89,7 +89,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     for (const queue of queues) {
       await this.noteOpenOperations(queue)
       const listed = await listFailed(transport, {
-        ...this.browseOptions(queue, criteria, flags['max-hold'], flags.cached),
+        ...this.besideLeftovers(transport, this.browseOptions(queue, criteria, flags['max-hold'], flags.cached)),
         limit: flags.limit,
         exact: flags.count,
         ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
