@@ -19,8 +19,9 @@ const rescuedTogether = 100
 const restRounds = 5
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 const largestPage = 65_535
-/** So many of a stream are in memory, unless more should be on their way. */
+/** So many of a stream are in memory, unless more should be on their way; and so many beside those. */
 const keptAhead = 1000
+const fewestAhead = 250
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -149,36 +150,45 @@ export class RabbitHolding implements Holding {
     return taking
   }
 
-  /** Consumers that the broker keeps filled; ends when nothing more comes, or all that may be held is held and none of it leaves. */
+  /**
+   * A consumer that the broker keeps filled. When much of what it brings stays, pages follow, each ordered while a half of the one before
+   * is still to be read. Ends when nothing more comes, or all that may be held is held and none of it leaves.
+   */
   async *#stream(): AsyncIterable<readonly HeldMessage[]> {
     const { max, page, signal } = this.#options.hold
     const arrived: Taken[] = []
-    const next = (room: number): Promise<void> =>
-      this.#track(this.#queue.endStream().then(() => this.#queue.openStream(room, arrived))).finally(() => {
-        replacing = undefined
-      })
-    let replacing: Promise<void> | undefined
+    let [isPaged, isOver] = [false, false]
+    let next: Promise<void> | undefined
+    const begin = async (room: number): Promise<void> => {
+      await this.#queue.endStream()
+      const consumer = await this.#queue.openStream(room, arrived)
+      if (!isPaged) return
+      await this.#queue.endStream()
+      isOver = consumer.taken === 0
+    }
     try {
-      if (this.facts.depth > 0 && max > 0 && !signal.aborted && !this.#givenBack) replacing = next(this.#room(0))
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
         this.#queue.throwIfLost()
         const room = this.#room(arrived.length)
-        if (!replacing && this.#isNextsTurn(arrived.length, room)) {
-          replacing = next(room)
-          // It is told where it is waited for.
-          replacing.catch(() => undefined)
+        if (!next && !isOver && room > 0 && this.#isNextsTurn(arrived.length, room)) {
+          isPaged ||= this.#isMuchStaying(arrived.length)
+          next = this.#track(begin(room)).finally(() => {
+            next = undefined
+            this.#changed()
+          })
+          // What goes wrong ends the channel.
+          next.catch(() => undefined)
         }
         const messages = arrived.splice(0, Math.min(page, this.facts.depth - this.#read)).map((taken) => this.#hold(taken))
         if (messages.length > 0) {
           this.#read += messages.length
           this.#checkBudget(messages)
           yield messages
-        } else if (replacing) await replacing
-        else if (!this.#queue.streaming || (this.#held.size - this.#leaving >= max && this.#leaving === 0) || !(await this.#change()))
-          return
+        } else if (!next && this.#leaving === 0 && (!this.#queue.streaming || this.#held.size >= max)) return
+        else if (!(await this.#change()) && !next) return
       }
     } finally {
-      await replacing?.catch(() => undefined)
+      await next?.catch(() => undefined)
       await this.#track(this.#queue.endStream())
       this.#neverShown += arrived.length
       for (const taken of arrived.splice(0)) this.#keep(taken)
@@ -189,17 +199,21 @@ export class RabbitHolding implements Holding {
   #room(arrived: number): number {
     const { ahead = 0, max } = this.#options.hold
     const { room = 0, unsettled = 0 } = this.#queue.streaming ?? {}
-    return Math.min(max - this.#held.size - arrived - (room - unsettled), Math.max(2 * ahead, keptAhead), largestPage)
+    return Math.min(max - this.#held.size - arrived - (room - unsettled), Math.max(ahead + fewestAhead, keptAhead), largestPage)
   }
 
-  /**
-   * What a consumer brought and stays held takes the place of what it could bring: another one follows while it can still bring a half,
-   * or when no more may be held than it can.
-   */
+  /** What a consumer brought and stays held takes the place of what it could bring: the next one follows while it can still bring a half. */
   #isNextsTurn(arrived: number, room: number): boolean {
+    if (this.#read + arrived >= this.facts.depth) return false
     const consumer = this.#queue.streaming
-    if (consumer === undefined || room <= 0 || this.#read + arrived >= this.facts.depth) return false
+    if (consumer === undefined) return 2 * arrived <= room
     return 2 * consumer.staying >= consumer.room && (2 * room >= consumer.room || consumer.staying >= consumer.room)
+  }
+
+  /** A message that is removed makes room for one only, and the broker sends them one by one where others stay between them. */
+  #isMuchStaying(arrived: number): boolean {
+    const consumer = this.#queue.streaming
+    return consumer !== undefined && 4 * consumer.staying >= consumer.taken - arrived
   }
 
   /** @returns false: nothing has come and nothing has gone for a second */
@@ -338,18 +352,21 @@ export class RabbitHolding implements Holding {
       this.#removals = []
       try {
         await this.#options.hold.beforeRemove(group.map(({ message }) => message))
-        await this.#queue.mayAcknowledge()
         this.#queue.throwIfLost()
       } catch (error) {
         for (const { reject } of group) reject(error)
         continue
       }
-      for (const { held, resolve } of group) {
-        this.#queue.acknowledge(held)
-        this.#held.delete(held)
-        this.#atLimit.delete(held)
-        this.#left()
-        resolve()
+      for (const { held, reject, resolve } of group) {
+        const gone = (): void => {
+          this.#held.delete(held)
+          this.#atLimit.delete(held)
+          this.#left()
+          resolve()
+        }
+        const acknowledged = this.#queue.acknowledge(held)
+        if (acknowledged === undefined) gone()
+        else acknowledged.then(gone, reject)
       }
     }
     this.#removing = false
@@ -398,7 +415,7 @@ export class RabbitHolding implements Holding {
       this.#queue.throwIfLost()
       for (const [index, [held, { message }]] of group.entries()) {
         if (!safe[index]) continue
-        this.#queue.acknowledge(held)
+        void this.#queue.acknowledge(held)
         this.#held.delete(held)
         rescued.push(message)
       }

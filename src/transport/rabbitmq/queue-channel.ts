@@ -43,6 +43,8 @@ export interface Consumer {
   unsettled: number
   /** Those of them that were looked at and stay; its reader's to count. */
   staying: number
+  /** It is being ended: nothing of what it took is acknowledged before. */
+  ending: Promise<void> | undefined
 }
 
 /** A message that was taken. The order of the queue is that of the takes, and within one that of the tags. */
@@ -73,8 +75,6 @@ export class QueueChannel {
   #takes = 0
   #endTake: (() => void) | undefined
   #stream: { readonly consumer: Consumer; readonly consumerTag: string } | undefined
-  /** A stream is being ended, and nothing is acknowledged before it is. */
-  #ending: Promise<void> | undefined
   /** Waiting for what was given back to be seen made sense so far. */
   #isSeen = true
 
@@ -119,8 +119,8 @@ export class QueueChannel {
   }
 
   /** The next consumer has a channel of its own where the last one has taken enough. */
-  async #open(): Promise<void> {
-    if (!this.#mayOpenMore || this.#last.taken < takenPerChannel) return
+  async #open(enough: number): Promise<void> {
+    if (!this.#mayOpenMore || this.#last.taken < enough) return
     try {
       this.#add(await this.#options.connection.createChannel())
     } catch {
@@ -130,10 +130,10 @@ export class QueueChannel {
   }
 
   /** One that is about to begin. */
-  async #nextConsumer(room: number): Promise<Consumer> {
-    await this.#open()
+  async #nextConsumer(room: number, enough = takenPerChannel): Promise<Consumer> {
+    await this.#open(enough)
     await this.#ask(this.#channel.prefetch(room))
-    return { take: ++this.#takes, part: this.#last, room, taken: 0, unsettled: 0, staying: 0 }
+    return { take: ++this.#takes, part: this.#last, room, taken: 0, unsettled: 0, staying: 0, ending: undefined }
   }
 
   get lost(): NsbError | undefined {
@@ -199,8 +199,9 @@ export class QueueChannel {
   }
 
   /** Brings messages until it is ended, and keeps `room` of them held. */
-  async openStream(room: number, arrived: Taken[]): Promise<void> {
-    const consumer = await this.#nextConsumer(room)
+  async openStream(room: number, arrived: Taken[]): Promise<Consumer> {
+    // Its messages are acknowledged as they go, so not even a page of older ones should be searched for each.
+    const consumer = await this.#nextConsumer(room, 1)
     const { consumerTag } = await this.#ask(
       this.#channel.consume(this.#options.queue, (message) => {
         if (message === null) this.#stream = undefined
@@ -209,26 +210,27 @@ export class QueueChannel {
       }),
     )
     this.#stream = { consumer, consumerTag }
+    return consumer
   }
 
-  /** What it has brought stays held. */
+  /** When it has brought all it may. What it has brought stays held. */
   async endStream(): Promise<void> {
     const { consumer, consumerTag } = this.#stream ?? {}
     if (consumer === undefined || consumerTag === undefined) return
     let mayAcknowledge = (): void => {}
-    this.#ending = new Promise<void>((resolve) => {
+    consumer.ending = new Promise<void>((resolve) => {
       mayAcknowledge = resolve
     })
     try {
       await this.#untilStill(consumer)
       this.#stream = undefined
       const cancelled = this.#ask(consumer.part.channel.cancel(consumerTag))
-      // What is written after the cancellation brings it nothing more.
-      this.#ending = undefined
+      // What is acknowledged after that brings it nothing more.
+      consumer.ending = undefined
       mayAcknowledge()
       await cancelled
     } finally {
-      this.#ending = undefined
+      consumer.ending = undefined
       mayAcknowledge()
     }
   }
@@ -239,23 +241,25 @@ export class QueueChannel {
    */
   async #untilStill(consumer: Consumer): Promise<void> {
     let [taken, end] = [consumer.taken, performance.now() + silenceMs]
-    while (consumer.unsettled < consumer.room && !this.#lost && (await this.depth()) > 0) {
-      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + silenceMs]
-      // Somebody else has the queue to himself.
-      else if (performance.now() > end) return
+    while (consumer.unsettled < consumer.room && !this.#lost) {
       await this.#pause()
+      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + silenceMs]
+      // Or somebody else has the queue to himself.
+      else if ((await this.depth()) === 0 || performance.now() > end) return
     }
   }
 
-  /** Resolves when messages may be acknowledged: an acknowledgement makes room for further ones. */
-  async mayAcknowledge(): Promise<void> {
-    while (this.#ending) await this.#ending
-  }
-
-  /** Removes a message, together with others of this turn of the event loop. */
-  acknowledge({ consumer, tag }: Pick<Taken, 'consumer' | 'tag'>): void {
-    consumer.unsettled -= 1
-    consumer.part.acknowledgements.addTag(tag)
+  /** Removes a message, together with others of this turn of the event loop. @returns when; undefined: now */
+  acknowledge({ consumer, tag }: Pick<Taken, 'consumer' | 'tag'>): Promise<void> | undefined {
+    const acknowledge = (): void => {
+      consumer.unsettled -= 1
+      consumer.part.acknowledgements.addTag(tag)
+    }
+    if (consumer.ending === undefined) return acknowledge() as undefined
+    return consumer.ending.then(() => {
+      this.throwIfLost()
+      acknowledge()
+    })
   }
 
   /** Sends what was acknowledged. */

@@ -367,6 +367,21 @@ describe('looking', () => {
     expect(await textsOf(open(true), queue)).toEqual(texts.filter((_text, index) => index % 3 > 0))
   })
 
+  it('E-11 what stays comes back in its order where one of eight stays, and more of them than a consumer keeps room for', async () => {
+    const { queue, texts } = await filled(6400, quorum)
+    const places = new Map(texts.map((text, place) => [text, place]))
+    const holding = await open(true).hold(queue, holdOptions({ ...all, ahead: 50 }))
+
+    const going: Promise<void>[] = []
+    for await (const messages of holding.pages())
+      for (const held of messages) if ((places.get(textOf(held)) as number) % 8 > 0) going.push(holding.consume(held, []))
+    await Promise.all(going)
+    const given = await holding.giveBack()
+
+    expect(given.returned).toBe(800)
+    expect(await textsOf(open(true), queue)).toEqual(texts.filter((_text, place) => place % 8 === 0))
+  })
+
   it.each([
     ['a classic queue', classic],
     ['a quorum queue without a limit', quorum],
