@@ -72,8 +72,10 @@ function paste(line: string, folder: string, stop: (stdout: string) => boolean):
   })
   let text = ''
   const read = (more: string): void => {
+    const wasDue = stop(text)
     text += more
-    if (stop(text)) child.kill('SIGTERM')
+    // Once: a second one while it ends would end it the hard way.
+    if (stop(text) && !wasDue) child.kill('SIGTERM')
   }
   child.stdout.setEncoding('utf8').on('data', read)
   child.stderr.setEncoding('utf8').on('data', read)
