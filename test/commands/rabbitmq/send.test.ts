@@ -69,7 +69,7 @@ describe('send and publish on RabbitMQ', () => {
     await running(world)
 
     const replied = await world.shop.run(...order('42'), '--await-reply', '--reply-timeout', '20s')
-    const failed = await world.shop.run(...order('bad'), '--await-reply', '--reply-timeout', '2s', '--json')
+    const failed = await world.shop.run(...order('bad'), '--await-reply', '--reply-timeout', '3s', '--json')
 
     expect([replied.code, replied.stdout]).toEqual([0, '{"OrderId":"42"}\n'])
     expect(failed.code, failed.stderr).toBe(8)
@@ -83,7 +83,7 @@ describe('send and publish on RabbitMQ', () => {
 
     const waiting = await world.shop.run(...order('1'), '--await-reply', '--reply-timeout', '300ms')
     await running(world)
-    const taken = await world.shop.run(...order('2'), '--await-reply', '--reply-timeout', '1s')
+    const taken = await world.shop.run(...order('2'), '--await-reply', '--reply-timeout', '2s')
 
     expect([waiting.code, taken.code]).toEqual([7, 7])
     expect(waiting.stderr).toContain("No endpoint receives now from 'Shop'")

@@ -83,7 +83,7 @@ describe('errors watch on RabbitMQ', () => {
     onTestFinished(() => proxy.close())
     const disturbed = { ...world.host, url: world.host.url.replace(`:${port}/`, `:${proxy.port}/`) }
     await world.errors.put([{ body: 'before', headers: failureHeaders('before') }])
-    const watch = await watching({ shop: brokerShop(disturbed) }, '--timeout', '500ms', '--interval', '200ms')
+    const watch = await watching({ shop: brokerShop(disturbed) }, '--timeout', '3s', '--interval', '200ms')
 
     proxy.become('stall')
     proxy.reset()

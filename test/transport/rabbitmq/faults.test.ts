@@ -268,7 +268,7 @@ describe('a receiver', () => {
 
   it('stops although the broker does not answer any more', async () => {
     const { proxy, url: disturbed } = await throughProxy()
-    const transport = openRabbit(disturbed, { timeoutMs: 300 })
+    const transport = openRabbit(disturbed, { timeoutMs: 1500 })
     await transport.createQueues(['In'])
     const seen = await receive(transport, 'In')
 
@@ -341,7 +341,7 @@ describe('a connection', () => {
 
   it('that stops answering ends the request that waits', async () => {
     const { proxy, url: disturbed } = await throughProxy()
-    const transport = openRabbit(disturbed, { timeoutMs: 300 })
+    const transport = openRabbit(disturbed, { timeoutMs: 1500 })
     await transport.createQueues(['In'])
 
     proxy.become('stall')
@@ -389,7 +389,7 @@ describe('a tap', () => {
     const { proxy, url: disturbed } = await throughProxy()
     const calm = openRabbit(url)
     await calm.createQueues(['error'])
-    const transport = openRabbit(disturbed, { timeoutMs: 500 })
+    const transport = openRabbit(disturbed, { timeoutMs: 3000 })
     const seen: string[] = []
     const tap = await transport.tap('error', (incoming) => {
       seen.push(textOf(incoming))
