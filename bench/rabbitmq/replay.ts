@@ -5,9 +5,9 @@
  *   node --import tsx bench/rabbitmq/replay.ts journal|none <window>
  */
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import type { ReplayOptions } from '../../src/toolkit/errors/plan.ts'
-import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
-import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
+import type { ReplayOptions } from '../../src/toolkit/errors/replay/plan.ts'
+import { prepareReplay } from '../../src/toolkit/errors/replay/prepare-replay.ts'
+import { beginReplayJournal } from '../../src/toolkit/errors/replay/replay-record.ts'
 import { openTransport } from '../../src/transport/open.ts'
 
 const [, , kept = '', words = ''] = process.argv

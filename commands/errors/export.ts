@@ -12,7 +12,7 @@ import { type ArchiveReport, exportSelected } from '../../src/toolkit/errors/arc
 import { ArchiveFile, fileExists } from '../../src/toolkit/errors/archive/archive-file.ts'
 import { type SelectionOptions, select } from '../../src/toolkit/errors/archive/selection.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import { hasCriteria } from '../../src/toolkit/errors/select.ts'
+import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 import type { HeldMessage, Transport } from '../../src/transport/transport.ts'
 
 export default class ErrorsExport extends ArchiveCommand {

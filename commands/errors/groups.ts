@@ -7,9 +7,9 @@ import { listingFlags } from '../../src/cli/global-flags.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import type { Column } from '../../src/cli/table.ts'
-import { groupFailed, noOthers } from '../../src/toolkit/errors/browse.ts'
+import { groupFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import { groupFields, isoTime } from '../../src/toolkit/errors/documents.ts'
-import { type Classifier, type Group, classifierNames, mergedGroups } from '../../src/toolkit/errors/group.ts'
+import { type Classifier, type Group, classifierNames, mergedGroups } from '../../src/toolkit/errors/select/group.ts'
 
 export default class ErrorsGroups extends ErrorsCommand {
   static override summary = 'failed messages by group, the largest first'

@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core'
 import { NsbError } from '../../src/message/nsb-error.ts'
-import type { Classifier } from '../../src/toolkit/errors/group.ts'
+import type { Classifier } from '../../src/toolkit/errors/select/group.ts'
 import ErrorsGroups from './groups.ts'
 
 /** `nsb errors` alone. */

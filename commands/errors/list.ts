@@ -8,10 +8,10 @@ import { listingFlags } from '../../src/cli/global-flags.ts'
 import { streamedList } from '../../src/cli/listing.ts'
 import { printable, printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
-import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse.ts'
+import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import type { FailedMessage } from '../../src/message/failure.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
-import { hasCriteria } from '../../src/toolkit/errors/select.ts'
+import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
 export default class ErrorsList extends ErrorsCommand {
   static override summary = 'list failed messages, newest first'

@@ -13,14 +13,14 @@ import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import type { TriedPatch, Unfit } from '../../src/toolkit/errors/edit/tried-patch.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
-import { isBetterStaged, plannedMs } from '../../src/toolkit/errors/pace.ts'
-import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/plan.ts'
-import { prepareReplay } from '../../src/toolkit/errors/prepare-replay.ts'
-import { beginReplayJournal } from '../../src/toolkit/errors/replay-record.ts'
-import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay.ts'
-import type { SnapshotFile } from '../../src/toolkit/errors/snapshot.ts'
+import { isBetterStaged, plannedMs } from '../../src/toolkit/errors/replay/pace.ts'
+import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/replay/plan.ts'
+import { prepareReplay } from '../../src/toolkit/errors/replay/prepare-replay.ts'
+import { beginReplayJournal } from '../../src/toolkit/errors/replay/replay-record.ts'
+import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay/replay.ts'
+import type { SnapshotFile } from '../../src/toolkit/errors/browse/snapshot.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { replayStaged } from '../../src/toolkit/errors/staged-replay.ts'
+import { replayStaged } from '../../src/toolkit/errors/replay/staged-replay.ts'
 import { errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
@@ -230,7 +230,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
 
   /** They are sent as they come: where they go is known of what was seen before, or not at all. */
   async #showRemembered(transport: Transport, snapshot: SnapshotFile | undefined, options: ReplayOptions): Promise<void> {
-    const { rememberedTargets } = await import('../../src/toolkit/errors/remembered-targets.ts')
+    const { rememberedTargets } = await import('../../src/toolkit/errors/replay/remembered-targets.ts')
     const seen = await rememberedTargets(transport, snapshot, options)
     const queue = printableLine(options.queue)
     if (seen === undefined)

@@ -9,9 +9,9 @@ import { showInPager } from '../../src/cli/pager.ts'
 import { type FailedMessage, isTextBody } from '../../src/message/failure.ts'
 import { stackTraceOf } from '../../src/message/foreign-failure.ts'
 import { Header } from '../../src/message/headers.ts'
-import { type Shown, rememberFailed, showFailed } from '../../src/toolkit/errors/browse.ts'
+import { type Shown, rememberFailed, showFailed } from '../../src/toolkit/errors/browse/browse.ts'
 import { failedFields, isoTime } from '../../src/toolkit/errors/documents.ts'
-import { replayHistory } from '../../src/toolkit/errors/replay-history.ts'
+import { replayHistory } from '../../src/toolkit/errors/browse/replay-history.ts'
 
 export default class ErrorsShow extends ErrorsCommand {
   static override summary = 'one failed message: exception, origin, headers, body'

@@ -5,8 +5,8 @@ import { Exit } from '../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableJson, printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
-import { CommandPerMessage } from '../../src/toolkit/errors/command-per-message.ts'
-import { type WatchEvent, type WatchOptions, watchFailures } from '../../src/toolkit/errors/watch.ts'
+import { CommandPerMessage } from '../../src/toolkit/errors/watch/command-per-message.ts'
+import { type WatchEvent, type WatchOptions, watchFailures } from '../../src/toolkit/errors/watch/watch.ts'
 
 const intervalMs = 5000
 const shortestIntervalMs = 100

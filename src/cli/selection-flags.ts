@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { failedKinds } from '../message/failure.ts'
-import type { BodyPath } from '../toolkit/errors/body-path.ts'
-import type { Criteria } from '../toolkit/errors/select.ts'
+import type { BodyPath } from '../toolkit/errors/select/body-path.ts'
+import type { Criteria } from '../toolkit/errors/select/select.ts'
 
 const several = { multiple: true, multipleNonGreedy: true, helpGroup: 'SELECT' } as const
 
@@ -85,6 +85,6 @@ export async function criteriaFrom(choice: SelectionChoice, positional: readonly
 }
 
 async function compiled(paths: readonly string[]): Promise<readonly BodyPath[]> {
-  const { bodyPath } = await import('../toolkit/errors/body-path.ts')
+  const { bodyPath } = await import('../toolkit/errors/select/body-path.ts')
   return Promise.all(paths.map((path) => bodyPath(path)))
 }

@@ -7,7 +7,7 @@ import { parseLossless } from '../../src/serialization/json-parse.ts'
 import { parseJson, readJson } from '../../src/serialization/json-read.ts'
 import { writeJson } from '../../src/serialization/json-write.ts'
 import { NotJsonError } from '../../src/serialization/not-json-error.ts'
-import { exceptionTitle } from '../../src/toolkit/errors/stack-title.ts'
+import { exceptionTitle } from '../../src/toolkit/errors/select/stack-title.ts'
 import { anyText, dictionaryOf, numRuns } from './runs.ts'
 
 const plain = (value: unknown): unknown =>

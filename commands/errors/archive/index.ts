@@ -7,7 +7,7 @@ import { NsbError } from '../../../src/message/nsb-error.ts'
 import { ArchiveFile } from '../../../src/toolkit/errors/archive/archive-file.ts'
 import { archivePath } from '../../../src/toolkit/errors/archive/archive-folder.ts'
 import { newOperationId } from '../../../src/toolkit/errors/operation-id.ts'
-import { hasCriteria } from '../../../src/toolkit/errors/select.ts'
+import { hasCriteria } from '../../../src/toolkit/errors/select/select.ts'
 import { stateFolder } from '../../../src/toolkit/state-folder.ts'
 
 export default class ErrorsArchive extends ArchiveCommand {

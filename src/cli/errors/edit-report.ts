@@ -1,5 +1,5 @@
 import { Header } from '../../message/headers.ts'
-import type { Shown } from '../../toolkit/errors/browse.ts'
+import type { Shown } from '../../toolkit/errors/browse/browse.ts'
 import type { Attempt } from '../../toolkit/errors/edit/attempt.ts'
 import { bodyText } from '../../toolkit/errors/edit/edit-text.ts'
 import { textOf } from '../../toolkit/errors/edit/editable.ts'

@@ -7,12 +7,12 @@ import {
   listFailed,
   rememberFailed,
   showFailed,
-} from '../../toolkit/errors/browse.ts'
-import { exceptionText } from '../../toolkit/errors/exception-text.ts'
-import type { Classifier, Group } from '../../toolkit/errors/group.ts'
-import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/plan.ts'
-import type { JournalPlace } from '../../toolkit/errors/replay-record.ts'
-import type { Criteria } from '../../toolkit/errors/select.ts'
+} from '../../toolkit/errors/browse/browse.ts'
+import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
+import type { Classifier, Group } from '../../toolkit/errors/select/group.ts'
+import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/replay/plan.ts'
+import type { JournalPlace } from '../../toolkit/errors/replay/replay-record.ts'
+import type { Criteria } from '../../toolkit/errors/select/select.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Choice, type Confirmation, choose } from '../ask.ts'
 import type { Colours } from '../colour.ts'

@@ -1,6 +1,6 @@
 import { displayTypeOf, narrowTypeOf } from '../../message/failure.ts'
-import { exceptionText } from '../../toolkit/errors/exception-text.ts'
-import type { ListedFailure } from '../../toolkit/errors/browse.ts'
+import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
+import type { ListedFailure } from '../../toolkit/errors/browse/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import { relativeTime } from '../relative-time.ts'
 import type { Column } from '../table.ts'

@@ -1,4 +1,4 @@
-import type { OtherKinds } from '../../toolkit/errors/browse.ts'
+import type { OtherKinds } from '../../toolkit/errors/browse/browse.ts'
 
 const words: readonly (readonly [kind: keyof OtherKinds, one: string, several: string])[] = [
   ['poison', 'poison message', 'poison messages'],

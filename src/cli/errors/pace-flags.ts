@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { NsbError } from '../../message/nsb-error.ts'
-import { type BatchOutcome, type BatchSizes, parseBatches, wentWell } from '../../toolkit/errors/pace.ts'
-import type { PaceRecord } from '../../toolkit/errors/replay-record.ts'
+import { type BatchOutcome, type BatchSizes, parseBatches, wentWell } from '../../toolkit/errors/replay/pace.ts'
+import type { PaceRecord } from '../../toolkit/errors/replay/replay-record.ts'
 import { parseRate } from '../../toolkit/send/pace.ts'
 import { durationFlag } from '../global-flags.ts'
 

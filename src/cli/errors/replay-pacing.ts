@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { NsbError } from '../../message/nsb-error.ts'
-import { Pacing } from '../../toolkit/errors/pace.ts'
+import { Pacing } from '../../toolkit/errors/replay/pace.ts'
 import { Pace } from '../../toolkit/send/pace.ts'
 import type { Question } from '../ask.ts'
 import { type ChosenPace, betweenBatches } from './pace-flags.ts'

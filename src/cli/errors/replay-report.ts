@@ -1,7 +1,7 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import type { PlannedTarget, ReplayPlan } from '../../toolkit/errors/plan.ts'
+import type { PlannedTarget, ReplayPlan } from '../../toolkit/errors/replay/plan.ts'
 import type { Unfit } from '../../toolkit/errors/edit/tried-patch.ts'
-import type { ReplayReport, ReplayedMessage } from '../../toolkit/errors/replay.ts'
+import type { ReplayReport, ReplayedMessage } from '../../toolkit/errors/replay/replay.ts'
 import { Exit } from '../exit-codes.ts'
 import { printableLine } from '../printable.ts'
 

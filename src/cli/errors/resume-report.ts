@@ -1,8 +1,8 @@
 import { errorText } from '../../message/nsb-error.ts'
 import type { ResumeReport } from '../../toolkit/errors/resume.ts'
 import type { ReadJournal } from '../../toolkit/errors/journal/read-journal.ts'
-import type { ReplayResult } from '../../toolkit/errors/replay.ts'
-import { phases } from '../../toolkit/errors/staging.ts'
+import type { ReplayResult } from '../../toolkit/errors/replay/replay.ts'
+import { phases } from '../../toolkit/errors/replay/staging.ts'
 import { Exit } from '../exit-codes.ts'
 import { printableLine } from '../printable.ts'
 

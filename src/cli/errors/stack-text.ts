@@ -1,4 +1,4 @@
-import { parseFrame } from '../../toolkit/errors/stack-title.ts'
+import { parseFrame } from '../../toolkit/errors/select/stack-title.ts'
 import { printableLine } from '../printable.ts'
 
 /** One exception of a stack trace as .NET prints it, causes after what they caused. */

@@ -1,10 +1,10 @@
 import { displayTypeOf, isTextBody, narrowTypeOf } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import { errorText } from '../../message/nsb-error.ts'
-import type { CommandEnded } from '../../toolkit/errors/command-per-message.ts'
+import type { CommandEnded } from '../../toolkit/errors/watch/command-per-message.ts'
 import { failedFields, isoTime } from '../../toolkit/errors/documents.ts'
-import { exceptionText } from '../../toolkit/errors/exception-text.ts'
-import type { WatchEvent } from '../../toolkit/errors/watch.ts'
+import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
+import type { WatchEvent } from '../../toolkit/errors/watch/watch.ts'
 import { printableLine } from '../printable.ts'
 import { shortId } from './errors-command.ts'
 

@@ -1,5 +1,5 @@
 import type { FailedMessage } from '../../message/failure.ts'
-import type { Group } from './group.ts'
+import type { Group } from './select/group.ts'
 
 /** ISO 8601 in UTC; undefined stays undefined. */
 export function isoTime(ms: number | undefined): string | undefined {

@@ -4,10 +4,10 @@ import type { OperationHead } from './journal/journal.ts'
 import { openOperations } from './journal/operations.ts'
 import { type ReadJournal, isRunning, operationIds, readJournal } from './journal/read-journal.ts'
 import type { Patching } from './edit/patching.ts'
-import type { Pacing } from './pace.ts'
-import type { PaceRecord } from './replay-record.ts'
-import type { ReplayRun, ReplayedMessage } from './replay.ts'
-import { phases } from './staging.ts'
+import type { Pacing } from './replay/pace.ts'
+import type { PaceRecord } from './replay/replay-record.ts'
+import type { ReplayRun, ReplayedMessage } from './replay/replay.ts'
+import { phases } from './replay/staging.ts'
 
 export interface ResumeOptions {
   /** Take it back instead of finishing it, as far as that can be done. */
@@ -70,7 +70,7 @@ const resumptions: Readonly<Record<string, () => Promise<Resume>>> = {
   edit: async () => (await import('./edit/resume-edit.ts')).resumeEdit,
   export: async () => (await import('./archive/resume-archive.ts')).resumeArchive,
   import: async () => (await import('./archive/resume-import.ts')).resumeImport,
-  replay: async () => (await import('./resume-replay.ts')).resumeReplay,
+  replay: async () => (await import('./replay/resume-replay.ts')).resumeReplay,
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
 import { answerOf, batchLine, betweenBatches, chosenPace, roughDuration } from '../../../src/cli/errors/pace-flags.ts'
-import type { BatchOutcome } from '../../../src/toolkit/errors/pace.ts'
+import type { BatchOutcome } from '../../../src/toolkit/errors/replay/pace.ts'
 
 const someone = { interactive: true, yes: false }
 const nobody = { interactive: false, yes: false }

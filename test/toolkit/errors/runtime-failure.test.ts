@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
-import { groupOf } from '../../../src/toolkit/errors/group.ts'
+import { groupOf } from '../../../src/toolkit/errors/select/group.ts'
 import { testEndpoint } from '../../../src/testing/index.ts'
 import { CancelOrder, PlaceOrder } from '../../support/shop.ts'
 

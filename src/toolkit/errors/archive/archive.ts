@@ -2,7 +2,7 @@ import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Operations, QueueFacts } from '../../../transport/transport.ts'
 import type { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
-import { readHeld } from '../sending-back.ts'
+import { readHeld } from '../replay/sending-back.ts'
 import type { ArchiveFile } from './archive-file.ts'
 import type { SelectedMessage, Selection } from './selection.ts'
 

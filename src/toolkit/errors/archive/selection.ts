@@ -2,10 +2,10 @@ import type { FailedMessage } from '../../../message/failure.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
-import { couldMean, resolveIds } from '../resolve-ids.ts'
+import { couldMean, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
-import { type Criteria, hasCriteria, hasGroupPrefix, selector } from '../select.ts'
-import { readHeld } from '../sending-back.ts'
+import { type Criteria, hasCriteria, hasGroupPrefix, selector } from '../select/select.ts'
+import { readHeld } from '../replay/sending-back.ts'
 
 export interface SelectionOptions {
   readonly queue: string

@@ -4,7 +4,7 @@ import { checkHold, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
-import { replayPage } from '../plan.ts'
+import { replayPage } from '../replay/plan.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import type { EditOptions } from './send-edited.ts'
 

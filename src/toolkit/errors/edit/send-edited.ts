@@ -3,11 +3,11 @@ import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Holding, Operations } from '../../../transport/transport.ts'
 import { ArchiveFile } from '../archive/archive-file.ts'
 import { archivePath } from '../archive/archive-folder.ts'
-import type { Shown } from '../browse.ts'
+import type { Shown } from '../browse/browse.ts'
 import { checkHold } from '../hold.ts'
 import { Journal, thisProcess } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
-import { replayPage } from '../plan.ts'
+import { replayPage } from '../replay/plan.ts'
 import { type Edited, editedMessage } from './edited-message.ts'
 
 /** What the journal of an edit keeps beside the key of the original, so that it can be finished. */

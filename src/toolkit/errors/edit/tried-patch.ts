@@ -1,6 +1,6 @@
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import type { HeldMessage } from '../../../transport/transport.ts'
-import { type PlannedMessage, type ReplayPlan, type Selected, mostItems } from '../plan.ts'
+import { type PlannedMessage, type ReplayPlan, type Selected, mostItems } from '../replay/plan.ts'
 import type { Patching } from './patching.ts'
 
 /** A message that a patch does not fit. */

@@ -7,8 +7,8 @@
  */
 import { Journal } from '../../../../src/toolkit/errors/journal/journal.ts'
 import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
-import { prepareReplay } from '../../../../src/toolkit/errors/prepare-replay.ts'
-import { beginReplayJournal } from '../../../../src/toolkit/errors/replay-record.ts'
+import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-replay.ts'
+import { beginReplayJournal } from '../../../../src/toolkit/errors/replay/replay-record.ts'
 import { Transaction } from '../../../../src/transport/learning/transaction.ts'
 import { learningTransport } from '../../../../src/transport/learning/transport.ts'
 import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'

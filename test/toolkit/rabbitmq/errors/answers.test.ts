@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type Answers, listenForAnswers } from '../../../../src/toolkit/errors/answers.ts'
+import { type Answers, listenForAnswers } from '../../../../src/toolkit/errors/replay/answers.ts'
 import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'

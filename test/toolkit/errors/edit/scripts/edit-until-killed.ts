@@ -3,7 +3,7 @@
  * Arguments: `learning` or `rabbitmq`, storage folder or address of the broker, error queue, state folder, target, `failed` if it stays in
  * the error queue, and the step: `held`, `selected`, `publishing`, `confirmed`, `noted`, `removed`, or any other for none.
  */
-import { showFailed } from '../../../../../src/toolkit/errors/browse.ts'
+import { showFailed } from '../../../../../src/toolkit/errors/browse/browse.ts'
 import { sendEdited } from '../../../../../src/toolkit/errors/edit/send-edited.ts'
 import { learningTransport } from '../../../../../src/transport/learning/transport.ts'
 import { parseConnection } from '../../../../../src/transport/rabbitmq/connection-settings.ts'

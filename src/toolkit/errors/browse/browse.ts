@@ -1,0 +1,307 @@
+import { type FailedKind, type FailedMessage, readFailure } from '../../../message/failure.ts'
+import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
+import { type Classifier, type Group, displayTitle, groupId, groupTitle, headersToGroup } from '../select/group.ts'
+import { checkHold, holdIfThere } from '../hold.ts'
+import { couldMean, idMatcher, resolveIds } from '../select/resolve-ids.ts'
+import { SeenFailures } from '../seen-failures.ts'
+import { type Criteria, hasCriteria, needsBodies, selector } from '../select/select.ts'
+import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
+
+export interface BrowseOptions {
+  readonly queue: string
+  readonly criteria: Criteria
+  /** ms since 1970. */
+  readonly now: number
+  /** Codes of safety rules to overrule. */
+  readonly overrule: readonly string[]
+  readonly maxHold: number
+  readonly signal: AbortSignal
+  /** Kept of each look that costs something; undefined: none is kept. */
+  readonly snapshot?: SnapshotFile | undefined
+  /** The last snapshot will do where it is young enough and knows what is asked for. */
+  readonly cached?: boolean
+  /** The queue is about to be read. */
+  opened?(facts: QueueFacts): void
+}
+
+/** How many entries are of the kinds that are not listed unless they are asked for; acknowledgements are nobody's concern. */
+export interface OtherKinds {
+  readonly poison: number
+  readonly masstransit: number
+  readonly dlx: number
+}
+
+/** What was there beside what was asked for. */
+export interface Browsed extends OtherKinds {
+  /** undefined: there is no such queue, which for an error queue means that nothing ever failed. */
+  readonly facts: QueueFacts | undefined
+  readonly newerArrivals: number
+  /** Older entries that need not be read, so that it is not known what they are. */
+  readonly unread: number
+  /** When the snapshot was taken that this comes from, in ms since 1970; undefined: from the queue. */
+  readonly takenAt?: number
+}
+
+/** Messages of a page whose bodies are in memory at once. */
+const page = 100
+/** Where each page costs some round trips. */
+const brokerPage = 1000
+
+interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'>> {
+  seen(this: void, failed: FailedMessage, message: SnapshotEntry, held: HeldMessage | undefined): void
+  /** Asked after each page; default: never. */
+  enough?(this: void): boolean
+}
+
+export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0 }
+const isOther = (kind: FailedKind): kind is keyof OtherKinds => kind in noOthers
+
+/** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
+async function browse(operations: Operations, options: BrowseOptions, look: Look): Promise<Browsed> {
+  const lookCosts = !operations.can.lookWithoutTrace
+  const fromSnapshot = lookCosts && options.cached === true ? await browseSnapshot(options, look.seen) : undefined
+  return fromSnapshot ?? browseQueue(operations, options, look)
+}
+
+async function browseQueue(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {
+  const { maxHold, overrule, queue, signal } = options
+  const lookCosts = !operations.can.lookWithoutTrace
+  const holding = await holdIfThere(operations, queue, {
+    purpose: 'look',
+    overrule,
+    page: lookCosts ? brokerPage : page,
+    // Where looking costs nothing, nothing is held.
+    max: lookCosts ? maxHold : Number.POSITIVE_INFINITY,
+    signal,
+    beforeRemove: () => undefined,
+    ...look,
+  })
+  if (holding === undefined) return { facts: undefined, ...noOthers, newerArrivals: 0, unread: 0 }
+  let [read, newerArrivals, unread] = [0, 0, 0]
+  const others = { ...noOthers }
+  let snapshot: ReturnType<SnapshotFile['write']> | undefined
+  try {
+    checkHold(holding.facts, options)
+    options.opened?.(holding.facts)
+    if (lookCosts) snapshot = options.snapshot?.write(holding.facts, options.now)
+    for await (const messages of holding.pages()) {
+      for (const message of messages) {
+        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
+        if (isOther(failed.kind)) others[failed.kind]++
+        seen(failed, message, message)
+        snapshot?.add(message, failed)
+      }
+      read += messages.length
+      if (enough?.() !== true) continue
+      unread = holding.facts.depth - read
+      break
+    }
+    if (unread === 0 && !signal.aborted) snapshot?.keep()
+  } finally {
+    snapshot?.drop()
+    newerArrivals = (await holding.giveBack()).newerArrivals
+  }
+  signal.throwIfAborted()
+  return { facts: holding.facts, ...others, newerArrivals, unread }
+}
+
+/** undefined: there is none that could answer. */
+async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: Look['seen']): Promise<Browsed | undefined> {
+  // It knows neither every header nor any body.
+  const found = criteria.header === undefined && !needsBodies(criteria) ? await snapshot?.read(now) : undefined
+  if (found === undefined) return undefined
+  const others = { ...noOthers }
+  for await (const entry of found.entries) {
+    const failed = entry.failed ?? readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
+    if (isOther(failed.kind)) others[failed.kind]++
+    seen(failed, entry, undefined)
+  }
+  return { facts: found.facts, ...others, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
+}
+
+/** The type of a fault of MassTransit is in its body. */
+function canDoWithoutBodies(criteria: Criteria): boolean {
+  return !needsBodies(criteria) && criteria.kind?.includes('masstransit') !== true
+}
+
+export interface ListedFailure {
+  readonly failed: FailedMessage
+  /** The same failure came before in the queue: a crash has left it there twice. */
+  readonly duplicate: boolean
+  /** What lists are sorted by, in ms since 1970: when it came into a queue that can be read from its end, else when it failed. */
+  readonly at: number | undefined
+}
+
+/** Newest first, in one tick of the file clock by the time of failure; those without a readable time last. */
+export function byTimeDescending(a: ListedFailure, b: ListedFailure): number {
+  return descending(a.at, b.at) || descending(a.failed.failedAt, b.failed.failedAt)
+}
+
+const descending = (a: number | undefined, b: number | undefined): number =>
+  (b ?? Number.NEGATIVE_INFINITY) - (a ?? Number.NEGATIVE_INFINITY) || 0
+
+export interface ListOptions extends BrowseOptions {
+  /** So many are wanted. */
+  readonly limit: number
+  /** Every entry is looked at, even where the newest are known without. */
+  readonly exact: boolean
+  /**
+   * Told of each as it is met where the queue can be read from its end, so that memory does not grow with the limit; none is in
+   * {@link Listed.items} then. It is not told where ids are named, since what they mean is known only in the end.
+   */
+  each?(this: void, item: ListedFailure): void
+}
+
+export interface Listed extends Browsed {
+  /** All that match, the unread included. */
+  readonly total: number
+  /** The newest of them. */
+  readonly items: readonly ListedFailure[]
+}
+
+/** Read at least, so that of a queue of usual length every entry is seen for what it is. */
+const readAtLeast = 1000
+
+/** Lists the newest failures that match; memory holds what is shown, not the queue. */
+export async function listFailed(operations: Operations, options: ListOptions): Promise<Listed> {
+  const { criteria, each, exact, limit } = options
+  const matches = selector(criteria, options.now)
+  const ids = criteria.ids ?? []
+  const { newestFirst } = operations.can
+  const streams = each !== undefined && newestFirst && ids.length === 0
+  // Without criteria an entry that is not read counts as what nearly all are: a failure.
+  const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
+  const couldBeMeant = idMatcher(ids)
+  const named: FailedMessage[] = []
+  const failures = new SeenFailures()
+  let items: ListedFailure[] = []
+  let [total, read] = [0, 0]
+  const browsed = await browse(operations, options, {
+    newestFirst,
+    withoutBodies: canDoWithoutBodies(criteria),
+    seen(failed, message, held) {
+      read++
+      if (!couldBeMeant(failed)) return
+      if (ids.length > 0) named.push(failed)
+      if (!matches(failed, message.headers, held?.body)) return
+      total++
+      const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
+      const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
+      if (streams && total <= limit) each?.(item)
+      else if (!streams) items.push(item)
+      if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(byTimeDescending).slice(0, limit)
+    },
+    enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
+  })
+  if (ids.length > 0) {
+    const meant = resolveIds(ids, named)
+    items = items.filter(({ failed }) => meant.has(failed.uniqueId))
+    total = items.length
+  }
+  return { ...browsed, total: total + browsed.unread, items: items.toSorted(byTimeDescending).slice(0, limit) }
+}
+
+export interface Grouped extends Browsed {
+  readonly total: number
+  /** Largest first. */
+  readonly groups: readonly Group[]
+  /** Matching failures the classifier has no title for. */
+  readonly ungrouped: number
+  /** ms since 1970. */
+  readonly oldest: number | undefined
+}
+
+const shownPerGroup = 3
+
+/** Counts the failures that match by group; memory holds one entry per group. */
+export async function groupFailed(operations: Operations, options: BrowseOptions & { readonly by: Classifier }): Promise<Grouped> {
+  const matches = selector(options.criteria, options.now)
+  /** By title: the id of one is a hash, and most failures are in few groups. */
+  const groups = new Map<string, Group>()
+  let [total, ungrouped] = [0, 0]
+  let oldest: number | undefined
+  const browsed = await browse(operations, options, {
+    withoutBodies: canDoWithoutBodies(options.criteria),
+    seen(failed, message, held) {
+      if (!matches(failed, message.headers, held?.body)) return
+      total++
+      if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
+      const title = groupTitle(headersToGroup(failed, message.headers), options.by)
+      if (title === undefined) {
+        ungrouped++
+        return
+      }
+      const group = groups.get(title) ?? newGroup(options.by, title)
+      if (group.count === 0) groups.set(title, group)
+      count(group, failed)
+    },
+  })
+  const largestFirst = [...groups.values()].toSorted((a, b) => b.count - a.count || (b.last ?? 0) - (a.last ?? 0))
+  return { ...browsed, total, groups: largestFirst, ungrouped, oldest }
+}
+
+function newGroup(by: Classifier, title: string): Group {
+  return { id: groupId(by, title), title: displayTitle(by, title), count: 0, first: undefined, last: undefined, endpoints: [], types: [] }
+}
+
+function count(group: Group, { endpoint, failedAt, type }: FailedMessage): void {
+  group.count++
+  if (failedAt !== undefined) {
+    group.first = Math.min(group.first ?? failedAt, failedAt)
+    group.last = Math.max(group.last ?? failedAt, failedAt)
+  }
+  remember(group.endpoints, endpoint)
+  remember(group.types, type)
+}
+
+function remember(names: string[], name: string | undefined): void {
+  if (name !== undefined && names.length < shownPerGroup && !names.includes(name)) names.push(name)
+}
+
+export interface Shown extends Browsed {
+  readonly failed: FailedMessage
+  readonly message: HeldMessage
+}
+
+/** A message as the snapshot knows it: without its body, and with the headers of its failure. */
+export interface Remembered extends Browsed {
+  readonly failed: FailedMessage
+  readonly message: SnapshotEntry
+}
+
+/** The same from the snapshot alone; undefined: there is none, or it does not have just this one. */
+export async function rememberFailed(options: BrowseOptions, id: string): Promise<Remembered | undefined> {
+  const found: { readonly failed: FailedMessage; readonly message: SnapshotEntry }[] = []
+  const browsed = await browseSnapshot(options, (failed, message) => {
+    if (couldMean(id, failed)) found.push({ failed, message })
+  })
+  const [only] = found
+  return browsed === undefined || only === undefined || found.length > 1 ? undefined : { ...browsed, ...only }
+}
+
+/**
+ * Finds one message by its id.
+ *
+ * @throws {NsbError} NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND
+ */
+export async function showFailed(operations: Operations, options: BrowseOptions, id: string): Promise<Shown> {
+  const found: { readonly failed: FailedMessage; readonly message: HeldMessage }[] = []
+  // A snapshot has no bodies.
+  const browsed = await browse(
+    operations,
+    { ...options, cached: false },
+    {
+      seen(failed, _, message) {
+        if (message === undefined) return
+        // Of an ambiguous prefix the first bodies are enough to know that it is one.
+        if (couldMean(id, failed)) found.push({ failed, message: found.length < 20 ? message : { ...message, body: new Uint8Array() } })
+      },
+    },
+  )
+  const [uniqueId] = resolveIds(
+    [id],
+    found.map((each) => each.failed),
+  )
+  const shown = found.find((each) => each.failed.uniqueId === uniqueId) as { failed: FailedMessage; message: HeldMessage }
+  return { ...browsed, ...shown }
+}

@@ -1,0 +1,59 @@
+import type { Transport } from '../../../transport/transport.ts'
+import { isBrokerQueue } from '../../broker-queue.ts'
+import { type Answer, ExpectedAnswers } from './expected-answers.ts'
+import { pollForAnswers } from './polled-answers.ts'
+import { tapIfPossible } from '../../tap-if-possible.ts'
+
+export interface Answers {
+  /**
+   * Call before the copy is published.
+   *
+   * @param failedAt of the failure that is replayed; an entry that is not newer is that failure itself
+   */
+  expect(uniqueId: string, failedAt: number | undefined): void
+  of(uniqueId: string): Answer | undefined
+  /**
+   * Resolves when each of them has its answer, when the time is over, or when the signal is aborted. Nothing of the error queue is held
+   * any more.
+   *
+   * @param uniqueIds those that were sent and removed; each of them once, in one call or another
+   */
+  until(uniqueIds: Iterable<string>, ms: number, signal: AbortSignal, answered: (waitingFor: number) => void): Promise<void>
+  /** Stops listening, and consumes the acknowledgements that were meant for us; those of others stay. */
+  close(): Promise<void>
+}
+
+const dayMs = 24 * 3_600_000
+
+/**
+ * Listens how replayed messages end, by ServiceControl's own protocol: an endpoint acknowledges what succeeded, and what fails
+ * again comes back to the error queue under the same unique id. Where new messages cannot be seen without taking them, the depths of
+ * the two queues are polled, and a queue is looked at when it has more messages than it should.
+ *
+ * @param depth of the error queue when its messages were taken to be replayed; undefined: none of them is held
+ */
+export async function listenForAnswers(
+  transport: Transport,
+  errorQueue: string,
+  acknowledgementQueue: string,
+  depth?: number,
+): Promise<Answers> {
+  // It exists before the first copy is published, and stays; a dead address would make a success fail.
+  await transport.createBoundedQueue(acknowledgementQueue, { messagesExpireAfterMs: dayMs, mostMessages: 100_000 })
+  const expected = new ExpectedAnswers()
+  const failures = await tapIfPossible(transport, errorQueue, (message) => expected.failed(message))
+  if (failures === undefined) return pollForAnswers(transport, { errorQueue, acknowledgementQueue, depth })
+  const acknowledgements = await transport.tap(acknowledgementQueue, (message) => void expected.acknowledged(message))
+  return {
+    expect: (uniqueId, failedAt) => expected.add(uniqueId, failedAt),
+    of: (uniqueId) => expected.of(uniqueId),
+    until: (uniqueIds, ms, signal, answered) => expected.until(uniqueIds, ms, signal, answered),
+    async close() {
+      await failures.stop()
+      await acknowledgements.stop()
+      const facts = await transport.inspect(acknowledgementQueue)
+      // A broker keeps the queue small by itself, and there reading it would cost the acknowledgements of others a delivery.
+      if (facts !== undefined && !isBrokerQueue(facts)) await expected.take(transport, acknowledgementQueue)
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import type { FailedMessage } from '../../../message/failure.ts'
+import { NsbError } from '../../../message/nsb-error.ts'
+
+/** What is needed to know which entry an id means. */
+export type Identified = Pick<FailedMessage, 'uniqueId' | 'messageId'>
+
+const shortest = 4
+
+/** Could the id mean this entry? A prefix of its unique id from 4 characters on, or its whole message id. */
+export function couldMean(id: string, entry: Identified): boolean {
+  return (
+    entry.messageId === id || entry.uniqueId === id || (id.length >= shortest && entry.uniqueId.toLowerCase().startsWith(id.toLowerCase()))
+  )
+}
+
+/** {@link couldMean} for any of many ids at once: as many as there are messages may be named. None means every entry. */
+export function idMatcher(ids: readonly string[]): (entry: Identified) => boolean {
+  if (ids.length === 0) return () => true
+  const whole = new Set(ids)
+  const prefixes = new Map<string, string[]>()
+  for (const id of ids) {
+    if (id.length < shortest) continue
+    const prefix = id.toLowerCase()
+    const begin = prefix.slice(0, shortest)
+    const same = prefixes.get(begin)
+    if (same === undefined) prefixes.set(begin, [prefix])
+    else same.push(prefix)
+  }
+  for (const same of prefixes.values()) same.sort((a, b) => a.length - b.length)
+  return ({ messageId, uniqueId }) => {
+    if (whole.has(messageId) || whole.has(uniqueId)) return true
+    const lower = uniqueId.toLowerCase()
+    return prefixes.get(lower.slice(0, shortest))?.some((prefix) => lower.startsWith(prefix)) === true
+  }
+}
+
+/**
+ * Finds the unique ids that are meant.
+ *
+ * @param entries all that {@link couldMean} accepts for one of the ids
+ * @throws {NsbError} NSB_BAD_ID, NSB_AMBIGUOUS_ID naming the candidates, NSB_MESSAGE_NOT_FOUND
+ */
+export function resolveIds(ids: readonly string[], entries: readonly Identified[]): ReadonlySet<string> {
+  const exact = new Map<string, string>()
+  const byMessage = new Map<string, Set<string>>()
+  for (const { messageId, uniqueId } of entries) {
+    if (!exact.has(uniqueId.toLowerCase())) exact.set(uniqueId.toLowerCase(), uniqueId)
+    byMessage.set(messageId, (byMessage.get(messageId) ?? new Set()).add(uniqueId))
+  }
+  // In order, what begins alike is beside each other.
+  const sorted = [...exact.keys()].toSorted((a, b) => (a < b ? -1 : 1))
+  return new Set(
+    ids.map((id) => exact.get(id.toLowerCase()) ?? onlyOne(id, [...(byMessage.get(id) ?? []), ...beginning(id, sorted, exact)])),
+  )
+}
+
+function beginning(id: string, sorted: readonly string[], exact: ReadonlyMap<string, string>): string[] {
+  if (id.length < shortest) return []
+  const prefix = id.toLowerCase()
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] as string) < prefix) low = middle + 1
+    else high = middle
+  }
+  const found: string[] = []
+  for (let at = low; at < sorted.length && (sorted[at] as string).startsWith(prefix); at++)
+    found.push(exact.get(sorted[at] as string) as string)
+  return found
+}
+
+function onlyOne(id: string, found: readonly string[]): string {
+  const candidates = [...new Set(found)]
+  const [only] = candidates
+  if (only !== undefined && candidates.length === 1) return only
+  if (candidates.length > 1)
+    throw new NsbError({
+      code: 'NSB_AMBIGUOUS_ID',
+      message: `'${id}' means ${candidates.length} messages.\n${candidates.slice(0, 10).join('\n')}${candidates.length > 10 ? '\n…' : ''}`,
+      suggestions: ['Give more characters of the one that is meant'],
+      details: { id, candidates },
+    })
+  if (id.length < shortest)
+    throw new NsbError({
+      code: 'NSB_BAD_ID',
+      message: `'${id}' is too short for an id: give at least ${shortest} characters of it.`,
+      suggestions: ['nsb errors list -o ids'],
+      details: { id },
+    })
+  throw new NsbError({
+    code: 'NSB_MESSAGE_NOT_FOUND',
+    message: `No message in the error queue has the id '${id}'.`,
+    suggestions: ['nsb errors list'],
+    details: { id },
+  })
+}
