@@ -3,7 +3,15 @@ import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from '../../src/cli/errors/errors-command.ts'
 import { chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
-import { type PlannedPace, dryRunDocument, replayDocument, replayExitCode, targetLine } from '../../src/cli/errors/replay-report.ts'
+import {
+  type PlannedPace,
+  type ReplayDocument,
+  dryRunDocument,
+  replayDocument,
+  replayExitCode,
+  targetLine,
+} from '../../src/cli/errors/replay-report.ts'
+import { countsLine, failureLines, questionOf, warningsOf } from '../../src/cli/errors/replay-text.ts'
 import { textOrFile } from '../../src/cli/errors/edit-input.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
@@ -21,7 +29,6 @@ import type { ReplayReport, ReplayRun } from '../../src/toolkit/errors/replay/re
 import type { SnapshotFile } from '../../src/toolkit/errors/browse/snapshot.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { replayStaged } from '../../src/toolkit/errors/replay/staged-replay.ts'
-import { errorText } from '../../src/message/nsb-error.ts'
 
 const mostWithoutTyping = 100
 const mostShown = 20
@@ -249,57 +256,14 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     return quiet ? undefined : new Progress({ write: (text) => process.stderr.write(text), terminal: process.stderr.isTTY, now: Date.now })
   }
 
-  #showReport(report: ReplayReport, document: ReturnType<typeof replayDocument>): void {
-    const { colour } = this
-    for (const item of report.items.filter((each) => each.result === 'failed').slice(0, mostShown))
-      this.note(
-        `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
-      )
-    for (const item of report.items.filter((each) => each.result === 'failedAgain').slice(0, mostShown))
-      this.note(
-        `${colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  failed again  ${printableLine((item.exception ?? '').split('\n', 1)[0] as string)}`,
-      )
-    if (report.problem !== undefined) this.warning(`stopped: ${errorText(report.problem)}${inBothPlaces(report)}`)
-    else if (report.stoppedAfter !== undefined) this.warning(`stopped after batch ${report.stoppedAfter.number}; ${restOf(report)}`)
-    else if (report.stopped) this.warning(`stopped: too many failures; ${restOf(report)}`)
-    if (this.signal.aborted) this.warning(`interrupted: ${restOf(report)}`)
-    const counts = [
-      `replayed ${document.published}`,
-      ...(document.succeeded === undefined ? [] : [`succeeded ${document.succeeded}`]),
-      ...((document.failedAgain ?? 0) > 0 ? [`failed again ${document.failedAgain}`] : []),
-      ...((document.noAnswer ?? 0) > 0 ? [`no answer yet ${document.noAnswer}`] : []),
-      ...(document.failed > 0 ? [`failed ${document.failed}`] : []),
-      ...((report.staged?.left ?? 0) > 0 ? [`left in ${report.staged?.queue} ${report.staged?.left}`] : []),
-      `left in queue ${report.leftInQueue}`,
-      ...(report.newerArrivals > 0 ? [`newer arrivals ${report.newerArrivals}`] : []),
-      `operation ${report.operation}`,
-    ]
-    this.out(counts.join(', '))
+  #showReport(report: ReplayReport, document: ReplayDocument): void {
+    for (const line of failureLines(report, mostShown)) this.note(`${this.colour.err.failure('✗')} ${line}`)
+    for (const warning of warningsOf(report, this.signal.aborted)) this.warning(warning)
+    this.out(countsLine(report, document))
     const resume = `nsb errors resume ${report.operation}`
     if (!report.isOver) this.next(resume, ...(report.staged === undefined ? [] : [`${resume} --undo`]))
     // What was not sent keeps the time when it failed.
     else if ((document.failedAgain ?? 0) > 0) this.next('nsb errors list --since 1m', 'nsb errors groups')
     else if (document.failed > 0) this.next('nsb errors list', 'nsb errors groups')
   }
-}
-
-/** Where what was not sent is. */
-function restOf({ staged }: ReplayReport): string {
-  return staged === undefined || staged.left === 0
-    ? 'the rest stays in the error queue'
-    : `the rest is in ${staged.queue}, or in the error queue still`
-}
-
-/** What a person must know who finds a message twice. */
-function inBothPlaces({ sentUnnoted }: ReplayReport): string {
-  return sentUnnoted === 0
-    ? ''
-    : `. ${sentUnnoted} message${sentUnnoted === 1 ? ' was' : 's were'} sent and may be in the error queue as well`
-}
-
-function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {
-  const messages = `${most} message${most > 1 ? 's' : ''}`
-  if (plan !== undefined)
-    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(target ?? '(nowhere)')).join(', ')}?`
-  return `Replay the ${messages} of '${printableLine(queue)}' to ${to === undefined ? 'where each of them failed' : printableLine(to)}?`
 }

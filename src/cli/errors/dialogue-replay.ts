@@ -4,10 +4,10 @@ import { prepareReplay } from '../../toolkit/errors/replay/prepare-replay.ts'
 import { beginReplayJournal } from '../../toolkit/errors/replay/replay-record.ts'
 import type { ReplayReport } from '../../toolkit/errors/replay/replay.ts'
 import { boundMemory } from '../bounded-memory.ts'
-import { printableLine } from '../printable.ts'
 import { Progress } from '../progress.ts'
-import { shortId } from './errors-command.ts'
 import type { DialogueParts } from './interactive.ts'
+import { outcomesOf } from './replay-report.ts'
+import { countsLine, failureLines, warningsOf } from './replay-text.ts'
 
 /** How a replay goes: as one without flags. */
 const manner = { window: 50, onError: 'continue', keepAcknowledgeTo: false, sameNativeId: false } as const
@@ -64,24 +64,9 @@ async function run(
   }
 }
 
-function showReport({ colours, note, out, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
-  const resulting = (result: string): typeof report.items => report.items.filter((item) => item.result === result)
-  for (const { error, uniqueId } of resulting('failed').slice(0, mostNamed))
-    note(`${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${printableLine(error?.message ?? 'was not sent')}`)
-  for (const { exception, uniqueId } of resulting('failedAgain').slice(0, mostNamed))
-    note(
-      `${colours.err.failure('✗')} ${printableLine(shortId(uniqueId))}  failed again  ${printableLine(exception?.split('\n', 1)[0] ?? '')}`,
-    )
+function showReport({ colours, note, out, signal, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
+  for (const line of failureLines(report, mostNamed)) note(`${colours.err.failure('✗')} ${line}`)
+  for (const text of warningsOf(report, signal.aborted)) warning(text)
   if (!report.isOver) warning(`it is not finished: nsb errors resume ${report.operation}`)
-  if (report.stopped) warning('stopped: too many failures; the rest stays in the error queue')
-  const counts = [
-    `replayed ${report.published}`,
-    ...(waited ? [`succeeded ${resulting('succeeded').length}`] : []),
-    ...(resulting('failedAgain').length > 0 ? [`failed again ${resulting('failedAgain').length}`] : []),
-    ...(resulting('noAnswer').length > 0 ? [`no answer yet ${resulting('noAnswer').length}`] : []),
-    ...(report.failed > 0 ? [`failed ${report.failed}`] : []),
-    `left in queue ${report.leftInQueue}`,
-    `operation ${report.operation}`,
-  ]
-  out(counts.join(', '))
+  out(countsLine(report, outcomesOf(report, waited)))
 }

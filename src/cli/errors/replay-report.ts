@@ -61,10 +61,10 @@ export function dryRunDocument(
 
 /** @param waited for the outcomes */
 export function replayDocument({ profile, queue }: About, report: ReplayReport, waited: boolean): ReplayDocument {
-  const head = { schema: 'nsb.errors.replay/1', profile, queue } as const
-  const count = (result: ReplayedMessage['result']): number => report.items.filter((item) => item.result === result).length
   return {
-    ...head,
+    schema: 'nsb.errors.replay/1',
+    profile,
+    queue,
     operation: report.operation,
     ...(report.stopped ? { stopped: true } : {}),
     ...(report.stoppedAfter === undefined ? {} : { stoppedAfterBatch: report.stoppedAfter.number }),
@@ -72,12 +72,22 @@ export function replayDocument({ profile, queue }: About, report: ReplayReport, 
     ...(report.isOver ? {} : { resumable: true }),
     ...(report.sentUnnoted > 0 ? { inBothPlaces: report.sentUnnoted } : {}),
     selected: report.selected,
-    published: report.published,
-    ...(waited ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),
-    failed: report.failed,
+    ...outcomesOf(report, waited),
     leftInQueue: report.leftInQueue,
     newerArrivals: report.newerArrivals,
     items: report.items,
+  }
+}
+
+export type ReplayOutcomes = Pick<ReplayDocument, 'published' | 'succeeded' | 'failedAgain' | 'noAnswer' | 'failed'>
+
+/** @param waited for the outcomes */
+export function outcomesOf({ failed, items, published }: ReplayReport, waited: boolean): ReplayOutcomes {
+  const count = (result: ReplayedMessage['result']): number => items.filter((item) => item.result === result).length
+  return {
+    published,
+    ...(waited ? { succeeded: count('succeeded'), failedAgain: count('failedAgain'), noAnswer: count('noAnswer') } : {}),
+    failed,
   }
 }
 

@@ -1,0 +1,66 @@
+import { errorText } from '../../message/nsb-error.ts'
+import type { ReplayOptions, ReplayPlan } from '../../toolkit/errors/replay/plan.ts'
+import type { ReplayReport } from '../../toolkit/errors/replay/replay.ts'
+import { printableLine } from '../printable.ts'
+import { shortId } from './errors-command.ts'
+import type { ReplayOutcomes } from './replay-report.ts'
+
+/** What is asked before anything is sent. @param plan undefined: nobody has looked at the messages */
+export function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {
+  const messages = `${most} message${most > 1 ? 's' : ''}`
+  if (plan !== undefined)
+    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(target ?? '(nowhere)')).join(', ')}?`
+  return `Replay the ${messages} of '${printableLine(queue)}' to ${to === undefined ? 'where each of them failed' : printableLine(to)}?`
+}
+
+/** A line for each of the first that were not sent, and of those that failed again. */
+export function failureLines({ items }: ReplayReport, most: number): readonly string[] {
+  const resulting = (result: string): typeof items => items.filter((item) => item.result === result).slice(0, most)
+  return [
+    ...resulting('failed').map(({ error, target, uniqueId }) => line(uniqueId, target ?? '–', error?.message ?? 'was not sent')),
+    ...resulting('failedAgain').map(({ exception, uniqueId }) => line(uniqueId, 'failed again', exception?.split('\n', 1)[0] ?? '')),
+  ]
+}
+
+const line = (uniqueId: string, ...words: readonly string[]): string => [shortId(uniqueId), ...words].map(printableLine).join('  ')
+
+/** Why it ended early, and where the rest is. */
+export function warningsOf(report: ReplayReport, isInterrupted: boolean): readonly string[] {
+  const { problem, stopped, stoppedAfter } = report
+  const warnings: string[] = []
+  if (problem !== undefined) warnings.push(`stopped: ${errorText(problem)}${inBothPlaces(report)}`)
+  else if (stoppedAfter !== undefined) warnings.push(`stopped after batch ${stoppedAfter.number}; ${restOf(report)}`)
+  else if (stopped) warnings.push(`stopped: too many failures; ${restOf(report)}`)
+  if (isInterrupted) warnings.push(`interrupted: ${restOf(report)}`)
+  return warnings
+}
+
+/** Where what was not sent is. */
+function restOf({ staged }: ReplayReport): string {
+  return staged === undefined || staged.left === 0
+    ? 'the rest stays in the error queue'
+    : `the rest is in ${staged.queue}, or in the error queue still`
+}
+
+/** What a person must know who finds a message twice. */
+function inBothPlaces({ sentUnnoted }: ReplayReport): string {
+  return sentUnnoted === 0
+    ? ''
+    : `. ${sentUnnoted} message${sentUnnoted === 1 ? ' was' : 's were'} sent and may be in the error queue as well`
+}
+
+/** The summary, in one line. */
+export function countsLine({ newerArrivals, operation, staged, leftInQueue }: ReplayReport, outcomes: ReplayOutcomes): string {
+  const { failed, failedAgain = 0, noAnswer = 0, published, succeeded } = outcomes
+  return [
+    `replayed ${published}`,
+    ...(succeeded === undefined ? [] : [`succeeded ${succeeded}`]),
+    ...(failedAgain > 0 ? [`failed again ${failedAgain}`] : []),
+    ...(noAnswer > 0 ? [`no answer yet ${noAnswer}`] : []),
+    ...(failed > 0 ? [`failed ${failed}`] : []),
+    ...(staged !== undefined && staged.left > 0 ? [`left in ${staged.queue} ${staged.left}`] : []),
+    `left in queue ${leftInQueue}`,
+    ...(newerArrivals > 0 ? [`newer arrivals ${newerArrivals}`] : []),
+    `operation ${operation}`,
+  ].join(', ')
+}
