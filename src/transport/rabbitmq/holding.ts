@@ -22,6 +22,8 @@ const largestPage = 65_535
 /** So many of a stream are in memory, unless more should be on their way; and so many beside those. */
 const keptAhead = 1000
 const fewestAhead = 250
+/** Of pages it is fewer: giving so many back at once is what a broker is quickest with. */
+const keptAheadInPages = 500
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
 
@@ -169,7 +171,7 @@ export class RabbitHolding implements Holding {
     try {
       while (this.#read < this.facts.depth && !signal.aborted && !this.#givenBack) {
         this.#queue.throwIfLost()
-        const room = this.#room(arrived.length)
+        const room = this.#room(arrived.length, isPaged)
         if (!next && !isOver && room > 0 && this.#isNextsTurn(arrived.length, room)) {
           isPaged ||= this.#isMuchStaying(arrived.length)
           next = this.#track(begin(room)).finally(() => {
@@ -196,10 +198,14 @@ export class RabbitHolding implements Holding {
   }
 
   /** How many a consumer may bring that is opened when the one before has brought all it may. */
-  #room(arrived: number): number {
+  #room(arrived: number, isPaged: boolean): number {
     const { ahead = 0, max } = this.#options.hold
     const { room = 0, unsettled = 0 } = this.#queue.streaming ?? {}
-    return Math.min(max - this.#held.size - arrived - (room - unsettled), Math.max(ahead + fewestAhead, keptAhead), largestPage)
+    return Math.min(
+      max - this.#held.size - arrived - (room - unsettled),
+      Math.max(ahead + fewestAhead, isPaged ? keptAheadInPages : keptAhead),
+      largestPage,
+    )
   }
 
   /** What a consumer brought and stays held takes the place of what it could bring: the next one follows while it can still bring a half. */

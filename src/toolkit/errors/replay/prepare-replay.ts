@@ -44,8 +44,8 @@ export async function prepareReplay(
   const everything = !hasCriteria(options.criteria) && options.limit === undefined
   const inAnyCase = !options.newest && (options.criteria.ids ?? []).length === 0 && !hasGroupPrefix(options.criteria)
   const asTheyCome = inAnyCase && (everything || confirmed)
-  // Of everything only what cannot be sent stays held.
-  const max = asTheyCome && everything ? Math.max(maxHold, 2 * window) : maxHold
+  // Of everything only what cannot be sent stays held, beside what is under way and what waits for it.
+  const max = asTheyCome && everything ? Math.max(maxHold, 3 * window) : maxHold
   const noted = await ifThere(
     holdNoted(transport, queue, { ...holdOptions(transport, 'change', options), max, ...(asTheyCome ? { ahead: window } : {}) }),
   )

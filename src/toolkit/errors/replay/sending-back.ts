@@ -13,6 +13,8 @@ import { unchangedCopy } from './staging.ts'
 
 /** So many failures in a row are no accident. */
 const mostConsecutiveFailures = 10
+/** So many wait at most until a place in the window is free, so that there are some when the broker has confirmed those before them. */
+const mostWaiting = 100
 /** Where not every message is wanted in the report, so many failed ones are named. */
 const mostNamed = 1000
 
@@ -45,8 +47,8 @@ export function isLost(error: unknown): boolean {
 }
 
 /**
- * Sends held messages back, a window of them at a time: each copy is safe before its original is removed. What comes while there is room
- * is noted in the journal together, before the first of it is sent.
+ * Sends held messages back, a window of them at a time: each copy is safe before its original is removed. What is sent together is noted
+ * in the journal together, before the first of it is sent.
  */
 export class SendingBack {
   /** In the order of sending; without `run.everyItem` only those that failed. */
@@ -59,7 +61,9 @@ export class SendingBack {
   sentUnnoted = 0
   /** The broker did not answer for some of them. */
   lostConnection = false
+  /** They wait for their place in the window. */
   #next: Next[] = []
+  #isToBegin = false
   /** Of those under way, by their place in the journal. */
   readonly #numbers = new Map<HeldMessage, number>()
   readonly #options: SendingBackOptions
@@ -94,7 +98,7 @@ export class SendingBack {
   }
 
   #addInRoom(next: Next): boolean | Promise<boolean> {
-    const hasRoom = (): boolean => this.#underWay + this.#next.length < this.#options.run.window
+    const hasRoom = (): boolean => this.#next.length < Math.min(this.#options.run.window, mostWaiting)
     return hasRoom() ? this.#accept(next) : this.#until(hasRoom).then(() => this.#accept(next))
   }
 
@@ -107,12 +111,13 @@ export class SendingBack {
     return true
   }
 
-  /** Begins at once with what was added: before a holding is asked for more, which looks at what is leaving it. */
+  /** Begins at once with what was added and has a place: before a holding is asked for more, which looks at what is leaving it. */
   begin(): void {
-    const group = this.#next
+    const { holding, run, signal } = this.#options
+    // What has not begun stays where it is.
+    if (this.#stopped || signal.aborted) this.#next = []
+    const group = this.#next.splice(0, run.window - this.#underWay)
     if (group.length === 0) return
-    this.#next = []
-    const { holding, run } = this.#options
     let number = 0
     try {
       number = run.journal?.select(group.map(({ failed, message }) => keyOf(message, failed, holding.facts.kind))) ?? 0
@@ -126,6 +131,17 @@ export class SendingBack {
       if (run.journal !== undefined) this.#numbers.set(message, number++)
       this.#send(message, plan, failed, this.tried)
     }
+  }
+
+  /** When all have ended that were confirmed together. */
+  #beginSoon(): void {
+    if (this.#isToBegin) return
+    this.#isToBegin = true
+    queueMicrotask(() => {
+      this.#isToBegin = false
+      this.begin()
+      this.#wake()
+    })
   }
 
   /**
@@ -151,13 +167,14 @@ export class SendingBack {
   #cannotNote(error: unknown): void {
     this.journalProblem ??= error
     this.#stopped = true
+    this.#next = []
     this.#wake()
   }
 
   /** Resolves when none is under way any more. */
   async finish(): Promise<void> {
     this.begin()
-    await this.#until(() => this.#underWay === 0)
+    await this.#until(() => this.#underWay + this.#next.length === 0)
   }
 
   /** Somebody else has taken it since it was planned. */
@@ -225,7 +242,7 @@ export class SendingBack {
       const doing = run.staging?.step === 'move' ? 'moving' : 'replaying'
       run.progress({ doing, done: ++this.#done, of, failed: this.failed })
       this.#underWay--
-      this.#wake()
+      this.#beginSoon()
     }
     this.#sendOne(message, plan, failed).then(ended, async (error: unknown) => {
       item.result = 'failed'
