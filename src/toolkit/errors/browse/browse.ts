@@ -80,6 +80,7 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
   let [read, newerArrivals, unread] = [0, 0, 0]
   const others = { ...noOthers }
   let snapshot: ReturnType<SnapshotFile['write']> | undefined
+  let isWhole = false
   try {
     checkHold(holding.facts, options)
     options.opened?.(holding.facts)
@@ -96,10 +97,11 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
       unread = holding.facts.depth - read
       break
     }
-    if (unread === 0 && !signal.aborted) snapshot?.keep()
+    isWhole = unread === 0 && !signal.aborted
   } finally {
+    const [given] = await Promise.all([holding.giveBack(), isWhole ? snapshot?.keep() : undefined])
     snapshot?.drop()
-    newerArrivals = (await holding.giveBack()).newerArrivals
+    newerArrivals = given.newerArrivals
   }
   signal.throwIfAborted()
   return { facts: holding.facts, ...others, newerArrivals, unread }

@@ -3,6 +3,7 @@ import { closeSync, createReadStream, mkdirSync, openSync, renameSync, rmSync, w
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate } from 'node:timers/promises'
 import type { FailedMessage } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import type { HeldMessage, Headers, QueueFacts } from '../../../transport/transport.ts'
@@ -27,7 +28,9 @@ export interface SnapshotEntry extends Pick<HeldMessage, 'headers' | 'nativeId' 
 /** How long a snapshot stands for its queue. */
 export const snapshotLifeMs = 10 * 60_000
 const mostEntries = 100_000
-const chunkSize = 256 * 1024
+/** Lines that wait to be written: about 5 MB. What is given back to a broker takes so long that there is time for them then. */
+const mostWaiting = 10_000
+const writtenAtOnce = 500
 
 /** The snapshot of one queue, in a file that nobody else may read. */
 export class SnapshotFile {
@@ -88,7 +91,7 @@ export class SnapshotWriter {
   readonly #path: string
   readonly #draft: string
   #file: number | undefined
-  #chunk: string
+  #lines: unknown[]
   #count = 0
   readonly #before: (string | undefined)[] = []
   #frame: Frame | undefined
@@ -97,7 +100,7 @@ export class SnapshotWriter {
   constructor(path: string, head: Head) {
     this.#path = path
     this.#draft = `${path}.${process.pid}`
-    this.#chunk = `${JSON.stringify(head)}\n`
+    this.#lines = [head]
     this.#try(() => {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       this.#file = openSync(this.#draft, 'w', 0o600)
@@ -119,8 +122,8 @@ export class SnapshotWriter {
       line.push(value === this.#before[index] ? asBefore : value)
       this.#before[index] = value
     }
-    this.#chunk += `${JSON.stringify(line)}\n`
-    if (this.#chunk.length >= chunkSize) this.#flush()
+    this.#lines.push(line)
+    if (this.#lines.length >= mostWaiting) this.#writeSome()
   }
 
   /** The one frame of a stack that decides about its group. */
@@ -134,9 +137,12 @@ export class SnapshotWriter {
     return this.#stack
   }
 
-  /** From now on it stands for the queue. */
-  keep(): void {
-    this.#flush()
+  /** Writes what waits, a little at a time. From then on it stands for the queue. */
+  async keep(): Promise<void> {
+    while (this.#lines.length > 0) {
+      this.#writeSome()
+      await setImmediate()
+    }
     this.#try(() => {
       if (this.#file === undefined) return
       closeSync(this.#file)
@@ -148,16 +154,19 @@ export class SnapshotWriter {
   drop(): void {
     const file = this.#file
     this.#file = undefined
+    this.#lines = []
     if (file === undefined) return
     closeSync(file)
     rmSync(this.#draft, { force: true })
   }
 
-  #flush(): void {
-    const chunk = this.#chunk
-    this.#chunk = ''
+  #writeSome(): void {
+    const text = this.#lines
+      .splice(0, writtenAtOnce)
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join('')
     this.#try(() => {
-      if (this.#file !== undefined) writeSync(this.#file, chunk)
+      if (this.#file !== undefined) writeSync(this.#file, text)
     })
   }
 
