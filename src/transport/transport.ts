@@ -151,7 +151,7 @@ export interface HoldOptions {
   readonly max: number
   /**
    * With `change`: messages are consumed as they come, and so many should be on their way. Where taking a page costs round trips, one
-   * consumer then brings them all. Default: a page is taken when it is asked for.
+   * consumer then brings them, for as long as most of them leave. Default: a page is taken when it is asked for.
    */
   readonly ahead?: number
   /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
