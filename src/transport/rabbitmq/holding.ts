@@ -163,6 +163,8 @@ export class RabbitHolding implements Holding {
     let next: Promise<void> | undefined
     const begin = async (room: number): Promise<void> => {
       await this.#queue.endStream()
+      // What the stream before it could still bring is all there is.
+      if (room <= 0) return
       const consumer = await this.#queue.openStream(room, arrived)
       if (!isPaged) return
       await this.#queue.endStream()
@@ -174,7 +176,7 @@ export class RabbitHolding implements Holding {
         const room = this.#room(arrived.length, isPaged)
         if (!next && !isOver && room > 0 && this.#isNextsTurn(arrived.length, room)) {
           isPaged ||= this.#isMuchStaying(arrived.length)
-          next = this.#track(begin(room)).finally(() => {
+          next = this.#track(begin(this.#room(arrived.length, isPaged))).finally(() => {
             next = undefined
             this.#changed()
           })
@@ -201,11 +203,11 @@ export class RabbitHolding implements Holding {
   #room(arrived: number, isPaged: boolean): number {
     const { ahead = 0, max } = this.#options.hold
     const { room = 0, unsettled = 0 } = this.#queue.streaming ?? {}
-    return Math.min(
-      max - this.#held.size - arrived - (room - unsettled),
-      Math.max(ahead + fewestAhead, isPaged ? keptAheadInPages : keptAhead),
-      largestPage,
-    )
+    const coming = arrived + room - unsettled
+    const most = Math.min(max - this.#held.size - coming, largestPage)
+    if (!isPaged) return Math.min(most, Math.max(ahead + fewestAhead, keptAhead))
+    // A page is not open to what comes meanwhile: it could be on its way to the consumer when that is cancelled, and lose its place.
+    return Math.min(most, Math.max(ahead + fewestAhead, keptAheadInPages), this.facts.depth - this.#read - coming)
   }
 
   /** What a consumer brought and stays held takes the place of what it could bring: the next one follows while it can still bring a half. */
