@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { boundMemory } from '../../src/cli/bounded-memory.ts'
+import { boundMemory, replaysYoungMiB } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from '../../src/cli/errors/errors-command.ts'
 import { chosenPace, paceFlags, paceRecord, roughDuration } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
@@ -106,7 +106,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const pace = chosenPace(flags, { interactive: this.terminal.interactive, yes: isAnswered || flags['dry-run'] })
     const patch = flags.patch === undefined ? undefined : await textOrFile(flags.patch)
     if (patch !== undefined) (await import('../../src/toolkit/errors/edit/patch.ts')).bodyPatch(patch)
-    const release = boundMemory()
+    const release = boundMemory(replaysYoungMiB)
     this.atEnd(async () => release())
     const transport = await this.openTransport()
     const browsing = this.browseOptions(queue, criteria, flags['max-hold'])

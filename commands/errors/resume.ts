@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { boundMemory } from '../../src/cli/bounded-memory.ts'
+import { boundMemory, replaysYoungMiB } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { operationFields, resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
 import { chosenPace } from '../../src/cli/errors/pace-flags.ts'
@@ -43,7 +43,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsResume)
     if (flags.list) return this.#list()
-    const release = boundMemory()
+    const release = boundMemory(replaysYoungMiB)
     this.atEnd(async () => release())
     const named = this.globals['error-queue'] === undefined ? undefined : (await this.errorQueues())[0]
     const transport = await this.openTransport()

@@ -158,6 +158,11 @@ export interface HoldOptions {
   readonly newestFirst?: boolean
   /** With `look`: neither bodies nor `native` are wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */
   readonly withoutBodies?: boolean
+  /**
+   * With `change`: of a message that was given to {@link Holding.consume} only its ids are wanted from then on. A transport that holds it
+   * elsewhere may empty it, since thousands may be on their way. Default: false.
+   */
+  readonly mayEmpty?: boolean
   /** Aborted: no new page; the caller still gives back. */
   readonly signal: AbortSignal
   /** Copies are safe, originals still held: the journal. In groups, in order. Rejects: none of the group is removed. */

@@ -3,7 +3,7 @@ import type { ReplayOptions } from '../../toolkit/errors/replay/plan.ts'
 import { prepareReplay } from '../../toolkit/errors/replay/prepare-replay.ts'
 import { beginReplayJournal } from '../../toolkit/errors/replay/replay-record.ts'
 import type { ReplayReport } from '../../toolkit/errors/replay/replay.ts'
-import { boundMemory } from '../bounded-memory.ts'
+import { boundMemory, replaysYoungMiB } from '../bounded-memory.ts'
 import { Progress } from '../progress.ts'
 import type { DialogueParts } from './interactive.ts'
 import { outcomesOf } from './replay-report.ts'
@@ -42,7 +42,7 @@ async function run(
   options: ReplayOptions,
   wait: number | undefined,
 ): Promise<ReplayReport> {
-  const unbound = boundMemory()
+  const unbound = boundMemory(replaysYoungMiB)
   const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
   const prepared = await prepareReplay(transport, options, { confirmed: true, window: manner.window })
   try {

@@ -1,4 +1,4 @@
-import type { HeldMessage } from '../../transport/transport.ts'
+import type { HeldMessage, OutgoingMessage } from '../../transport/transport.ts'
 import type { ContractGroup } from './contract.ts'
 import {
   contents,
@@ -17,7 +17,7 @@ import {
   yes,
 } from './support.ts'
 
-async function first(pages: AsyncIterable<readonly HeldMessage[]>): Promise<readonly HeldMessage[]> {
+async function firstPage(pages: AsyncIterable<readonly HeldMessage[]>): Promise<readonly HeldMessage[]> {
   for await (const page of pages) return page
   return []
 }
@@ -46,7 +46,7 @@ export const holding: ContractGroup = {
 
         const pages = await look(transport, queue, { page: 3, newestFirst: true })
         const held = await transport.hold(queue, holdOptions({ purpose: 'look', page: 3, newestFirst: true }))
-        const newest = await first(held.pages())
+        const newest = await firstPage(held.pages())
         const { returned } = await held.giveBack()
 
         same(pages.flat().map(textOf), sent.toReversed())
@@ -90,7 +90,7 @@ export const holding: ContractGroup = {
         const { transport, queue } = await openWithQueue(world)
         const sent = await fill(transport, queue, 3)
         const held = await transport.hold(queue, holdOptions({ purpose: 'look' }))
-        await first(held.pages())
+        await firstPage(held.pages())
 
         same((await transport.inspect(queue))?.depth, 0)
         await held.giveBack()
@@ -177,7 +177,7 @@ export const holding: ContractGroup = {
           }),
         )
 
-        for (const each of await first(held.pages())) await rejects(held.consume(each, []), (error) => error === reason)
+        for (const each of await firstPage(held.pages())) await rejects(held.consume(each, []), (error) => error === reason)
         same((await held.giveBack()).returned, 3)
 
         same(await contents(transport, queue), sent)
@@ -189,7 +189,7 @@ export const holding: ContractGroup = {
         const { transport, queue } = await openWithQueue(world)
         const sent = await fill(transport, queue, 1)
         const held = await transport.hold(queue, holdOptions())
-        const [only] = await first(held.pages())
+        const [only] = await firstPage(held.pages())
         yes(only)
 
         await rejects(
@@ -202,12 +202,37 @@ export const holding: ContractGroup = {
       },
     },
     {
+      name: 'messages that may be emptied are whole where they arrive and where they stay',
+      async run(world) {
+        const { transport, queue } = await openWithQueue(world)
+        const [target, missing] = [world.unique('target'), world.unique('missing')]
+        await transport.createQueues([target])
+        const [one, two] = await fill(transport, queue, 2)
+        const journal: string[] = []
+        const held = await transport.hold(
+          queue,
+          holdOptions({ mayEmpty: true, beforeRemove: (group) => void journal.push(...group.map(({ id }) => id)) }),
+        )
+        const [first, second] = (await firstPage(held.pages())).map((each) => ({ each, body: each.body, id: each.id }))
+        yes(first && second)
+
+        const copyTo = (exactQueue: string, { body, id }: typeof first): OutgoingMessage => ({ id, headers: {}, body, to: { exactQueue } })
+        await held.consume(first.each, [copyTo(target, first)])
+        await rejects(held.consume(second.each, [copyTo(missing, second)]), hasCode('NSB_QUEUE_NOT_FOUND'))
+        await held.giveBack()
+
+        same(journal, [first.id])
+        same(await contents(transport, target), [one])
+        same(await contents(transport, queue), [two])
+      },
+    },
+    {
       name: 'a message that was consumed cannot be consumed again, nor any after giving back',
       async run(world) {
         const { transport, queue } = await openWithQueue(world)
         await fill(transport, queue, 2)
         const held = await transport.hold(queue, holdOptions())
-        const [one, two] = await first(held.pages())
+        const [one, two] = await firstPage(held.pages())
         yes(one && two)
         await held.consume(one, [])
 
@@ -276,7 +301,7 @@ export const holding: ContractGroup = {
         const { transport, queue } = await openWithQueue(world)
         const sent = await fill(transport, queue, 2)
         const held = await transport.hold(queue, holdOptions({ purpose: 'look' }))
-        await first(held.pages())
+        await firstPage(held.pages())
 
         same(await held.giveBack(), await held.giveBack())
 
@@ -289,7 +314,7 @@ export const holding: ContractGroup = {
         const { transport, queue } = await openWithQueue(world)
         const sent = await fill(transport, queue, 2)
         const held = await transport.hold(queue, holdOptions())
-        await first(held.pages())
+        await firstPage(held.pages())
 
         await transport.close()
 
@@ -305,7 +330,7 @@ export const holding: ContractGroup = {
         await transport.createQueues([target])
         const attempt = async (): Promise<void> => {
           const held = await (await world.open()).hold(queue, holdOptions())
-          const [only] = await first(held.pages())
+          const [only] = await firstPage(held.pages())
           await new Promise(setImmediate)
           try {
             if (only) await held.consume(only, [message('moved', target)])

@@ -53,7 +53,13 @@ const heldAs = Symbol('held as')
 
 interface TakenMessage extends HeldMessage {
   readonly [heldAs]: Held
+  headers: HeldMessage['headers']
+  body: HeldMessage['body']
+  native: HeldMessage['native']
 }
+
+const nothing = Object.freeze({})
+const noBody = new Uint8Array()
 
 interface Removal {
   readonly message: HeldMessage
@@ -258,6 +264,7 @@ export class RabbitHolding implements Holding {
         this.#removals.push({ message, held, resolve, reject: stay })
         if (!this.#removing) void this.#removeAll()
       }, stay)
+      if (this.#options.hold.mayEmpty === true && !this.#atLimit.has(held)) empty(message as TakenMessage)
     })
   }
 
@@ -460,6 +467,13 @@ export class RabbitHolding implements Holding {
       }
     }
   }
+}
+
+/** Its copy has what it needs, and the broker has the message. */
+function empty(message: TakenMessage): void {
+  message.headers = nothing
+  message.body = noBody
+  message.native = nothing
 }
 
 const raiseLimit = 'Raise the limit with a policy: rabbitmqctl set_policy'

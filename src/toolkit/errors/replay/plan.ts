@@ -115,7 +115,8 @@ export function holdOptions(operations: Operations, purpose: HoldOptions['purpos
   const { maxHold, newest, overrule, signal } = options
   const { lookWithoutTrace, newestFirst } = operations.can
   const max = lookWithoutTrace ? Number.POSITIVE_INFINITY : maxHold
-  return { purpose, overrule, page: replayPage, max, newestFirst: newest && newestFirst, signal, beforeRemove: () => undefined }
+  const order = { newestFirst: newest && newestFirst }
+  return { purpose, overrule, page: replayPage, max, ...order, signal, mayEmpty: true, beforeRemove: () => undefined }
 }
 
 /**
