@@ -8,6 +8,8 @@ import type { BrokerConnection } from './connection.ts'
 
 /** Nothing came for so long: either there is no more, or the broker is slow. */
 export const silenceMs = 1000
+/** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
+export const largestPage = 65_535
 /** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
 const patience = 10
 /** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */

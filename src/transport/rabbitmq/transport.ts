@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { availableParallelism, userInfo } from 'node:os'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
@@ -25,12 +25,14 @@ import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
 import { checkDeliveryLimit } from './delivery-limit.ts'
 import { ExhaustedQueues } from './exhausted-queues.ts'
-import { RabbitHolding, looksExhausted } from './holding.ts'
+import { RabbitHolding } from './holding.ts'
+import { looksExhausted } from './looks-left.ts'
 import { Management } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
-import { readPolicies, record } from './policies.ts'
+import { readPolicies } from './policies.ts'
 import { type HeldLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
+import { isQueueLock, lockQueue } from './queue-lock.ts'
 import { RabbitReceiver } from './receiver.ts'
 import type { ManagementSettings } from './settings.ts'
 import { BrokerTap } from './tap.ts'
@@ -73,7 +75,6 @@ const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
 const comesBackWithinMs = 500
-const lockPrefix = 'nsb.lock.'
 /** What {@link limitsIn} reads is among them. */
 const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
 
@@ -206,7 +207,7 @@ class RabbitTransport implements Transport {
       majorVersion(this.#administration),
     ])
     const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
-      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !name.startsWith(lockPrefix) && name.startsWith(prefix))
+      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name) && name.startsWith(prefix))
       .map((told) => {
         const { kind, limit } = limitsIn(told, policies, major)
         const { consumers, messages_ready: depth, name } = told
@@ -229,7 +230,7 @@ class RabbitTransport implements Transport {
     const limiting = limitsOf(this.#administration, this.#management, queue)
     limiting.catch(() => undefined)
     const connection = this.#connection(`${queue} Browse`)
-    const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : this.#lock(connection, queue)
+    const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : lockQueue(connection, this.#management, queue)
     locking?.catch(() => undefined)
     try {
       const counts = await this.#countsOf(queue)
@@ -237,7 +238,7 @@ class RabbitTransport implements Transport {
       const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
       if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
         // Another nsb consumes while it holds; then it is not a consumer that stays.
-        await (locking ?? this.#lock(connection, queue))
+        await (locking ?? lockQueue(connection, this.#management, queue))
         throw new NsbError({
           code: 'NSB_QUEUE_HAS_CONSUMER',
           message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
@@ -277,44 +278,6 @@ class RabbitTransport implements Transport {
 
   #warnOf(problem: string | undefined): void {
     if (problem !== undefined) this.#warn(problem)
-  }
-
-  /**
-   * Two operators would see disjoint halves of a queue. The lock goes with the connection, however it ends.
-   *
-   * @returns why there is none where the user may make none
-   * @throws {NsbError} NSB_QUEUE_LOCKED
-   */
-  async #lock(connection: BrokerConnection, queue: string): Promise<string | undefined> {
-    const name = `${lockPrefix}${queue}`
-    const lock = Buffer.byteLength(name) <= 255 ? name : `${lockPrefix}${createHash('sha256').update(queue).digest('hex')}`
-    try {
-      await connection.withChannel((channel) => channel.assertQueue(lock, { exclusive: true, autoDelete: true, durable: false }))
-    } catch (error) {
-      if (replyCode(error) === 405) {
-        const owner = await this.#ownerOf(lock)
-        throw new NsbError({
-          code: 'NSB_QUEUE_LOCKED',
-          message: `Queue '${queue}' is not read: another nsb has it in hand${owner === undefined ? '' : `, ${owner}`}.`,
-          suggestions: ['Wait until it is done', 'Or work beside it, and see only what it leaves: --force'],
-        })
-      }
-      if (replyCode(error) !== 403) throw error
-      return `The queue '${lock}' may not be declared, so nobody is kept from reading '${queue}' at the same time.`
-    }
-    return undefined
-  }
-
-  /** Whose exclusive queue it is: `sales on web-1 ('error Browse', 10.0.0.7:50046 -> 10.0.0.1:5672)`; undefined: nobody tells. */
-  async #ownerOf(exclusive: string): Promise<string | undefined> {
-    const told = record(await this.#management.tryGet(`queues/{vhost}/${encodeURIComponent(exclusive)}`))
-    const address = record(told?.['owner_pid_details'])?.['name']
-    if (typeof address !== 'string') return undefined
-    const client = record(await this.#management.tryGet(`connections/${encodeURIComponent(address)}`))
-    const { connection_name: name, machine_name: machine, user } = record(client?.['client_properties']) ?? {}
-    const who = [user, machine].filter((text) => typeof text === 'string' && text !== '').join(' on ')
-    const connection = typeof name === 'string' ? `'${name}', ${address}` : address
-    return who === '' ? connection : `${who} (${connection})`
   }
 
   async tap(queue: string, seen: (message: IncomingMessage) => void, events?: TapEvents): Promise<{ stop(): Promise<void> }> {
@@ -371,7 +334,7 @@ class RabbitTransport implements Transport {
   async removeIfEmpty(queue: string): Promise<boolean> {
     const connection = this.#connection(`${queue} Removal`)
     try {
-      this.#warnOf(await this.#lock(connection, queue))
+      this.#warnOf(await lockQueue(connection, this.#management, queue))
       if ((await this.#countsOf(queue)) === undefined) return true
       // What a connection that has just died had in hand comes back a moment later than its lock goes.
       await new Promise<void>((resolve) => this.#clock.after(comesBackWithinMs, resolve))

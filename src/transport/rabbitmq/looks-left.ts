@@ -1,0 +1,63 @@
+import { NsbError } from '../../message/nsb-error.ts'
+import type { HeldMessage, HoldOptions } from '../transport.ts'
+import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
+
+/** With so few looks left a queue is not read without being told to. */
+const fewestLooks = 2
+/** With fewer it is said how many there are. */
+const fewLooks = 5
+
+const raiseLimit = 'Raise the limit with a policy: rabbitmqctl set_policy'
+
+export interface LooksLeftOptions {
+  readonly queue: string
+  readonly limits: HeldLimits
+  readonly overrule: HoldOptions['overrule']
+  readonly warn: (warning: string) => void
+  /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */
+  readonly exhausted: () => void
+}
+
+/** How often messages may still be given back before the broker drops them. */
+export class LooksLeft {
+  readonly #options: LooksLeftOptions
+  #warned = false
+
+  constructor(options: LooksLeftOptions) {
+    this.#options = options
+  }
+
+  /** Whether giving back a message once more, after so many times, would make the broker drop it. */
+  isAtLimit(count: number): boolean {
+    const { kind, limit } = this.#options.limits
+    if (kind === 'classic' || limit === 'unlimited') return false
+    // Of a limit that nobody tells only the strictest can be believed, and a policy may be stricter still.
+    return limit === 'unknown' ? count >= 2 : count >= limit
+  }
+
+  /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
+  check(messages: readonly HeldMessage[]): void {
+    const { exhausted, limits, overrule, queue, warn } = this.#options
+    if (limits.kind === 'classic' || limits.limit === 'unlimited') return
+    const limit = limits.limit === 'unknown' ? assumedLimit : limits.limit
+    const left = limit - messages.reduce((most, message) => Math.max(most, message.givenBack), 0)
+    if (left < fewestLooks && !overrule.includes('NSB_LOOKS_EXHAUSTED')) {
+      exhausted()
+      throw looksExhausted(queue, limits, left)
+    }
+    if (left >= fewLooks || this.#warned) return
+    this.#warned = true
+    warn(`Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}.`)
+  }
+}
+
+/** @param left looks that are left; undefined: as few as when it was looked at last */
+export function looksExhausted(queue: string, { limit: known }: QueueLimits, left: number | undefined): NsbError {
+  const limit = typeof known === 'number' ? known : assumedLimit
+  return new NsbError({
+    code: 'NSB_LOOKS_EXHAUSTED',
+    message: `Queue '${queue}' is not read: ${left === undefined ? 'its messages have been given back almost as often as they may be' : `its messages were given back ${limit - left} times`}, and after ${limit} the broker drops them.`,
+    suggestions: [raiseLimit, 'Or read it all the same: --force; what is at its limit then moves to the end of the queue'],
+    details: { queue, limit, ...(left === undefined ? {} : { looksLeft: left }) },
+  })
+}
