@@ -111,6 +111,27 @@ describe('errors import', () => {
     expect(idsIn(at, 'error')).toEqual(['m1', 'm1', 'm1', 'm2', 'm2'])
   })
 
+  it.each<[string, string, string]>([
+    ['whose headers cannot be read', '{"NServiceBus.MessageId": ', 'the body that it had'],
+    ['without an id of its own', '{"Number":"1"}', '{"OrderId":"1"}'],
+  ])('E-36 skips an entry %s when it is there already, before and after it was archived', async (_, headers, body) => {
+    const at = place()
+    writeFileSync(join(at.storage, 'error', '3f1c.metadata.txt'), headers)
+    writeFileSync(join(at.storage, 'error', '.bodies', '3f1c.body.txt'), body)
+    await at.run(['errors', 'export', '--kind', 'poison', '--file', 'a.ndjson'])
+
+    const rounds = [await at.run(['errors', 'import', 'a.ndjson', '--yes', '--json'])]
+    await at.run(['errors', 'archive', '--kind', 'poison', '--yes', '--to-file', 'b.ndjson'])
+    const left = messagesIn(at.storage, 'error')
+    for (let round = 0; round < 2; round++) rounds.push(await at.run(['errors', 'import', 'b.ndjson', '--yes', '--json']))
+    await at.run(['errors', 'archive', '--kind', 'poison', '--yes', '--to-file', 'c.ndjson'])
+    for (const file of ['c.ndjson', 'b.ndjson', 'a.ndjson']) rounds.push(await at.run(['errors', 'import', file, '--yes', '--json']))
+
+    expect(left).toEqual([])
+    expect(rounds.map((round) => round.json()['imported'])).toEqual([0, 1, 0, 1, 0, 0])
+    expect(idsIn(at, 'error')).toEqual(['3f1c'])
+  })
+
   it('E-36 shows with --dry-run what would be imported where, and changes nothing', async () => {
     const at = place()
     writeFileSync(join(at.folder, 'a.ndjson'), line('m1') + line('m2', { headers: { 'NServiceBus.FailedQ': 'Nowhere' } }))

@@ -1,3 +1,4 @@
+import { type FailedMessage, uniqueIdOf } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import { BadLineError, type SavedMessage, readSaved, readSavedLine } from '../../../message/saved-message.ts'
@@ -103,7 +104,7 @@ export async function presentIn(
   if (holding === undefined) return present
   try {
     checkHold(holding.facts, { maxHold, overrule })
-    for await (const messages of holding.pages()) for (const message of messages) present.add(keyOf(readHeld(message)))
+    for await (const messages of holding.pages()) for (const message of messages) present.add(keyOf(message, readHeld(message)))
   } finally {
     await holding.giveBack()
   }
@@ -217,7 +218,8 @@ class Importing implements ImportReport {
     const { present, queue, redirects, replay } = this.#options
     const failed = readSaved(saved)
     const { uniqueId } = failed
-    if (present !== undefined && (present.has(keyOf(failed)) || (failed.failedAt !== undefined && !this.#seen.add(keyOf(failed)))))
+    const key = keyOf(saved, failed)
+    if (present !== undefined && (present.has(key) || (failed.failedAt !== undefined && !this.#seen.add(key))))
       return this.#skip({ line, uniqueId, result: 'skipped' })
     const target = replay ? targetOf(failed, saved.headers[Header.RetryTo], { to: queue, redirects }) : queue
     if (target === undefined) return this.#fail({ line, uniqueId, result: 'failed' }, noTarget())
@@ -289,12 +291,17 @@ class Importing implements ImportReport {
 }
 
 function unchanged(saved: SavedMessage, queue: string): OutgoingMessage {
-  const { body, headers, native } = saved
-  return { id: readSaved(saved).messageId, headers, body, native, to: { exactQueue: queue }, unchanged: true }
+  const { body, native } = saved
+  const id = readSaved(saved).messageId
+  // A folder knows what has no id of its own by its file, and the copy gets another file.
+  const isKnownByFile = id !== '' && id === saved.nativeId && !saved.headers[Header.MessageId] && native['messageId'] === undefined
+  const headers = isKnownByFile ? { ...saved.headers, [Header.MessageId]: id } : saved.headers
+  return { id, headers, body, native, to: { exactQueue: queue }, unchanged: true }
 }
 
-function keyOf({ failedAt, uniqueId }: { readonly failedAt: number | undefined; readonly uniqueId: string }): string {
-  return `${uniqueId} ${failedAt ?? '?'}`
+/** The same for an entry and for its copy by {@link unchanged}, which can always be read. */
+function keyOf({ nativeId, unreadable }: Pick<SavedMessage, 'nativeId' | 'unreadable'>, { failedAt, uniqueId }: FailedMessage): string {
+  return `${unreadable === undefined ? uniqueId : uniqueIdOf({}, nativeId)} ${failedAt ?? '?'}`
 }
 
 export function cannotRead(source: string, error: unknown): NsbError {
