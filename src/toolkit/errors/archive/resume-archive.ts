@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { BadLineError, readSaved, readSavedLine } from '../../../message/saved-message.ts'
 import type { HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
@@ -10,6 +11,7 @@ import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { readHeld } from '../replay/sending-back.ts'
 import { archiveBeforeRemoving } from './archive.ts'
 import { ArchiveFile } from './archive-file.ts'
+import { archiveFolder } from './archive-folder.ts'
 import { readLines } from './read-lines.ts'
 
 /** What the journal of `archive` and of `export --remove` keeps. */
@@ -123,9 +125,9 @@ async function finish(
   try {
     checkHold(holding.facts, { maxHold, overrule })
     const { kind } = holding.facts
-    const inFile = path === undefined ? new KeySet() : await keysIn(path, operation, kind)
-    const opened = path === undefined ? undefined : await ArchiveFile.open(path)
+    const opened = path === undefined ? undefined : await ArchiveFile.open(path, { isOwn: isInOwnFolder(path, journal) })
     file = opened
+    const inFile = path === undefined ? new KeySet() : await keysIn(path, operation, kind)
     beforeRemove = archiveBeforeRemoving({
       operation,
       queue,
@@ -159,18 +161,18 @@ async function finish(
   }
 }
 
+/** Is it where archives are, rather than a file that somebody named? */
+function isInOwnFolder(path: string, { head: { profile, queue }, path: journalPath }: ReadJournal): boolean {
+  return dirname(path) === resolve(archiveFolder(dirname(dirname(journalPath)), profile, queue))
+}
+
 /** Which messages of this operation are whole in the file. */
 async function keysIn(path: string, operation: string, kind: QueueFacts['kind']): Promise<KeySet> {
   const keys = new KeySet()
-  try {
-    for await (const { problem, text } of readLines(createReadStream(path))) {
-      if (problem !== undefined || !text.includes(operation)) continue
-      const key = keyOfLine(text, operation, kind)
-      if (key !== undefined) keys.add(key)
-    }
-  } catch (error) {
-    // It was not even made.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  for await (const { problem, text } of readLines(createReadStream(path))) {
+    if (problem !== undefined || !text.includes(operation)) continue
+    const key = keyOfLine(text, operation, kind)
+    if (key !== undefined) keys.add(key)
   }
   return keys
 }

@@ -1,8 +1,9 @@
-import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createReadStream, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { archiveBeforeRemoving, removeSelected } from '../../../../src/toolkit/errors/archive/archive.ts'
 import { ArchiveFile } from '../../../../src/toolkit/errors/archive/archive-file.ts'
+import { archivePath } from '../../../../src/toolkit/errors/archive/archive-folder.ts'
 import { importLines } from '../../../../src/toolkit/errors/archive/import.ts'
 import { readLines } from '../../../../src/toolkit/errors/archive/read-lines.ts'
 import { resumeArchive } from '../../../../src/toolkit/errors/archive/resume-archive.ts'
@@ -227,6 +228,37 @@ describe('an archive that was killed', () => {
 
     expect(report).toMatchObject({ removed: 0, more: { archive: { archived: 1 } } })
     expect(archivedBodies(world.path)).toEqual(bodies('m1', 'm1'))
+  })
+})
+
+describe('an archive that was killed, and whose folder became a link to somewhere else', () => {
+  it('E-43 E-44 is not resumed through that link', async () => {
+    const world = await worldWith(['m1'])
+    const own = { ...world, path: archivePath(world.state, 'default', 'error', Date.now()) }
+    await archive(own, {}, crash)
+    const outside = tempFolder()
+    rmSync(dirname(own.path), { recursive: true })
+    symlinkSync(outside, dirname(own.path))
+
+    const resumed = resumeArchive(world.transport, await journalOf(world.state), resumeOptions)
+
+    await expect(resumed).rejects.toMatchObject({ code: 'NSB_ARCHIVE_UNWRITABLE', message: expect.stringContaining('is a link') as string })
+    expect(readdirSync(outside)).toEqual([])
+    expect(await bodiesIn(world.transport, 'error')).toEqual(bodies('m1'))
+    expect((await journalOf(world.state)).end).toBeUndefined()
+  })
+
+  it('E-43 is resumed into it when its file was named', async () => {
+    const world = await worldWith(['m1'])
+    const [linked, outside] = [join(dirname(world.path), 'linked'), tempFolder()]
+    symlinkSync(outside, linked)
+    const named = { ...world, path: join(linked, 'archive.ndjson') }
+    await archive(named, {}, crash)
+
+    const report = await resumeArchive(world.transport, await journalOf(world.state), resumeOptions)
+
+    expect(report).toMatchObject({ removed: 1, leftInQueue: 0, isOver: true })
+    expect(archivedBodies(join(outside, 'archive.ndjson'))).toEqual(bodies('m1'))
   })
 })
 
