@@ -5,8 +5,8 @@
  *
  *   node --import tsx bench/rabbitmq-errors.ts [part …] [--rounds n] [--scale x]
  *
- * Parts: replay (W4), journal, list (W5), half, groups, files; and million and million-export, which are run only when they are
- * named, once, and take some minutes.
+ * Parts: replay (W4), journal, list (W5), half, groups, files; and held (200,000), million and million-export, which are run only when
+ * they are named, once, and take some minutes. What is left in the error queue has to be in its old order.
  * `--scale 0.1` takes a tenth of the messages.
  *
  * A private broker with quorum queues; error messages have 1 KiB of JSON and 26 headers, a stack trace of 1.3 KiB among them. The wall
@@ -20,7 +20,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type ConfirmChannel, connect } from 'amqplib'
+import { type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib'
 import { startBroker } from '../test/support/broker.ts'
 
 const { positionals, values } = parseArgs({
@@ -49,7 +49,7 @@ interface Contestant {
   /** Of the error queue; default: none. */
   readonly deliveryLimit?: number
   /** Messages that have to be in a queue afterwards. */
-  readonly ends: { readonly error?: number; readonly target?: number }
+  readonly ends: Readonly<Partial<Record<'error' | 'target', number>>>
   /** The error queue is empty at first. Default: false. */
   readonly isEmpty?: boolean
 }
@@ -123,6 +123,24 @@ const parts = {
       { name: 'nsb errors import', words: [nsb, 'errors', 'import', ours, '--yes', '--quiet'], ends, isEmpty: true },
     ])
   },
+  async held(messages = scaled(200_000)) {
+    const half = ['--type', oddType, '--max-hold', String(messages)]
+    await compare(
+      `looks at ${messages} and a replay of half of them`,
+      '150 MiB',
+      messages,
+      [
+        { name: 'nsb errors groups', words: [nsb, 'errors', 'groups', ...look(messages)], ends: { error: messages } },
+        {
+          name: 'nsb errors list of a type',
+          words: [nsb, 'errors', 'list', '--type', oddType, ...look(messages)],
+          ends: { error: messages },
+        },
+        { name: 'nsb errors replay of a type', words: replay(...half), ends: { error: messages / 2, target: messages / 2 } },
+      ],
+      1,
+    )
+  },
   async million(messages = scaled(1_000_000)) {
     const words = replay('--all', '--window', '1000')
     await compare(
@@ -190,6 +208,7 @@ async function compare(
       await fill(contestant.isEmpty === true ? 0 : messages, contestant.deliveryLimit)
       figures[index]?.push(await run(contestant))
       for (const [queue, count] of Object.entries(contestant.ends)) await expectAll(queue, count, contestant.name)
+      await expectOrder(contestant.ends.error ?? 0, contestant.name)
     }
   const of = (index: number, figure: keyof Figures): number => median((figures[index] ?? []).map((each) => each[figure]))
   contestants.forEach(({ name }, index) => {
@@ -303,6 +322,28 @@ async function expectAll(queue: string, messages: number, after: string): Promis
     await pause(20)
   }
   await connection.close()
+}
+
+/** Takes what is left in the error queue. */
+async function expectOrder(messages: number, after: string): Promise<void> {
+  if (messages === 0) return
+  const connection = await connect(url, { noDelay: true })
+  const channel = await connection.createChannel()
+  await channel.prefetch(1000)
+  let [taken, last, disordered] = [0, '', 0]
+  await new Promise<void>((resolve, reject) => {
+    const take = (message: ConsumeMessage | null): void => {
+      if (message === null) return reject(new Error(`After '${after}' the error queue is gone.`))
+      const id = String(message.properties.messageId)
+      if (id < last) disordered++
+      last = id
+      if (++taken % 500 === 0 || taken === messages) channel.ack(message, true)
+      if (taken === messages) resolve()
+    }
+    channel.consume('error', take).catch(reject)
+  })
+  await connection.close()
+  if (disordered > 0) throw new Error(`After '${after}' ${disordered} of ${messages} messages are before one that was before them.`)
 }
 
 function median(values: readonly number[]): number {
