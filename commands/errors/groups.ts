@@ -4,6 +4,7 @@ import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
 import { addedOthers, otherKindFields, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
+import { sortedRows } from '../../src/cli/listing.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import type { Column } from '../../src/cli/table.ts'
@@ -101,7 +102,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       newerArrivals,
       kinds: (flags.kind ?? []).map((kind) => ` --kind ${kind}`).join(''),
     })
-    return { schema: 'nsb.errors.groups/1', ...summary, items: shown.map(groupFields) }
+    return { schema: 'nsb.errors.groups/1', ...summary, items: sortedRows(shown, columns(now), flags.sort).map(groupFields) }
   }
 
   #hints(shown: readonly Group[], { areRows, beside, isEmpty, kinds, more, newerArrivals }: Found): void {

@@ -5,7 +5,7 @@ import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.t
 import { addedOthers, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
-import { streamedList } from '../../src/cli/listing.ts'
+import { rowOrder, sortedRows, streamedList } from '../../src/cli/listing.ts'
 import { printable, printableLine } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
@@ -21,7 +21,9 @@ export default class ErrorsList extends ErrorsCommand {
 On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, without bodies and in a file of your own, for
 groups, show and list --cached, which then touch nothing.
 
-The learning transport lists by the time of the files: without criteria only the newest entries are read, 1,000 at least, and the
+With --sort the first --limit of all that match are shown, in that order; otherwise the newest.
+
+The learning transport lists by the time of the files: without criteria and --sort only the newest entries are read, 1,000 at least, and the
 older ones count as failures. There -o ids, ndjson and csv without --sort are written while the queue is read, so that any --limit needs
 little memory; in every other case what is shown is held in memory, about 1 KiB for each of --limit.
 
@@ -70,6 +72,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       ...(queues.length > 1 ? { errorQueue: row.errorQueue } : {}),
     })
     const columns = listColumns(now, queues.length > 1)
+    const order = rowOrder(columns, flags.sort)
     const as = { id: (row: ListedRow) => row.failed.uniqueId, fields }
     const isStreamed = !flags.count && queues.length === 1 && transport.can.newestFirst && criteria.ids?.length === 0
     const streamed = isStreamed
@@ -92,6 +95,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
         ...this.besideLeftovers(transport, this.browseOptions(queue, criteria, flags['max-hold'], flags.cached)),
         limit: flags.limit,
         exact: flags.count,
+        ...(order && { order: (a, b) => order({ ...a, errorQueue: queue }, { ...b, errorQueue: queue }) }),
         ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
       })
       await this.noteFacts(queue, listed, flags['max-hold'])
@@ -102,7 +106,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       newerArrivals += listed.newerArrivals
       others = addedOthers(others, listed)
     }
-    const shown = rows.toSorted(byTimeDescending).slice(0, flags.limit)
+    const shown = sortedRows(rows.toSorted(byTimeDescending), columns, flags.sort).slice(0, flags.limit)
     if (total === 0 && !flags.count && !flags['fail-if-any']) this.checkGroup(queues, criteria)
     const summary = { profile: await this.profileName(), ...this.queueFields(queues), total, newerArrivals }
 

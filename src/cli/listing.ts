@@ -22,18 +22,29 @@ export function chosenColumns<Row>(columns: readonly Column<Row>[], choice: List
   return choice.output === 'wide' || choice.output === 'csv' ? columns : columns.filter((column) => column.wide !== true)
 }
 
-/** The rows in the order of `--sort`, else as they are. */
+/** The rows in the order of `--sort`, else as they are; so are those that are alike in it. @throws {NsbError} NSB_UNKNOWN_COLUMN */
 export function sortedRows<Row>(rows: readonly Row[], columns: readonly Column<Row>[], sort: string | undefined): readonly Row[] {
-  if (sort === undefined) return rows
-  const descending = sort.startsWith('-')
-  const { value } = columnNamed(columns, descending ? sort.slice(1) : sort)
-  const ascending = rows.toSorted((a, b) => compare(value(a), value(b)))
-  return descending ? ascending.toReversed() : ascending
+  const order = rowOrder(columns, sort)
+  return order === undefined ? rows : rows.toSorted(order)
 }
 
-function compare(a: string | number | undefined, b: string | number | undefined): number {
+/** The order of `--sort`; undefined: none was asked for. @throws {NsbError} NSB_UNKNOWN_COLUMN */
+export function rowOrder<Row>(columns: readonly Column<Row>[], sort: string | undefined): ((a: Row, b: Row) => number) | undefined {
+  if (sort === undefined) return undefined
+  const descending = sort.startsWith('-')
+  const { order, value } = columnNamed(columns, descending ? sort.slice(1) : sort)
+  const key = order ?? value
+  return (a, b) => {
+    const [left, right] = [key(a), key(b)]
+    // What has no value comes last, in either direction.
+    if (left === undefined || right === undefined) return Number(left === undefined) - Number(right === undefined)
+    return descending ? compare(right, left) : compare(left, right)
+  }
+}
+
+function compare(a: string | number, b: string | number): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b
-  const [left, right] = [String(a ?? ''), String(b ?? '')]
+  const [left, right] = [String(a), String(b)]
   return left < right ? -1 : left > right ? 1 : 0
 }
 

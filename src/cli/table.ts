@@ -6,6 +6,8 @@ export interface Column<Row> {
   readonly name: string
   /** The whole value, as csv and pipes get it. */
   readonly value: (row: Row) => string | number | undefined
+  /** What `--sort` compares where that is not the value. */
+  readonly order?: (row: Row) => string | number | undefined
   /** What a terminal shows instead, such as a short id or a relative time. */
   readonly short?: (row: Row) => string
   /** What a table shows where there is no value; default –. */

@@ -100,6 +100,19 @@ describe('a table', () => {
     )
   })
 
+  it('is sorted by what a column says its order is, and what has none comes last both ways', () => {
+    const sizes = [{ size: 2 }, { size: undefined }, { size: 10 }]
+    const column: Column<(typeof sizes)[number]> = { name: 'size', value: ({ size }) => `${size} items`, order: ({ size }) => size }
+
+    assert.deepEqual(
+      ['size', '-size'].map((sort) => sortedRows(sizes, [column], sort).map(({ size }) => size)),
+      [
+        [2, 10, undefined],
+        [10, 2, undefined],
+      ],
+    )
+  })
+
   it('can be csv', () => assert.deepEqual(csvLines(rows, columns, true), ['size,name,more', '10,"b, ""c""",', '9,a\u001b,']))
 })
 

@@ -32,6 +32,7 @@ export function listColumns(now: number, severalQueues: boolean): readonly Colum
     {
       name: 'replayed',
       value: ({ duplicate, failed }) => (duplicate ? `${failed.replayed} dup` : failed.replayed),
+      order: ({ failed }) => failed.replayed,
       short: ({ duplicate, failed }) =>
         [failed.replayed === 0 ? '' : `${failed.replayed}×`, duplicate ? 'dup' : ''].filter(Boolean).join(' ') || '–',
     },

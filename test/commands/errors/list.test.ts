@@ -408,10 +408,40 @@ describe('a long list', () => {
       await run('groups', '--by', 'type', '--sort', '-title', '--columns', 'title,count', '--no-header'),
       'Shop.Messages.ShipOrder     1\nShop.Messages.PlaceOrder    1\nShop.Messages.FailingOrder  1\n',
     )
+    const json = JSON.parse(await run('groups', '--by', 'type', '--sort', 'title', '--json')) as Record<string, unknown>
+    assert.deepEqual(
+      itemsOf(json).map((item) => item['title']),
+      ['Shop.Messages.FailingOrder', 'Shop.Messages.PlaceOrder', 'Shop.Messages.ShipOrder'],
+    )
     assert.equal((await run('groups', '-o', 'csv')).split('\n')[0], 'group,count,first,last,endpoints,types,title')
     assert.equal((await run('groups', '-o', 'ids')).trim().split('\n').length, 3)
     assert.equal((await run('groups', '-o', 'ndjson')).trim().split('\n').length, 4)
     assert.match(await run('groups', '-o', 'wide'), /^GROUP +COUNT +FIRST +LAST +ENDPOINTS +TYPES +TITLE$/m)
+  })
+
+  it('is sorted before it is cut to the limit, in every form, and what has no time comes last', async () => {
+    const { folder, storage } = projectWith()
+    const failedAt = (minute: string): Record<string, string> =>
+      failureHeaders(`m${minute}`, { 'NServiceBus.TimeOfFailure': `2026-11-21 00:${minute}:00:000000 Z` })
+    // The newest files failed first; 1,000 entries are the least that is read.
+    for (const minute of ['59', '58', '57']) putMessage(storage, 'error', `a${minute}`, failedAt(minute))
+    putMessage(storage, 'error', 'unknown', { ...failedAt('?'), 'NServiceBus.TimeOfFailure': 'never' })
+    for (let index = 0; index < 1200; index++) putMessage(storage, 'error', `b${index}`, failedAt(String(10 + (index % 40))))
+    const run = (...words: string[]): Promise<Ended> => nsb(['errors', 'list', ...words], { cwd: folder })
+
+    const [table, json, ndjson, all] = await Promise.all([
+      run('--limit', '3', '--sort', '-failed', '--columns', 'message', '--no-header'),
+      run('--limit', '3', '--sort', '-failed', '--json'),
+      run('--limit', '3', '--sort', '-failed', '-o', 'ndjson'),
+      run('--limit', '2000', '--sort', 'failed', '--columns', 'message', '--no-header'),
+    ])
+
+    assert.equal(table.stdout, 'm59\nm58\nm57\n')
+    const messageIds = (items: readonly Record<string, unknown>[]): unknown[] => items.map((item) => item['messageId'])
+    assert.deepEqual(messageIds(itemsOf(json.json())), ['m59', 'm58', 'm57'])
+    const lines = ndjson.stdout.split('\n', 3).map((line) => JSON.parse(line) as Record<string, unknown>)
+    assert.deepEqual(messageIds(lines), ['m59', 'm58', 'm57'])
+    assert.deepEqual(all.stdout.trimEnd().split('\n').slice(-2), ['m59', 'm?'])
   })
 
   it('shows the second copy of a failure as dup', async () => {

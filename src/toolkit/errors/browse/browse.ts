@@ -147,9 +147,11 @@ export interface ListOptions extends BrowseOptions {
   readonly limit: number
   /** Every entry is looked at, even where the newest are known without. */
   readonly exact: boolean
+  /** The first of them in this order are wanted, and of those that are alike in it the newest; undefined: the newest. */
+  readonly order?: ((a: ListedFailure, b: ListedFailure) => number) | undefined
   /**
    * Told of each as it is met where the queue can be read from its end, so that memory does not grow with the limit; none is in
-   * {@link Listed.items} then. It is not told where ids are named, since what they mean is known only in the end.
+   * {@link Listed.items} then. It is not told where an order was asked for, or ids are named, since what they mean is known only in the end.
    */
   each?(this: void, item: ListedFailure): void
 }
@@ -157,22 +159,23 @@ export interface ListOptions extends BrowseOptions {
 export interface Listed extends Browsed {
   /** All that match, the unread included. */
   readonly total: number
-  /** The newest of them. */
+  /** The newest of them, or the first in the order that was asked for. */
   readonly items: readonly ListedFailure[]
 }
 
 /** Read at least, so that of a queue of usual length every entry is seen for what it is. */
 const readAtLeast = 1000
 
-/** Lists the newest failures that match; memory holds what is shown, not the queue. */
+/** Lists the newest failures that match, or the first in an order; memory holds what is shown, not the queue. */
 export async function listFailed(operations: Operations, options: ListOptions): Promise<Listed> {
-  const { criteria, each, exact, limit } = options
+  const { criteria, each, exact, limit, order } = options
+  const first = order === undefined ? byTimeDescending : (a: ListedFailure, b: ListedFailure) => order(a, b) || byTimeDescending(a, b)
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
   const { newestFirst } = operations.can
-  const streams = each !== undefined && newestFirst && ids.length === 0
+  const streams = each !== undefined && order === undefined && newestFirst && ids.length === 0
   // Without criteria an entry that is not read counts as what nearly all are: a failure.
-  const pageIsEnough = newestFirst && !exact && !hasCriteria(criteria)
+  const pageIsEnough = newestFirst && !exact && order === undefined && !hasCriteria(criteria)
   const couldBeMeant = idMatcher(ids)
   const named: FailedMessage[] = []
   const failures = new SeenFailures()
@@ -191,7 +194,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
       if (streams && total <= limit) each?.(item)
       else if (!streams) items.push(item)
-      if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(byTimeDescending).slice(0, limit)
+      if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(first).slice(0, limit)
     },
     enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
   })
@@ -200,7 +203,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
     items = items.filter(({ failed }) => meant.has(failed.uniqueId))
     total = items.length
   }
-  return { ...browsed, total: total + browsed.unread, items: items.toSorted(byTimeDescending).slice(0, limit) }
+  return { ...browsed, total: total + browsed.unread, items: items.toSorted(first).slice(0, limit) }
 }
 
 export interface Grouped extends Browsed {
