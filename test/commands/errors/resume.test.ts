@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
@@ -65,6 +65,28 @@ describe('errors resume', () => {
     assert.equal(sent.length, count)
     assert.equal(again.code, 2)
     assert.equal((again.json()['error'] as { code: string }).code, 'NSB_OPERATION_OVER')
+  })
+
+  it('sends nothing of another group that came meanwhile and whose id begins like the one that was meant', async () => {
+    const { folder, storage } = projectWith()
+    const run = (...words: string[]) => nsb(['errors', ...words], { cwd: folder, env: { NSB_STATE_DIR: join(folder, 'state') } })
+    // Both have a group id that begins with c4bb.
+    const fail = (id: string, endpoint: string, target: string): void =>
+      putMessage(storage, 'error', id, failureHeaders(id, { 'NServiceBus.ProcessingEndpoint': endpoint, 'NServiceBus.FailedQ': target }))
+    fail('m1', 'Shop.362', 'Gone')
+    fail('m2', 'Shop.362', 'Shop.Server')
+    const stopped = await run('replay', '--group', 'c4bb', '--batch', '1', '--yes')
+    expect(stopped.stderr).toMatch(/Next: nsb errors resume/)
+    fail('m3', 'Shop.525', 'Shop.Server')
+    mkdirSync(join(storage, 'Gone'))
+
+    const resumed = await run('resume', '--yes')
+
+    assert.equal(resumed.code, 0, resumed.stderr)
+    assert.deepEqual(
+      ['Gone', 'Shop.Server', 'error'].map((queue) => ids(storage, queue)),
+      [['m1'], ['m2'], ['m3']],
+    )
   })
 
   it('lists what can be resumed, and a new replay of the same queue says so', { timeout: 90_000 }, async () => {

@@ -134,6 +134,20 @@ describe('errors watch', () => {
     assert.equal(stderr, '')
   })
 
+  it('refuses the beginning of a group id at the first failure of a second group that it fits', async () => {
+    const world = makeWorld()
+    const watch = await watching(world, ['--group', 'c4bb'])
+
+    // Both have a group id that begins with c4bb.
+    world.fail('m1', { 'NServiceBus.ProcessingEndpoint': 'Shop.362' })
+    await until(() => watch.stdout.includes('Shop.362'))
+    world.fail('m2', { 'NServiceBus.ProcessingEndpoint': 'Shop.525' })
+
+    expect(await watch.ended, watch.stderr).toBe(2)
+    expect(watch.stderr).toContain("NSB_AMBIGUOUS_ID: 'c4bb' means several groups")
+    expect(linesOf(watch.stdout)).toHaveLength(1)
+  })
+
   it('refuses criteria that it does not understand before it watches', async () => {
     const { folder } = makeWorld()
 

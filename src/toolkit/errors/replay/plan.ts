@@ -48,6 +48,8 @@ export interface ReplayPlan {
   readonly selected: number
   /** Which ones. */
   readonly wanted: Wanted
+  /** The whole ids of the groups that were asked for: what begins like one may come later. */
+  readonly groups: readonly string[]
   /** How many of them are sent where the message itself wishes. */
   readonly wishes: number
   /** The first of them in the order in which they are taken, {@link mostItems} at most. */
@@ -100,7 +102,7 @@ export async function planReplay(operations: Operations, options: ReplayOptions,
   const holding = await holdIfThere(operations, options.queue, holdOptions(operations, 'look', options))
   if (holding === undefined) {
     resolveIds(options.criteria.ids ?? [], [])
-    return { ...new Choice(options, true, 0).chosen(), facts: undefined, targets: [] }
+    return { ...new Choice(options, true, 0).chosen(), groups: [], facts: undefined, targets: [] }
   }
   try {
     checkHold(holding.facts, options)
@@ -131,7 +133,8 @@ export async function planHeld(
   selected: Selected = () => undefined,
 ): Promise<ReplayPlan> {
   const { criteria, newest, signal } = options
-  const matches = selector(criteria, options.now)
+  const groups = new Map<string, string>()
+  const matches = selector(criteria, options.now, groups)
   const ids = criteria.ids ?? []
   const isNamed = idMatcher(ids)
   const named: FailedMessage[] = []
@@ -154,7 +157,12 @@ export async function planHeld(
   if (couldBeMeant.length === 0 && named.some(({ kind }) => kind === 'ack')) throw onlyAcknowledgements()
   for (const message of couldBeMeant) if (meant.has(message.uniqueId)) choice.add(message)
   const chosen = choice.chosen()
-  return { ...chosen, facts: holding.facts, targets: await targetsOf(operations, options.queue, chosen.targets) }
+  return {
+    ...chosen,
+    groups: [...groups.values()],
+    facts: holding.facts,
+    targets: await targetsOf(operations, options.queue, chosen.targets),
+  }
 }
 
 /** Takes the first or the last of the messages that match, and keeps none of them but those it names. */
@@ -195,7 +203,7 @@ class Choice {
     if (this.#kept.length >= 2 * most + 1000) this.#kept = this.#kept.slice(-most)
   }
 
-  chosen(): Omit<ReplayPlan, 'facts' | 'targets'> & { readonly targets: ReadonlyMap<string | undefined, number> } {
+  chosen(): Omit<ReplayPlan, 'facts' | 'groups' | 'targets'> & { readonly targets: ReadonlyMap<string | undefined, number> } {
     let first = this.#kept
     if (!this.#inOrder) {
       first = first.toReversed().slice(0, this.#limit)

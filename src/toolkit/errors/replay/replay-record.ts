@@ -58,7 +58,7 @@ export function beginReplayJournal(
     queue: options.queue,
     startedAt: new Date(options.now).toISOString(),
     owner: thisProcess(),
-    options: { ...recordOf(options, manner, ids), ...(pace ? { pace } : {}) },
+    options: { ...recordOf(options, manner, ids, plan?.groups ?? []), ...(pace ? { pace } : {}) },
   })
 }
 
@@ -66,10 +66,11 @@ function recordOf(
   { all, criteria, limit, newest, now, redirects, to }: ReplayOptions,
   { keepAcknowledgeTo, onError, sameNativeId, waitMs, window }: Manner,
   ids: readonly string[],
+  groups: readonly string[],
 ): Readonly<Record<string, unknown>> {
   const { body, ...others } = criteria
   return {
-    criteria: { ...others, ids, body: body?.map(({ path }) => path) },
+    criteria: { ...others, ids, ...(groups.length > 0 ? { group: groups } : {}), body: body?.map(({ path }) => path) },
     all,
     to,
     redirects,

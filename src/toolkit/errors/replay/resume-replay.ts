@@ -156,8 +156,7 @@ class Going {
     this.#undo = undo
     this.#kind = kind
     const { criteria, limit, newest, now } = record.chosen
-    // The replay has found out that it is one; meanwhile there may be others.
-    this.#matches = selector(criteria, now, 'any group')
+    this.#matches = selector(criteria, now)
     this.#isNamed = idMatcher(criteria.ids ?? [])
     const isBackwards = newest && kind !== 'folder'
     this.#room = limit === undefined ? Number.POSITIVE_INFINITY : isBackwards ? 0 : Math.max(0, limit - journal.keys.size)

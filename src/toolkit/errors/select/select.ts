@@ -57,11 +57,11 @@ export function hasGroupPrefix({ group = [] }: Criteria): boolean {
  * Turns criteria into one predicate.
  *
  * @param now what `2h` counts from, ms since 1970
- * @param aPrefixMeans what is known before, or changes nothing, may be of several groups; otherwise the predicate throws NSB_AMBIGUOUS_ID
- * for the first message of a second group
+ * @param meant filled with the whole id of the group that each beginning of one means, once a message of it was met
+ * @returns throws NSB_AMBIGUOUS_ID for the first message of a second group
  * @throws {NsbError} NSB_BAD_CRITERION
  */
-export function selector(criteria: Criteria, now: number, aPrefixMeans: 'one group' | 'any group' = 'one group'): Matches {
+export function selector(criteria: Criteria, now: number, meant: Map<string, string> = new Map()): Matches {
   const kinds = kindsOf(criteria)
   const since = criteria.since === undefined ? undefined : moment('--since', criteria.since, now)
   const until = criteria.until === undefined ? undefined : moment('--until', criteria.until, now)
@@ -95,7 +95,7 @@ export function selector(criteria: Criteria, now: number, aPrefixMeans: 'one gro
     ...(needsBodies(criteria) ? [bodyCriterion(criteria.body ?? [])] : []),
     ...(criteria.notReplayed === true ? [(_: FailedMessage, headers: Headers) => headers['Nsb.Replay.Count'] === undefined] : []),
     // Last: what another criterion leaves out is nobody's second group, and ids take the longest to find out.
-    ...(groups.length === 0 ? [] : [inOneOf(groups, aPrefixMeans === 'one group')]),
+    ...(groups.length === 0 ? [] : [inOneOf(groups, meant)]),
   ]
   return (failed, headers, body) => all.every((matches) => matches(failed, headers, body))
 }
@@ -109,8 +109,7 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
 }
 
-function inOneOf(prefixes: readonly string[], mustBeOne: boolean): Matches {
-  const meant = new Map<string, string>()
+function inOneOf(prefixes: readonly string[], meant: Map<string, string>): Matches {
   return (failed, headers) => {
     const own = headersToGroup(failed, headers)
     let isIn = false
@@ -119,7 +118,7 @@ function inOneOf(prefixes: readonly string[], mustBeOne: boolean): Matches {
         isIn = true
         const first = meant.get(prefix) ?? id
         meant.set(prefix, first)
-        if (mustBeOne && id !== first) throw severalGroups(prefix, [first, id])
+        if (id !== first) throw severalGroups(prefix, [first, id])
       }
     return isIn
   }

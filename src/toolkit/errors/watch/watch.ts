@@ -53,7 +53,8 @@ const page = 1000
  * Watches error queues for new messages until the signal is aborted. With a tap the queue itself is not touched, and what somebody else
  * consumes from it is seen all the same; where none is possible the depth is.
  *
- * @throws {NsbError} NSB_QUEUE_NOT_FOUND for one that a broker does not have: it may be misspelt; NSB_CANNOT_WATCH, NSB_BAD_CRITERION, and why a queue cannot be watched (any more)
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND for one that a broker does not have: it may be misspelt; NSB_CANNOT_WATCH, NSB_BAD_CRITERION,
+ * NSB_AMBIGUOUS_ID at the first failure of a second group that a beginning of an id fits, and why a queue cannot be watched (any more)
  */
 export async function watchFailures(operations: Operations, options: WatchOptions, tell: Tell): Promise<void> {
   const matches = newMatcher(options)
@@ -100,7 +101,7 @@ function checkDepthIsEnough({ criteria, deep, needsMessages }: WatchOptions): vo
 type IsWanted = (message: IncomingMessage, failed: FailedMessage) => boolean
 
 function newMatcher({ criteria, now }: WatchOptions): IsWanted {
-  const matches = selector(criteria, now, 'any group')
+  const matches = selector(criteria, now)
   const ids = criteria.ids ?? []
   return (message, failed) =>
     (ids.length === 0 || ids.some((id) => couldMean(id, failed))) && matches(failed, message.headers, message.body)
@@ -158,7 +159,11 @@ async function watchByTap(
       if (ended.signal.aborted) return
       depth = (depth ?? 0) + 1
       const failed = readFailure(message.headers, message.nativeId, false, message)
-      if (matches(message, failed)) tell({ kind: 'failed', errorQueue, failed, message })
+      try {
+        if (matches(message, failed)) tell({ kind: 'failed', errorQueue, failed, message })
+      } catch (error) {
+        ended.fail(error)
+      }
     },
     {
       interrupted(reason) {
@@ -250,6 +255,7 @@ class WatchedDepth {
     } catch (reason) {
       if (options.signal.aborted) return
       const code = reason instanceof NsbError ? reason.code : String(reason)
+      if (code === 'NSB_AMBIGUOUS_ID') throw reason
       if (code !== this.#refused) tell({ kind: 'notLooked', errorQueue: this.#queue, reason })
       this.#refused = code
     }

@@ -93,8 +93,8 @@ describe('the beginning of a group id', () => {
   // Both have a group id that begins with c4bb.
   const of = (endpoint: string, more = {}): Record<string, string> => ({ ...headers, 'NServiceBus.ProcessingEndpoint': endpoint, ...more })
   const [one, other] = [of('Shop.362'), of('Shop.525')]
-  const judge = (criteria: Criteria, aPrefixMeans?: 'any group'): ((of: Record<string, string>) => boolean) => {
-    const judged = selector(criteria, now, aPrefixMeans)
+  const judge = (criteria: Criteria, meant?: Map<string, string>): ((of: Record<string, string>) => boolean) => {
+    const judged = selector(criteria, now, meant)
     return (each) => judged(readFailure(each, 'native'), each, undefined)
   }
 
@@ -116,10 +116,12 @@ describe('the beginning of a group id', () => {
     assert.deepEqual([whole(one), whole(other)], [true, false])
   })
 
-  it('may mean several where nothing depends on it', () => {
-    const isMeant = judge({ group: ['c4bb'] }, 'any group')
+  it('is known by the whole id once a message of the group was met', () => {
+    const meant = new Map<string, string>()
+    const isMeant = judge({ group: ['c4bb', 'ffff'] }, meant)
 
-    assert.deepEqual([isMeant(one), isMeant(other)], [true, true])
+    assert.deepEqual([isMeant(headers), [...meant]], [false, []])
+    assert.deepEqual([isMeant(one), [...meant]], [true, [['c4bb', groupId('endpoint', 'Shop.362')]]])
   })
 })
 
