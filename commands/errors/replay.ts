@@ -84,7 +84,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       helpGroup: 'ACT',
       summary:
         'change each body by a JSON Patch (RFC 6902): the copies are edited messages, and the originals are saved in the archive; a dry run says which of them it does not fit',
-      exclusive: ['wait', 'keep-ack', 'same-native-id'],
+      exclusive: ['keep-ack', 'same-native-id'],
     }),
     ...paceFlags,
     'keep-ack': Flags.boolean({ helpGroup: 'ACT', summary: "keep ServiceControl's acknowledgement address; its queue must exist" }),

@@ -18,7 +18,9 @@ export function failureLines({ items }: ReplayReport, most: number): readonly st
   const resulting = (result: string): typeof items => items.filter((item) => item.result === result).slice(0, most)
   return [
     ...resulting('failed').map(({ error, target, uniqueId }) => line(uniqueId, target ?? '–', error?.message ?? 'was not sent')),
-    ...resulting('failedAgain').map(({ exception, uniqueId }) => line(uniqueId, 'failed again', exception?.split('\n', 1)[0] ?? '')),
+    ...resulting('failedAgain').map(({ exception, sentAs, uniqueId }) =>
+      line(sentAs ?? uniqueId, 'failed again', exception?.split('\n', 1)[0] ?? ''),
+    ),
   ]
 }
 

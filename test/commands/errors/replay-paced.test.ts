@@ -47,7 +47,7 @@ function worldWith(count: number, headers: (id: string) => Record<string, string
 }
 
 /** Plays the endpoint `Sales`: acknowledges each message, but for those that fail again. */
-async function playSales(storage: string, fails: (id: string) => boolean): Promise<void> {
+async function playSales(storage: string, fails: (id: string, body: string) => boolean): Promise<void> {
   const transport = await openTransport({ kind: 'learning', storage })
   onTestFinished(() => transport.close())
   await transport.receive(
@@ -63,7 +63,7 @@ async function playSales(storage: string, fails: (id: string) => boolean): Promi
     },
     ({ body, headers, id }) => {
       const unique = { 'ServiceControl.Retry.UniqueMessageId': headers['ServiceControl.Retry.UniqueMessageId'] ?? '' }
-      const answer = fails(id)
+      const answer = fails(id, Buffer.from(body).toString())
         ? {
             id,
             headers: failureHeaders(id, { ...headers, ...unique, 'NServiceBus.TimeOfFailure': '2026-11-22 00:00:00:000000 Z' }),
@@ -390,6 +390,30 @@ describe('errors replay --patch', () => {
     )
   })
 
+  it.each([[[]], [['--staged']]])('E-30 waits for the outcomes of the copies, which have ids of their own %j', async (how) => {
+    const world = worldWith(3)
+    await playSales(world.storage, (_, body) => body.includes('m0002'))
+
+    const add = '[{"op":"add","path":"/Price","value":1.50}]'
+    const ended = await world.run('replay', '--all', '--patch', add, '--wait=20s', ...how, '--yes', '--json')
+
+    assert.equal(ended.code, 8, ended.stderr)
+    assert.deepEqual([ended.json()['succeeded'], ended.json()['failedAgain'], ended.json()['noAnswer']], [2, 1, 0])
+    const items = ended.json()['items'] as { readonly uniqueId: string; readonly sentAs: string; readonly result: string }[]
+    const again = items.find(({ result }) => result === 'failedAgain')
+    // The failure is a new entry, and is named as such.
+    const listed = (await world.run('list', '--json')).json()['items'] as { readonly uniqueId: string }[]
+    assert.deepEqual(
+      listed.map(({ uniqueId }) => uniqueId),
+      [again?.sentAs],
+    )
+    assert.notEqual(again?.sentAs, again?.uniqueId)
+    assert.match(ended.stderr, new RegExp(`${again?.sentAs.slice(0, 8)}  failed again`))
+    const shown = (await world.run('show', again?.sentAs ?? '')).stdout
+    assert.match(shown, new RegExp(`edit of +${again?.uniqueId}`))
+    assert.doesNotMatch(shown, /by ServiceControl/)
+  })
+
   it('E-25 a dry run says which messages the patch does not fit, and saves nothing', async () => {
     const world = worldWith(3)
 
@@ -427,7 +451,7 @@ describe('errors replay --patch', () => {
 
   it.each([
     ['a patch that is none', ['--patch', '{}']],
-    ['a patch and --wait: the copy is another message, which nobody acknowledges', ['--patch', '[]', '--wait']],
+    ['a patch and --same-native-id: the copy is another message', ['--patch', '[]', '--same-native-id']],
   ])('%s is a usage error, and nothing is sent', async (_title, flags) => {
     const world = worldWith(1)
 

@@ -18,11 +18,13 @@ export interface ReplayHistory {
 
 export function replayHistory(headers: Headers): ReplayHistory {
   const count = ownReplays(headers)
+  // An edited copy is a message of its own; a retry takes what says that it is one.
+  const editOf = headers['ServiceControl.EditOf']
   return {
     count,
     at: parseTimestampLeniently(headers[Header.ReplayAt]),
     operation: headers[Header.ReplayOperation],
-    byServiceControl: count === 0 && Object.keys(headers).some((name) => name.startsWith('ServiceControl.Retry.')),
-    editOf: headers['ServiceControl.EditOf'],
+    byServiceControl: count === 0 && editOf === undefined && Object.keys(headers).some((name) => name.startsWith('ServiceControl.Retry.')),
+    editOf,
   }
 }

@@ -1,5 +1,6 @@
 import type { MessageDefinition } from '../../../message/declaration.ts'
 import { type FailedMessage, typeOf } from '../../../message/failure.ts'
+import { Header } from '../../../message/headers.ts'
 import { deterministicGuid } from '../../../message/ids.ts'
 import type { HeldMessage, Headers, OutgoingMessage } from '../../../transport/transport.ts'
 import { ArchiveFile } from '../archive/archive-file.ts'
@@ -50,13 +51,17 @@ export class Patching {
    * The copy to be sent in the place of a message. The same message gives the same copy, so that whoever goes on after a crash sends no
    * second one under another id.
    *
+   * @param acknowledgeTo queue where its outcome is waited for, under its own id: its failure is a new entry too then; undefined: nowhere
    * @throws {NsbError} NSB_PATCH_FAILED, NSB_BODY_NOT_EDITABLE, NSB_NOT_JSON, NSB_BODY_INVALID, NSB_NOT_EDITABLE, NSB_ARCHIVE_UNWRITABLE
    */
-  async copyOf(message: HeldMessage, failed: FailedMessage, target: string): Promise<OutgoingMessage> {
+  async copyOf(message: HeldMessage, failed: FailedMessage, target: string, acknowledgeTo: string | undefined): Promise<OutgoingMessage> {
     const { edited } = await this.try(message, failed)
     await this.#archive(message)
     const messageId = deterministicGuid(`${this.#options.operation} ${failed.uniqueId} ${failed.failedAt ?? message.nativeId}`)
-    return editedMessage(message, failed, edited, { target, staysFailed: false, messageId })
+    const copy = editedMessage(message, failed, edited, { target, staysFailed: false, messageId })
+    if (acknowledgeTo === undefined) return copy
+    const answer = { [Header.RetryUniqueMessageId]: messageId, [Header.RetryAcknowledgementQueue]: acknowledgeTo }
+    return { ...copy, headers: { ...copy.headers, ...answer } }
   }
 
   /** What would be sent in the place of a message; nothing is kept. @throws as {@link copyOf} does, but for the archive */

@@ -18,6 +18,8 @@ export interface ReplayedMessage {
   readonly uniqueId: string
   readonly target: string | undefined
   result: ReplayResult
+  /** Unique id of the copy, where a patch has made it a message of its own and its outcome is waited for. */
+  sentAs?: string
   /** Of a failure: the message is still in the error queue. */
   error?: { readonly code: string; readonly message: string }
   /** Of `failedAgain`. */

@@ -198,11 +198,8 @@ export class SendingBack {
     const batch = this.items.slice(this.#answered)
     this.#answered = this.items.length
     const published = batch.filter((item) => item.result === 'published')
-    await answers.until(
-      published.map((item) => item.uniqueId),
-      run.waitMs,
-      signal,
-      (waitingFor) => run.progress({ doing: 'waiting', done: published.length - waitingFor, of: published.length, failed: 0 }),
+    await answers.until(published.map(idOfAnswer), run.waitMs, signal, (waitingFor) =>
+      run.progress({ doing: 'waiting', done: published.length - waitingFor, of: published.length, failed: 0 }),
     )
     this.#noteAnswers(published)
     const count = (result: ReplayedMessage['result']): number => batch.filter((item) => item.result === result).length
@@ -217,7 +214,7 @@ export class SendingBack {
 
   #noteAnswers(items: readonly ReplayedMessage[]): void {
     for (const item of items) {
-      const answer = this.#options.answers?.of(item.uniqueId)
+      const answer = this.#options.answers?.of(idOfAnswer(item))
       item.result = answer?.kind ?? 'noAnswer'
       if (answer?.kind === 'failedAgain' && answer.exception !== undefined) item.exception = answer.exception
     }
@@ -244,7 +241,7 @@ export class SendingBack {
       this.#underWay--
       this.#beginSoon()
     }
-    this.#sendOne(message, plan, failed).then(ended, async (error: unknown) => {
+    this.#sendOne(message, item, failed).then(ended, async (error: unknown) => {
       item.result = 'failed'
       await this.#returnUnsent(message)
       const reason = plan.target !== undefined && isOfQueue(error) && (await this.#isGone(plan.target)) ? deleted(plan.target) : error
@@ -278,17 +275,25 @@ export class SendingBack {
     await holding.consume(message, [unchangedCopy(message, queue, holding.facts.kind)]).catch(() => undefined)
   }
 
-  #sendOne(message: HeldMessage, plan: PlannedMessage, failed: FailedMessage): Promise<void> {
-    if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, plan, failed, false)
-    return this.#isAcknowledged(message).then((keep) => this.#consume(message, plan, failed, keep))
+  #sendOne(message: HeldMessage, item: ReplayedMessage, failed: FailedMessage): Promise<void> {
+    if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, item, failed, false)
+    return this.#isAcknowledged(message).then((keep) => this.#consume(message, item, failed, keep))
   }
 
-  #consume(message: HeldMessage, { target, uniqueId }: PlannedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
+  #consume(message: HeldMessage, item: ReplayedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
+    const { target, uniqueId } = item
     const { acknowledgeTo, answers, holding, queue, run } = this.#options
     const problem = targetProblem(target, queue)
     if (problem !== undefined || target === undefined) return Promise.reject(problem)
     if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
-    if (run.patching !== undefined) return run.patching.copyOf(message, failed, target).then((copy) => holding.consume(message, [copy]))
+    if (run.patching !== undefined)
+      return run.patching.copyOf(message, failed, target, acknowledgeTo).then((copy) => {
+        if (answers !== undefined) {
+          item.sentAs = copy.id
+          answers.expect(copy.id, undefined)
+        }
+        return holding.consume(message, [copy])
+      })
     const headers = replayHeaders(message.headers, failed, { operation: run.operation, now: run.clock(), acknowledgeTo, keepAcknowledgeTo })
     answers?.expect(uniqueId, failed.failedAt)
     const copy: OutgoingMessage = {
@@ -330,6 +335,9 @@ export class SendingBack {
     return known
   }
 }
+
+/** What its outcome is told under. */
+const idOfAnswer = ({ sentAs, uniqueId }: ReplayedMessage): string => sentAs ?? uniqueId
 
 // Of what is on its way to a queue when it is deleted, RabbitMQ may end the connection with an internal error, or refuse it.
 const isOfQueue = (error: unknown): boolean => isLost(error) || (error instanceof NsbError && error.code === 'NSB_NACKED')
