@@ -21,7 +21,8 @@ that does not compile keeps it stopped, and its messages wait. Of a folder with 
 endpoint runs in a process of its own; they end together. In a terminal there are keys: h lists them.
 
 Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 6 --purge or the protected profile was not
-confirmed, 8 a message failed (--until-idle, --max, --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
+confirmed, 7 a message in hand did not finish within 10 s of the end and was put back, 8 a message failed (--until-idle, --max,
+--max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   static override examples = [
     '<%= config.bin %> run',
     '<%= config.bin %> run --watch --no-retries',
@@ -123,14 +124,19 @@ confirmed, 8 a message failed (--until-idle, --max, --max-time), 130 and 143 aft
   #report(summary: RunSummary, flags: RunFlags): void {
     const json = wantsJson(flags)
     if (json) process.stdout.write(`${JSON.stringify({ schema: 'nsb.summary/1', ...summary })}\n`)
-    else
-      this.note(
-        `handled ${summary.handled}, failed ${summary.failed}, retried ${summary.retried}${summary.discarded > 0 ? `, discarded ${summary.discarded}` : ''}`,
-      )
+    else this.note(summaryText(summary))
     if (summary.failed > 0 && !json) this.next('nsb errors')
-    if (summary.failed > 0 && [flags['until-idle'], flags.max, flags['max-time']].some((given) => given !== undefined))
-      this.finish(Exit.negative)
+    const endsByItself = [flags['until-idle'], flags.max, flags['max-time']].some((given) => given !== undefined)
+    // An exception outside of every promise has decided already.
+    if (process.exitCode !== undefined) return
+    if (summary.failed > 0 && endsByItself) this.finish(Exit.negative)
+    else if (summary.unfinished > 0) this.finish(Exit.timedOut)
   }
+}
+
+function summaryText({ discarded, failed, handled, retried, unfinished }: RunSummary): string {
+  const rare = `${discarded > 0 ? `, discarded ${discarded}` : ''}${unfinished > 0 ? `, unfinished ${unfinished}` : ''}`
+  return `handled ${handled}, failed ${failed}, retried ${retried}${rare}`
 }
 
 /** Flags that name one thing of one endpoint. @throws {NsbError} NSB_CONFLICTING_OPTIONS */

@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly observe?: (event: EndpointEvent) => void
   /** Told of each message that could not be read and was moved to the error queue. */
   readonly onPoison?: (poison: PoisonMessage) => void
+  /** Told of each message whose handler did not even end when it was aborted, after the grace period of a stop. */
+  readonly onAbandoned?: () => void
   /** Where discovered handlers come from, for listings and errors. */
   readonly files?: HandlerFiles
 }
@@ -104,8 +106,10 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
             engine.logger.error(`Moved the message '${poison.nativeId}' of queue '${queue}' to the error queue unread: ${poison.reason}.`)
             options.onPoison?.(poison)
           },
-          onCriticalError: (error) =>
-            engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error),
+          onCriticalError: (error) => {
+            engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error)
+            if (error instanceof NsbError && error.code === 'NSB_DECISION_ABANDONED') options.onAbandoned?.()
+          },
         },
         decide,
       ),

@@ -68,6 +68,19 @@ describe('nsb run --max-time', () => {
 
     expect(code).toBe(0)
   })
+
+  it('CLI-3 CLI-13 waits for the messages in hand, and ends with 7 when one did not finish and was put back', async () => {
+    const folder = shop('await new Promise((resolve) => message.OrderId === "never" || setTimeout(resolve, 4000))')
+    await send(folder, 'slow', 'never', '3')
+
+    const { code, stderr, stdout } = await nsb(['run', '--max-time', '2s', '--concurrency', '2', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(7)
+    expect(stderr).toContain('waiting up to 10 s for 2 messages in hand')
+    expect(stderr).toContain('1 message in hand did not finish in time, and was put back into Shop')
+    expect(last(stdout)).toMatchObject({ handled: 1, failed: 0, unfinished: 1 })
+    expect(waiting(folder)).toHaveLength(2)
+  })
 })
 
 describe('nsb run --purge', () => {

@@ -9,6 +9,7 @@ import type { EndpointEvent, OutgoingSummary } from '../../runtime/engine.ts'
 import { dotnetTypeOf } from '../../runtime/dotnet-stack.ts'
 import { causeOf, isInstance } from '../../runtime/thrown.ts'
 import { codeFrame, userFrame } from '../../toolkit/load-handlers/frames.ts'
+import type { TransactionMode } from '../../transport/transport.ts'
 import type { Colours } from '../colour.ts'
 import { printable, printableLine } from '../printable.ts'
 
@@ -68,6 +69,13 @@ export function eventLines(event: EndpointEvent, endpointName: string, root: str
         `           replay after the fix: ${colour.command(`nsb errors replay ${printableLine(unique.slice(0, 4))}`)}`,
       ]
   }
+}
+
+/** What is said at the end of messages that were still in hand then. */
+export function unfinishedText(count: number, queue: string, mode: TransactionMode | undefined): string {
+  const messages = `${count} message${count === 1 ? '' : 's'}`
+  const where = mode === 'none' ? "lost: 'none' takes a message before it is handled" : `put back into ${printableLine(queue)}`
+  return `${messages} in hand did not finish in time, and ${count === 1 ? 'was' : 'were'} ${where}`
 }
 
 const indent = ' '.repeat(11)

@@ -5,12 +5,13 @@ import { causeOf } from '../../runtime/thrown.ts'
 import { type Logger, silentLogger } from '../../runtime/logger.ts'
 import { loadProjectCode, requireHandlers } from '../../toolkit/project-code.ts'
 import { type RunSummary, outcomeOf, runEndpoint } from '../../toolkit/run/run.ts'
+import type { Settled } from '../../toolkit/run/protocol.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { Exit } from '../exit-codes.ts'
 import { type RunFlags, wantsJson } from './flags.ts'
 import { printable, printableJson } from '../printable.ts'
 import type { RunHost } from './host.ts'
-import { bannerLines, eventDocument, eventLines, failureOf } from './lines.ts'
+import { bannerLines, eventDocument, eventLines, failureOf, unfinishedText } from './lines.ts'
 import type { RunParent } from './parent.ts'
 
 const graceMs = 10_000
@@ -51,7 +52,9 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
   const signal = AbortSignal.any([host.signal, crashed, ...(parent ? [parent.signal] : [])])
   const print = (document: Record<string, unknown>): void => void process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
   const show = (lines: readonly string[]): void => lines.forEach((line) => process.stdout.write(`${line}\n`))
-  return runEndpoint(code.definition, {
+  const tellSettled = (outcome: keyof RunSummary, failure?: Settled['failure']): void =>
+    void parent?.tell({ kind: 'settled', outcome, failure })
+  const summary = await runEndpoint(code.definition, {
     transport,
     files: code.files,
     untilIdleMs: flags['until-idle'],
@@ -68,22 +71,26 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
       if (json) print(readyDocument(endpoint, where, readyMs))
       else
         show(bannerLines(endpoint, where, readyMs, host.colour.out, { noRetries: flags['no-retries'], keys: flags.supervised === 'keys' }))
-      if (!parent) signal.addEventListener('abort', () => noteWaiting(host, endpoint))
       if (host.verbosity > 0) void warnOfSharedTypes(host, endpoint, code.messages)
       void parent?.tell({ kind: 'ready', endpoint: endpoint.name })
+    },
+    stopping(endpoint) {
+      if (!parent) noteWaiting(host, endpoint)
     },
     event(event) {
       if (json) print(eventDocument(event, name))
       else show(eventLines(event, name, project.folder, host.colour.out))
-      const outcome = outcomeOf(event)
-      if (outcome !== undefined) void parent?.tell({ kind: 'settled', outcome, failure: failureOf(event, name) })
+      tellSettled(outcomeOf(event), failureOf(event, name))
     },
     // For people the endpoint's own warning says it.
     poison({ nativeId, queue, reason }) {
       if (json) print({ event: 'poison', at: new Date().toISOString(), queue, nativeId, reason })
-      void parent?.tell({ kind: 'settled', outcome: 'failed' })
+      tellSettled('failed')
     },
+    abandoned: () => tellSettled('unfinished'),
   })
+  if (summary.unfinished > 0) host.warning(unfinishedText(summary.unfinished, name, code.definition.transactionMode))
+  return summary
 }
 
 /** Until the command ends. @returns aborted when an exception was thrown outside of every promise */

@@ -30,6 +30,7 @@ let killsAtExit = false
 export class EndpointProcess {
   readonly #child: ChildProcess
   #deadline: NodeJS.Timeout | undefined
+  #isOverdue = false
   /** It says that it is ready or paused, or it is over. */
   readonly settled: Promise<void>
   readonly ended: Promise<Ended>
@@ -72,7 +73,7 @@ export class EndpointProcess {
       }
       this.#child.on('error', (error) => over(error.message, 1))
       this.#child.on('exit', (code, signal) => {
-        const how = signal === null ? `exit code ${code}` : signal
+        const how = this.#isOverdue ? 'it did not stop in time' : signal === null ? `exit code ${code}` : signal
         // The last of its output and of its words come after the end; what a grandchild keeps open does not count.
         const wait = setTimeout(() => over(how, code ?? 1), 1000)
         this.#child.once('close', () => {
@@ -91,7 +92,10 @@ export class EndpointProcess {
   async stop(graceMs: number): Promise<Ended> {
     this.send({ kind: 'stop', graceMs })
     clearTimeout(this.#deadline)
-    this.#deadline = setTimeout(() => this.kill(), graceMs + closingMs)
+    this.#deadline = setTimeout(() => {
+      this.#isOverdue = true
+      this.kill()
+    }, graceMs + closingMs)
     return this.ended
   }
 

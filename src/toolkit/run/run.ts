@@ -29,9 +29,13 @@ export interface RunOptions {
   readonly paused?: (() => void) | undefined
   readonly logger?: Logger
   ready(endpoint: RunningEndpoint): void
+  /** Told before the last stop when it is not the run itself that ends it: by the signal, or because its time is over. */
+  stopping?(endpoint: RunningEndpoint): void
   event(event: EndpointEvent): void
   /** A message that could not be read was moved to the error queue; it counts as failed. */
   poison(poison: Poison): void
+  /** A message in hand did not even end when it was aborted; there is no event of it. */
+  abandoned?(): void
 }
 
 type Poison = Parameters<NonNullable<StartOptions['onPoison']>>[0]
@@ -43,12 +47,14 @@ export interface RunSummary {
   readonly failed: number
   readonly retried: number
   readonly discarded: number
+  /** In hand when the run ended, and aborted after the grace period. They are put back; without transactions there is no back. */
+  readonly unfinished: number
 }
 
 /** Runs an endpoint until it is idle, has done what it was to do, or is stopped. */
 export async function runEndpoint(definition: EndpointDefinition, options: RunOptions): Promise<RunSummary> {
   const { max, maxTimeMs, pause = new Pause(), signal, transport, untilIdleMs } = options
-  const summary: Counts = { handled: 0, failed: 0, retried: 0, discarded: 0 }
+  const summary: Counts = { handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 0 }
   const idle = untilIdleMs === undefined ? undefined : new IdleWatch(definition.name, untilIdleMs)
   const limit = max === undefined ? undefined : new Limit(max)
   const enough = new AbortController()
@@ -59,8 +65,8 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
   const observe = (event: EndpointEvent): void => {
     idle?.note(event)
     const counted = outcomeOf(event)
-    if (counted !== undefined) summary[counted] += 1
-    if (counted === undefined || counted === 'retried') limit?.returned()
+    summary[counted] += 1
+    if (counted === 'unfinished' || counted === 'retried') limit?.returned()
     options.event(event)
     endAtMax()
   }
@@ -69,7 +75,16 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
     options.poison(poison)
     endAtMax()
   }
-  const timer = maxTimeMs === undefined ? undefined : setTimeout(() => enough.abort(), maxTimeMs)
+  const onAbandoned = (): void => {
+    summary.unfinished += 1
+    options.abandoned?.()
+  }
+  let isTimeOver = false
+  const atMaxTime = (): void => {
+    isTimeOver = true
+    enough.abort()
+  }
+  const timer = maxTimeMs === undefined ? undefined : setTimeout(atMaxTime, maxTimeMs)
   try {
     let isFirst = true
     while (!ends.aborted) {
@@ -78,12 +93,15 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         await untilAborted(ends, pause.until(false, ends))
         continue
       }
+      // What a pause has put back comes again.
+      summary.unfinished = 0
       const endpoint = await startEndpoint(definition, {
         transport: limit?.on(transport) ?? transport,
         files: options.files,
         logger: options.logger ?? silentLogger,
         observe,
         onPoison,
+        onAbandoned,
       })
       try {
         if (isFirst) options.ready(endpoint)
@@ -94,6 +112,7 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         if (over) enough.abort()
       } finally {
         limit?.close()
+        if (signal.aborted || isTimeOver) options.stopping?.(endpoint)
         await endpoint.stop({ graceMs: options.graceMs() })
       }
     }
@@ -105,9 +124,9 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
 
 type Counts = { -readonly [outcome in keyof RunSummary]: number }
 
-/** What a delivery counts as; undefined: it was put back because the endpoint stops. */
-export function outcomeOf({ outcome }: EndpointEvent): keyof RunSummary | undefined {
-  if (outcome.kind === 'cancelled') return undefined
+/** What a delivery counts as. */
+export function outcomeOf({ outcome }: EndpointEvent): keyof RunSummary {
+  if (outcome.kind === 'cancelled') return 'unfinished'
   if (outcome.kind === 'handled') return 'handled'
   const { kind } = outcome.action
   return kind === 'moveToError' ? 'failed' : kind === 'discard' ? 'discarded' : 'retried'

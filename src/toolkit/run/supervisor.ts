@@ -68,7 +68,10 @@ export class Supervisor {
       this.#options.told.idle(false)
       if (this.#unconfirmed !== undefined) throw this.#unconfirmed
       // oxlint-disable-next-line typescript/no-unnecessary-condition
-      if (this.#stopped !== undefined) return ended.kind === 'refused' ? ended.exitCode : 0
+      if (this.#stopped !== undefined) {
+        if (ended.kind === 'died') this.#options.told.broken(ended, false)
+        return ended.kind === 'ended' ? 0 : ended.exitCode || 1
+      }
       if (!asked && ended.kind === 'ended') return 0
       if (!asked && ended.kind !== 'ended') {
         const waits = this.#options.waitsForChange && (ended.kind === 'died' || ended.inCode)
