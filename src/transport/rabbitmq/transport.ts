@@ -75,8 +75,16 @@ const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
 const comesBackWithinMs = 500
+/** How often, and how often at most, it is looked whether a consumer goes that is counted. */
+const gonePollMs = 100
+const goneRounds = 10
 /** What {@link limitsIn} reads is among them. */
 const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
+
+interface Counts {
+  readonly depth: number
+  readonly consumers: number
+}
 
 /** Queues of a RabbitMQ broker, in the topologies and on the wire of the NServiceBus RabbitMQ transport. */
 export function rabbitTransport(options: RabbitOptions): Transport {
@@ -233,19 +241,21 @@ class RabbitTransport implements Transport {
     const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : lockQueue(connection, this.#management, queue)
     locking?.catch(() => undefined)
     try {
-      const counts = await this.#countsOf(queue)
-      if (!counts) throw await this.#notFound(queue)
-      const others = `${counts.consumers} consumer(s) take messages from queue '${queue}'`
-      if (counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
+      const others = (consumers: number): string => `${consumers} consumer(s) take messages from queue '${queue}'`
+      let counts = await this.#countsOf(queue)
+      if (counts && counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
         // Another nsb consumes while it holds; then it is not a consumer that stays.
         await (locking ?? lockQueue(connection, this.#management, queue))
-        throw new NsbError({
-          code: 'NSB_QUEUE_HAS_CONSUMER',
-          message: `Queue '${queue}' is not changed: ${others}, ServiceControl perhaps.`,
-          suggestions: ['Stop them, or use --force'],
-        })
+        counts = await this.#countsWithoutGone(queue)
+        if (counts && counts.consumers > 0)
+          throw new NsbError({
+            code: 'NSB_QUEUE_HAS_CONSUMER',
+            message: `Queue '${queue}' is not changed: ${others(counts.consumers)}, ServiceControl perhaps.`,
+            suggestions: ['Stop them, or use --force'],
+          })
       }
-      if (counts.consumers > 0) this.#warn(`${others}: what they take is not shown.`)
+      if (!counts) throw await this.#notFound(queue)
+      if (counts.consumers > 0) this.#warn(`${others(counts.consumers)}: what they take is not shown.`)
       const { kind, limit } = await limiting
       if (kind === 'stream') throw isStream(queue)
       const limits: HeldLimits = { kind, limit }
@@ -337,7 +347,7 @@ class RabbitTransport implements Transport {
       this.#warnOf(await lockQueue(connection, this.#management, queue))
       if ((await this.#countsOf(queue)) === undefined) return true
       // What a connection that has just died had in hand comes back a moment later than its lock goes.
-      await new Promise<void>((resolve) => this.#clock.after(comesBackWithinMs, resolve))
+      await this.#pause(comesBackWithinMs)
       const counts = await this.#countsOf(queue)
       if (counts === undefined) return true
       if (counts.depth > 0 || counts.consumers > 0) return false
@@ -382,7 +392,7 @@ class RabbitTransport implements Transport {
   }
 
   /** Waiting messages and consumers; undefined: no such queue. */
-  async #countsOf(queue: string): Promise<{ readonly depth: number; readonly consumers: number } | undefined> {
+  async #countsOf(queue: string): Promise<Counts | undefined> {
     try {
       const { messageCount, consumerCount } = await this.#administration.withChannel((channel) => channel.checkQueue(queue))
       return { depth: messageCount, consumers: consumerCount }
@@ -390,6 +400,19 @@ class RabbitTransport implements Transport {
       if (replyCode(error) === 404) return undefined
       throw channelError(error, `look at queue '${queue}'`)
     }
+  }
+
+  /** The same, when it no longer counts consumers whose connection or broker has just died. */
+  async #countsWithoutGone(queue: string): Promise<Counts | undefined> {
+    for (let round = 1; ; round++) {
+      const counts = await this.#countsOf(queue)
+      if (!counts || counts.consumers === 0 || round > goneRounds) return counts
+      await this.#pause(gonePollMs)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#clock.after(ms, resolve))
   }
 
   async #notFound(queue: string): Promise<QueueNotFoundError> {

@@ -6,35 +6,7 @@ import { type ReplayReport, type ReplayRun, acknowledgementQueue, replay } from 
 import { openTransport } from '../../../../src/transport/open.ts'
 import type { IncomingMessage, OutgoingMessage, Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
-
-const optionsFor = (more: Partial<ReplayOptions> = {}): ReplayOptions => ({
-  queue: 'error',
-  criteria: {},
-  all: true,
-  to: undefined,
-  redirects: {},
-  limit: undefined,
-  newest: false,
-  now: Date.now(),
-  overrule: [],
-  maxHold: 100_000,
-  signal: new AbortController().signal,
-  ...more,
-})
-
-const runFor = (more: Partial<ReplayRun> = {}): ReplayRun => ({
-  operation: 'OP',
-  journal: undefined,
-  window: 50,
-  onError: 'continue',
-  waitMs: undefined,
-  keepAcknowledgeTo: false,
-  sameNativeId: false,
-  everyItem: true,
-  clock: Date.now,
-  progress: () => undefined,
-  ...more,
-})
+import { replayOptions, replayRun } from '../../../support/replay-options.ts'
 
 /** A world with these failures in `error`, in this order, and the queue `Sales`. */
 async function worldWith(...failures: readonly Record<string, string>[]): Promise<Transport> {
@@ -65,8 +37,8 @@ function notTaking(transport: Transport, code: string, before: () => Promise<unk
 }
 
 async function replayed(transport: Transport, options: Partial<ReplayOptions> = {}, run: Partial<ReplayRun> = {}): Promise<ReplayReport> {
-  const all = optionsFor(options)
-  return replay(transport, await planReplay(transport, all), all, runFor(run))
+  const all = replayOptions(options)
+  return replay(transport, await planReplay(transport, all), all, replayRun(run))
 }
 
 async function waitingIn(transport: Transport, queue: string): Promise<IncomingMessage[]> {
@@ -140,7 +112,7 @@ describe('replay', () => {
       'NServiceBus.FailedQ': 'Sales',
     })
 
-    const plan = await planReplay(transport, optionsFor({ criteria: { kind: ['ack', 'failure'] } }))
+    const plan = await planReplay(transport, replayOptions({ criteria: { kind: ['ack', 'failure'] } }))
 
     assert.deepEqual(plan.selected, 1)
   })
@@ -173,7 +145,7 @@ describe('replay', () => {
     const transport = await worldWith(failureHeaders('m1', { 'ServiceControl.RetryTo': 'Adapter' }))
     await transport.createQueues(['Adapter', 'Moved', 'Other'])
     const targetWith = async (more: Partial<ReplayOptions>): Promise<unknown> =>
-      (await planReplay(transport, optionsFor(more))).first[0]?.target
+      (await planReplay(transport, replayOptions(more))).first[0]?.target
 
     assert.equal(await targetWith({}), 'Adapter')
     assert.equal(await targetWith({ redirects: { Sales: 'Moved' } }), 'Moved')
@@ -183,7 +155,7 @@ describe('replay', () => {
   it('does not take a name of every object for a redirect', async () => {
     const transport = await worldWith(failureHeaders('m1', { 'NServiceBus.FailedQ': 'constructor' }))
 
-    assert.equal((await planReplay(transport, optionsFor())).first[0]?.target, 'constructor')
+    assert.equal((await planReplay(transport, replayOptions())).first[0]?.target, 'constructor')
   })
 
   it('sends a poison message only where --to says', async () => {
@@ -200,19 +172,19 @@ describe('replay', () => {
   it('refuses --to a queue that does not exist before anything is done', async () => {
     const transport = await worldWith(failureHeaders('m1'))
 
-    await assert.rejects(planReplay(transport, optionsFor({ to: 'Nowhere' })), { code: 'NSB_QUEUE_NOT_FOUND' })
+    await assert.rejects(planReplay(transport, replayOptions({ to: 'Nowhere' })), { code: 'NSB_QUEUE_NOT_FOUND' })
   })
 
   it('needs a criterion, or --all', async () => {
     const transport = await worldWith(failureHeaders('m1'))
 
-    await assert.rejects(planReplay(transport, optionsFor({ all: false })), { code: 'NSB_NO_SELECTION' })
+    await assert.rejects(planReplay(transport, replayOptions({ all: false })), { code: 'NSB_NO_SELECTION' })
   })
 
   it('sends one of two copies of the same failure', async () => {
     const transport = await worldWith(failureHeaders('m1'), failureHeaders('m1'))
 
-    const plan = await planReplay(transport, optionsFor())
+    const plan = await planReplay(transport, replayOptions())
 
     assert.equal(plan.selected, 1)
     assert.equal(plan.duplicates, 1)
@@ -243,11 +215,11 @@ describe('replay', () => {
 
   it('reports a message that somebody else took between looking and sending', async () => {
     const transport = await worldWith(failureHeaders('m1'), failureHeaders('m2'))
-    const options = optionsFor()
+    const options = replayOptions()
     const plan = await planReplay(transport, options)
     await transport.purge('error')
 
-    const report = await replay(transport, plan, options, runFor())
+    const report = await replay(transport, plan, options, replayRun())
 
     assert.deepEqual(
       report.items.map((item) => item.error?.code),

@@ -6,13 +6,13 @@
  * (3, the copy is on its way), `confirmed` (4, it is safe and that is not noted), `safe` (5, it is noted), `removed` (6, the original is on its way out of the queue).
  */
 import { Journal } from '../../../../src/toolkit/errors/journal/journal.ts'
-import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
 import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-replay.ts'
 import { beginReplayJournal } from '../../../../src/toolkit/errors/replay/replay-record.ts'
 import { Transaction } from '../../../../src/transport/learning/transaction.ts'
 import { learningTransport } from '../../../../src/transport/learning/transport.ts'
 import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'
 import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
+import { replayOptions, replayRun } from '../../../support/replay-options.ts'
 
 const [place, queue, stateFolder, windowText, step, atText] = process.argv.slice(2) as [string, string, string, string, string, string]
 const [window, at] = [Number(windowText), Number(atText)]
@@ -57,28 +57,11 @@ const transport = place.startsWith('amqp')
       customize: () => void (isDue('publishing') && setImmediate(() => process.kill(process.pid, 'SIGKILL'))),
     })
   : learningTransport({ storage: place })
-const options = {
-  queue,
-  criteria: {},
-  all: true,
-  to: undefined,
-  redirects: {},
-  limit: undefined,
-  newest: false,
-  now: Date.now(),
-  overrule: [],
-  maxHold: 100_000,
-  signal: new AbortController().signal,
-}
-const manner = { window, onError: 'continue', waitMs: undefined, keepAcknowledgeTo: false, sameNativeId: false } as const
-const operation = newOperationId(Date.now())
+const options = replayOptions({ queue })
+const run = replayRun({ window, everyItem: false, progress: () => killAt('removed') })
 const prepared = await prepareReplay(transport, options, { confirmed: true, window })
 await prepared.run({
-  operation,
-  journal: beginReplayJournal({ stateFolder, where: 'here', profile: 'default' }, operation, options, manner, prepared.plan),
-  ...manner,
-  everyItem: false,
-  clock: Date.now,
-  progress: () => killAt('removed'),
+  ...run,
+  journal: beginReplayJournal({ stateFolder, where: 'here', profile: 'default' }, run.operation, options, run, prepared.plan),
 })
 await transport.close()

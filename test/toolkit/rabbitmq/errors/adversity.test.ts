@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
 import type { ReplayOptions } from '../../../../src/toolkit/errors/replay/plan.ts'
 import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-replay.ts'
 import { beginReplayJournal } from '../../../../src/toolkit/errors/replay/replay-record.ts'
@@ -12,6 +11,7 @@ import { failureHeaders } from '../../../cli/nsb.ts'
 import { startBroker } from '../../../support/broker.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
 import { resumeKilled, timesOf } from '../../../support/killed-replay.ts'
+import { replayOptions, replayRun } from '../../../support/replay-options.ts'
 import { mountDisk, remount, unmount, whyNoDisk } from '../../../support/small-disk.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
@@ -45,37 +45,18 @@ function open({ url }: Pick<World, 'url'>): Transport {
   return transport
 }
 
-const optionsFor = ({ errors }: World, more: Partial<ReplayOptions> = {}): ReplayOptions => ({
-  queue: errors.name,
-  criteria: {},
-  all: true,
-  to: undefined,
-  redirects: {},
-  limit: undefined,
-  newest: false,
-  now: Date.now(),
-  overrule: [],
-  maxHold: 100_000,
-  signal: new AbortController().signal,
-  ...more,
-})
+const optionsFor = ({ errors }: World, more: Partial<ReplayOptions> = {}): ReplayOptions => replayOptions({ queue: errors.name, ...more })
 
-const manner = { window: 20, onError: 'continue', waitMs: undefined, keepAcknowledgeTo: false, sameNativeId: false } as const
+const window = 20
 
 /** Replays everything with a journal. @param progress told after each message */
 async function replayed(world: World, progress: ReplayRun['progress'], more: Partial<ReplayOptions> = {}): Promise<ReplayReport> {
   const options = optionsFor(world, more)
-  const prepared = await prepareReplay(open(world), options, { confirmed: true, window: manner.window })
+  const prepared = await prepareReplay(open(world), options, { confirmed: true, window })
   onTestFinished(() => prepared.release())
-  const operation = newOperationId(Date.now())
-  const journal = beginReplayJournal(
-    { stateFolder: world.stateFolder, where: 'here', profile: 'default' },
-    operation,
-    options,
-    manner,
-    prepared.plan,
-  )
-  return prepared.run({ operation, journal, ...manner, everyItem: false, clock: Date.now, progress })
+  const run = replayRun({ window, everyItem: false, progress })
+  const place = { stateFolder: world.stateFolder, where: 'here', profile: 'default' }
+  return prepared.run({ ...run, journal: beginReplayJournal(place, run.operation, options, run, prepared.plan) })
 }
 
 const bodies = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`).toSorted()
@@ -85,11 +66,22 @@ const bodiesIn = async (...queues: readonly ErrorQueue[]): Promise<string[]> =>
 describe('a replay while something happens', () => {
   it('keeps a second operator away, and is in nobody else’s way afterwards', async () => {
     const world = await filled(10)
-    const first = await prepareReplay(open(world), optionsFor(world), { confirmed: true, window: 20 })
+    const first = await prepareReplay(open(world), optionsFor(world), { confirmed: true, window })
 
-    await assert.rejects(prepareReplay(open(world), optionsFor(world), { confirmed: true, window: 20 }), { code: 'NSB_QUEUE_LOCKED' })
+    await assert.rejects(prepareReplay(open(world), optionsFor(world), { confirmed: true, window }), { code: 'NSB_QUEUE_LOCKED' })
     await first.release()
     const report = await replayed(world, () => undefined)
+
+    assert.deepEqual([report.published, report.leftInQueue], [10, 0])
+  })
+
+  it('E-15 does not refuse next to a consumer that is gone a moment later, as one is whose connection has just died', async () => {
+    const world = await filled(10)
+    const endConsumer = await world.errors.consume()
+
+    const [prepared] = await Promise.all([prepareReplay(open(world), optionsFor(world), { confirmed: true, window }), endConsumer()])
+    const report = await prepared.run(replayRun({ window }))
+    await prepared.release()
 
     assert.deepEqual([report.published, report.leftInQueue], [10, 0])
   })
@@ -193,10 +185,7 @@ describe('a replay whose broker is restarted in the middle', () => {
     const times = timesOf(await bodiesIn(world.sales))
     const twice = [...times.values()].filter((sent) => sent === 2).length
     assert.deepEqual([...times.keys()].toSorted(), bodies(2000))
-    assert.ok(
-      twice <= resumed.mayArriveTwice && resumed.mayArriveTwice <= manner.window,
-      `${twice} twice, ${resumed.mayArriveTwice} announced`,
-    )
+    assert.ok(twice <= resumed.mayArriveTwice && resumed.mayArriveTwice <= window, `${twice} twice, ${resumed.mayArriveTwice} announced`)
     assert.equal(await world.errors.depth(), 0)
   })
 })

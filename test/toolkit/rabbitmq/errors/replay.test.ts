@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { afterAll, beforeAll, describe, it, onTestFinished } from 'vitest'
-import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
 import { type ReplayOptions, planReplay } from '../../../../src/toolkit/errors/replay/plan.ts'
 import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-replay.ts'
 import { type ReplayReport, type ReplayRun, acknowledgementQueue } from '../../../../src/toolkit/errors/replay/replay.ts'
@@ -8,6 +7,7 @@ import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts
 import type { Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
+import { replayOptions, replayRun } from '../../../support/replay-options.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
 
 let host: VirtualHost
@@ -44,34 +44,7 @@ async function filled(count: number, kind?: 'classic' | 'quorum'): Promise<World
   return world
 }
 
-const optionsFor = ({ errors }: World, more: Partial<ReplayOptions> = {}): ReplayOptions => ({
-  queue: errors.name,
-  criteria: {},
-  all: true,
-  to: undefined,
-  redirects: {},
-  limit: undefined,
-  newest: false,
-  now: Date.now(),
-  overrule: [],
-  maxHold: 100_000,
-  signal: new AbortController().signal,
-  ...more,
-})
-
-const runFor = (more: Partial<ReplayRun> = {}): ReplayRun => ({
-  operation: newOperationId(Date.now()),
-  journal: undefined,
-  window: 50,
-  onError: 'continue',
-  waitMs: undefined,
-  keepAcknowledgeTo: false,
-  sameNativeId: false,
-  everyItem: true,
-  clock: Date.now,
-  progress: () => undefined,
-  ...more,
-})
+const optionsFor = ({ errors }: World, more: Partial<ReplayOptions> = {}): ReplayOptions => replayOptions({ queue: errors.name, ...more })
 
 interface How {
   readonly options?: Partial<ReplayOptions>
@@ -83,7 +56,7 @@ interface How {
 async function replayed(world: World, { confirmed = false, options, run }: How = {}): Promise<ReplayReport> {
   const prepared = await prepareReplay(world.transport, optionsFor(world, options), { confirmed, window: 50 })
   onTestFinished(() => prepared.release())
-  return prepared.run(runFor(run))
+  return prepared.run(replayRun(run))
 }
 
 const bodies = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
@@ -297,7 +270,7 @@ describe('replay on a broker', () => {
 
     await prepared.release()
     const given = await world.errors.depth()
-    const report = await prepared.run(runFor())
+    const report = await prepared.run(replayRun())
 
     assert.equal(given, 5)
     assert.deepEqual(resultsOf(report), ['published', 'published', 'published'])
