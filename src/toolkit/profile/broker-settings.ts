@@ -66,16 +66,25 @@ export async function readBroker(choice: BrokerChoice, options: ReadBrokerOption
 /** `http://user:password@host:15672`, the login being optional. */
 function managementOf(address: string): NonNullable<RabbitSettings['management']> {
   const url = /^https?:\/\//i.test(address) && URL.canParse(address) ? new URL(address) : undefined
-  if (url === undefined || url.pathname.includes('@'))
+  const login = url && [url.username, url.password].map(decoded)
+  if (url === undefined || url.pathname.includes('@') || login === undefined || login.includes(undefined))
     throw new NsbError({
       code: 'NSB_BAD_CONNECTION',
       message: `The address of the management API cannot be used: ${withoutPassword(address)}.`,
       suggestions: ['Write http://host:15672, or https://host:15671, with %-codes for reserved characters'],
     })
-  const user = decodeURIComponent(url.username)
-  const password = decodeURIComponent(url.password)
+  const [user, password] = login
   ;[url.username, url.password] = ['', '']
-  return { url: url.href, ...(user !== '' && { user }), ...(password !== '' && { password }) }
+  return { url: url.href, ...(user && { user }), ...(password && { password }) }
+}
+
+/** undefined: it has a '%' that begins no character. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }
 
 async function readTls({ folder, profile }: BrokerChoice, { env }: ReadBrokerOptions): Promise<RabbitSettings['tls'] | undefined> {

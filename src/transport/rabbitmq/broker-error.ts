@@ -74,10 +74,10 @@ function tlsHint(text: string): string {
 }
 
 /** The connection was lost after it had been open. */
-export function lostError(name: string, settings: ConnectionSettings, cause: unknown): NsbError {
+export function lostError(name: string, address: string, cause: unknown): NsbError {
   return new NsbError({
     code: 'NSB_CONNECTION_LOST',
-    message: `The connection '${name}' to ${settings.toString()} was lost: ${plain(errorText(cause ?? 'it was closed'))}.`,
+    message: `The connection '${name}' to ${address} was lost: ${plain(errorText(cause ?? 'it was closed'))}.`,
     suggestions: ['Whether what was under way arrived is not known; look before sending it again'],
   })
 }

@@ -51,6 +51,12 @@ export class BrokerConnection {
     return this.#options.name
   }
 
+  /** Of the host that answered last: `amqp://user:***@host:5672/vhost` */
+  get address(): string {
+    const { settings } = this.#options
+    return settings.describe(settings.hosts[this.#first] ?? settings.hosts[0])
+  }
+
   /** Told whenever an open connection is lost, with the reason. @returns ends the telling */
   onLost(listener: (error: NsbError) => void): () => void {
     this.#lost.add(listener)
@@ -59,7 +65,7 @@ export class BrokerConnection {
 
   /** What is said of something that did not end because the connection was lost. */
   lostError(cause?: unknown): NsbError {
-    return lostError(this.name, this.#options.settings, this.#reason ?? cause)
+    return lostError(this.name, this.address, this.#reason ?? cause)
   }
 
   /** @throws {NsbError} why it cannot be opened; NSB_TRANSPORT_CLOSED after {@link close} */

@@ -1,5 +1,5 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import { type ConnectionSettings, certificateOf } from './connection-settings.ts'
+import { type BrokerHost, type ConnectionSettings, certificateOf } from './connection-settings.ts'
 import type { ManagementSettings } from './settings.ts'
 
 interface Answer {
@@ -8,11 +8,16 @@ interface Answer {
 }
 
 const largestAnswer = 256 * 1024 * 1024
+const switchedOff = ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "management"']
 
 /** The management API of the broker: what AMQP itself does not tell. @source NServiceBus.RabbitMQ: ManagementClient */
 export class Management {
   readonly #settings: ConnectionSettings
-  readonly #url: string
+  /** One for each host, unless it is named. */
+  readonly #urls: readonly string[]
+  /** Which of them answered last. */
+  #at = 0
+  readonly #user: string
   readonly #authorization: string
   readonly #timeoutMs: number
   /** Set once it could not be reached, so that every further question costs nothing. */
@@ -21,22 +26,23 @@ export class Management {
 
   constructor(settings: ConnectionSettings, { url, user, password }: ManagementSettings, timeoutMs: number) {
     this.#settings = settings
-    this.#url = (url ?? defaultUrl(settings)).replace(/\/+$/, '')
-    const login = `${user ?? settings.user}:${password ?? settings.revealPassword()}`
+    this.#urls = url === undefined ? settings.hosts.map((host) => defaultUrl(host, settings)) : [url.replace(/\/+$/, '')]
+    this.#user = user ?? settings.user
+    const login = `${this.#user}:${password ?? settings.revealPassword()}`
     this.#authorization = `Basic ${Buffer.from(login).toString('base64')}`
     this.#timeoutMs = timeoutMs
   }
 
   /** Where it is, without a login. */
   get address(): string {
-    return withoutLogin(this.#url)
+    return withoutLogin(this.#urls[this.#at] ?? '')
   }
 
   /** `path` below `/api`, `{vhost}` standing for the virtual host. @returns undefined for 404 @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE */
   async get(path: string): Promise<unknown> {
     const answer = await this.#ask('GET', path)
     if (answer.status === 404) return undefined
-    if (answer.status !== 200) throw this.#unreachableError(`it answered ${answer.status}`)
+    if (answer.status !== 200) throw this.#refusedError(answer.status)
     try {
       return JSON.parse(answer.text)
     } catch {
@@ -56,7 +62,7 @@ export class Management {
   /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE, also when it is not permitted */
   async put(path: string, value: unknown): Promise<void> {
     const { status } = await this.#ask('PUT', path, JSON.stringify(value))
-    if (status >= 300) throw this.#unreachableError(`it answered ${status}`)
+    if (status >= 300) throw this.#refusedError(status)
   }
 
   /** Ends what is asked now, and every further question. */
@@ -67,20 +73,37 @@ export class Management {
 
   async #ask(method: 'GET' | 'PUT', path: string, body?: string): Promise<Answer> {
     if (this.#unreachable) throw this.#unreachable
-    const url = `${this.#url}/api/${path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))}`
-    try {
-      return await this.#request(method, url, body)
-    } catch (error) {
-      this.#unreachable ??= this.#unreachableError(errorText(error))
-      throw this.#unreachable
+    const below = path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))
+    const failures: string[] = []
+    for (let index = 0; index < this.#urls.length; index++) {
+      const at = (this.#at + index) % this.#urls.length
+      try {
+        const answer = await this.#request(method, `${this.#urls[at]}/api/${below}`, body)
+        this.#at = at
+        return answer
+      } catch (error) {
+        if (this.#closing.signal.aborted) break
+        failures.push(errorText(error))
+      }
     }
+    this.#unreachable ??= this.#unreachableError([...new Set(failures)].join('; '))
+    throw this.#unreachable
   }
 
-  #unreachableError(why: string): NsbError {
+  /** The broker answers in the same way when the password is wrong and when the user lacks the tag for it. */
+  #refusedError(status: number): NsbError {
+    if (status !== 401 && status !== 403) return this.#unreachableError(`it answered ${status}`)
+    return this.#unreachableError(`user '${this.#user}' may not ask it, or has another password there (it answered ${status})`, [
+      `Permit it: rabbitmqctl set_user_tags ${this.#user} monitoring`,
+      'Or name the login of another user in the address of the profile: "management"',
+    ])
+  }
+
+  #unreachableError(why: string, suggestions: readonly string[] = switchedOff): NsbError {
     return new NsbError({
       code: 'NSB_MANAGEMENT_UNREACHABLE',
       message: `The management API at ${this.address} cannot be used: ${why}.`,
-      suggestions: ['Switch it on: rabbitmq-plugins enable rabbitmq_management', 'Or name its address in the profile: "management"'],
+      suggestions,
     })
   }
 
@@ -119,8 +142,7 @@ export class Management {
   }
 }
 
-function defaultUrl(settings: ConnectionSettings): string {
-  const { host } = settings.hosts[0]
+function defaultUrl({ host }: BrokerHost, settings: ConnectionSettings): string {
   const name = host.includes(':') ? `[${host}]` : host
   return settings.tls ? `https://${name}:15671` : `http://${name}:15672`
 }

@@ -44,7 +44,7 @@ export async function probeBroker(settings: RabbitSettings, { endpoint, timeoutM
       if (what === 'declare a queue') break
     }
     return {
-      address: broker.toString(),
+      address: connection.address,
       product: String(product),
       version: String(version),
       management: { address: management.address, problem },

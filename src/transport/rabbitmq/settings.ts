@@ -41,7 +41,7 @@ export interface TlsSettings {
 
 /** Where the management API is and who asks; each falls back to the connection by itself. */
 export interface ManagementSettings {
-  /** Default: `http` on 15672, or `https` on 15671 with TLS, on the first host. */
+  /** Default: `http` on 15672, or `https` on 15671 with TLS, on the first host that answers. */
   readonly url?: string
   readonly user?: string
   readonly password?: string
@@ -49,7 +49,7 @@ export interface ManagementSettings {
 
 /** What is found out about a broker without changing anything on it. */
 export interface BrokerReport {
-  /** `amqp://user:***@host:5672/vhost` of the first host. */
+  /** `amqp://user:***@host:5672/vhost` of the host that answered. */
   readonly address: string
   readonly product: string
   readonly version: string

@@ -131,8 +131,10 @@ describe('further nodes', () => {
     })
 
     const { code, stderr } = await at.run(['queues', 'create', 'Sales'])
+    const tested = await at.run(['profile', 'test', '--json'])
 
     expect(code, stderr).toBe(0)
+    expect(tested.json()).toMatchObject({ address: expect.stringContaining(`127.0.0.1:${at.host.settings.hosts[0].port}/`) })
   })
 
   it('CLI-3 that cannot be reached either are named, with exit code 5', async () => {

@@ -56,6 +56,30 @@ describe('nsb profile test', () => {
     expect(stdout).not.toContain('s3cret')
   })
 
+  it('CLI-6 ends with 2 for an address of the management API whose login cannot be read, and shows nothing of it', async () => {
+    const at = await place(profiles)
+    const env = { PROD_AMQP: at.url, PROD_AMQP_API: 'http://u:s3cret%@127.0.0.1:1' }
+
+    const { code, json, stderr, stdout } = await at.run(['profile', 'test', 'prod', '--json'], { env })
+
+    expect(code).toBe(2)
+    expect(json()).toMatchObject({ error: { code: 'NSB_BAD_CONNECTION', hint: expect.stringContaining('%-codes') } })
+    expect(stdout + stderr).not.toContain('s3cret')
+  })
+
+  it('names the tag that a user of the management API lacks', async () => {
+    const at = await place(profiles)
+    const api = at.host.management.url?.replace('//', '//nobody:s3cret@')
+
+    const { stdout } = await at.run(['profile', 'test', 'prod'], { env: { PROD_AMQP: at.url, PROD_AMQP_API: `${api}` } })
+    const listed = await at.run(['queues', 'list', '-p', 'prod'], { env: { PROD_AMQP: at.url, PROD_AMQP_API: `${api}` } })
+
+    expect(stdout).toContain(`user 'nobody' may not ask it, or has another password there`)
+    expect(listed.code).toBe(5)
+    expect(listed.stderr).toContain('rabbitmqctl set_user_tags nobody monitoring')
+    expect(stdout + listed.stderr).not.toContain('s3cret')
+  })
+
   it.each([
     ['declare a queue', { configure: '^$' }],
     ['read a queue', { read: '^$' }],
