@@ -3,7 +3,7 @@ import { editorOf } from '../../src/cli/errors/edit-file.ts'
 import { bytesOfFile, headerChanges, textOrFile } from '../../src/cli/errors/edit-input.ts'
 import { changeLines, editQuestion, warningsOf } from '../../src/cli/errors/edit-report.ts'
 import { EditSession } from '../../src/cli/errors/edit-session.ts'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, pastedId, shortId } from '../../src/cli/errors/errors-command.ts'
 import { printable, printableLine } from '../../src/cli/printable.ts'
 import type { MessageDefinition } from '../../src/message/declaration.ts'
 import { Header } from '../../src/message/headers.ts'
@@ -241,6 +241,6 @@ function noTarget({ failed }: Shown): NsbError {
   return new NsbError({
     code: 'NSB_NO_TARGET',
     message: 'The message does not say where it failed.',
-    suggestions: [`Name a queue: nsb errors edit ${shortId(failed.uniqueId)} --to <queue>`, 'or put it back: --no-replay'],
+    suggestions: [`Name a queue: nsb errors edit ${pastedId(failed.uniqueId)} --to <queue>`, 'or put it back: --no-replay'],
   })
 }

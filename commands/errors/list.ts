@@ -1,12 +1,12 @@
 import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
-import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, pastedId, refreshFlag } from '../../src/cli/errors/errors-command.ts'
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
 import { addedOthers, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
 import { rowOrder, sortedRows, streamedList } from '../../src/cli/listing.ts'
-import { printable, printableLine } from '../../src/cli/printable.ts'
+import { printable } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import type { FailedMessage } from '../../src/message/failure.ts'
@@ -142,7 +142,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     for (const { text } of otherKinds) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     if (first === undefined) return
-    const id = printableLine(shortId(first.uniqueId))
+    const id = pastedId(first.uniqueId)
     // What does not say where it failed is sent nowhere without being told, an acknowledgement never; only endpoints say what became of it.
     const replay =
       first.queue === undefined || first.kind === 'ack' ? [] : [`nsb errors replay ${id}${first.kind === 'failure' ? ' --wait' : ''}`]

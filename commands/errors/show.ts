@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { Args, Flags } from '@oclif/core'
-import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, refreshFlag, pastedId } from '../../src/cli/errors/errors-command.ts'
 import { bodyText, wholeBody } from '../../src/cli/errors/body-text.ts'
 import { rememberedText, showText } from '../../src/cli/errors/show-text.ts'
 import { stackedExceptions } from '../../src/cli/errors/stack-text.ts'
@@ -52,7 +52,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
     if (remembered !== undefined) {
       await this.noteFacts(queue, remembered, flags['max-hold'])
       this.out(rememberedText(remembered, this.colour.out))
-      this.next(`nsb errors show ${shortId(remembered.failed.uniqueId)} --refresh`)
+      this.next(`nsb errors show ${pastedId(remembered.failed.uniqueId)} --refresh`)
       return undefined
     }
     const shown = await showFailed(transport, options, args.id)
@@ -70,7 +70,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
   }
 
   #hints({ kind, queue, uniqueId }: FailedMessage): void {
-    const id = shortId(uniqueId)
+    const id = pastedId(uniqueId)
     if (kind === 'ack') return
     // Only endpoints say what became of it.
     const how = kind === 'failure' ? ' --wait' : queue === undefined ? ' --to <queue>' : ''

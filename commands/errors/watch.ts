@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
+import { ErrorsCommand, maxHoldFlag, pastedId } from '../../src/cli/errors/errors-command.ts'
 import { commandNote, eventFields, eventNote, failedLine, messageDocument } from '../../src/cli/errors/watch-report.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
@@ -98,7 +98,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     if (!this.signal.aborted && (counts?.failed ?? 0) > 0) this.finish(Exit.partly)
     const { failed = 0, run = 0, skipped = 0 } = counts ?? {}
     if (!this.jsonEnabled()) this.note(summaryOf(this.#seen, counts))
-    if (this.#last !== undefined) this.next(`nsb errors show ${shortId(this.#last)}`, 'nsb errors')
+    if (this.#last !== undefined) this.next(`nsb errors show ${pastedId(this.#last)}`, 'nsb errors')
     return {
       schema: 'nsb.summary/1',
       ...this.queueFields(this.#queues),

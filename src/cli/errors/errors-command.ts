@@ -232,3 +232,6 @@ export function nothingMatched(queue: string, { group }: Criteria): NsbError {
 
 export const shortIdLength = 8
 export const shortId = (id: string): string => id.slice(0, shortIdLength)
+
+/** The same in a command line that is shown to be copied: an id comes from a message, and must be neither a flag nor anything for a shell. */
+export const pastedId = (id: string): string => (/^\w[\w.-]*$/.test(id) ? shortId(id) : '<id>')

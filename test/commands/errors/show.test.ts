@@ -181,6 +181,22 @@ body        application/json, 62 B
   })
 })
 
+describe('a command that is shown to be copied', () => {
+  it.each(['--force', '$(reboot)', ';reboot', "'", '-y', 'a b'])(
+    'E-44 has no id of a message in it that is not a plain word: %s',
+    async (id) => {
+      const { folder, storage } = projectWith()
+      putMessage(storage, 'error', 'a', failureHeaders('m1', { 'ServiceControl.Retry.UniqueMessageId': id }))
+
+      const listed = await nsb(['errors', 'list'], { cwd: folder })
+      const shown = await nsb(['errors', 'show', 'm1'], { cwd: folder })
+
+      assert.match(listed.stderr, /^Next: nsb errors show <id> {6}nsb errors replay <id> --wait$/m)
+      assert.match(shown.stderr, /^Next: nsb errors replay <id> --wait {6}nsb errors edit <id>$/m)
+    },
+  )
+})
+
 describe('the body that errors show prints', () => {
   const bodies = async (
     contentType: string | undefined,
