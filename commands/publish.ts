@@ -1,10 +1,12 @@
 import { bodyArgs, bodyFlags, bodyInput, headersFrom, typeNameOf } from '../src/cli/body-flags.ts'
 import { MessageCommand, type Series } from '../src/cli/message-command.ts'
+import type { OutgoingMessage } from '../src/transport/transport.ts'
 
 export default class Publish extends MessageCommand {
   static override summary = 'publish an event to its subscribers'
   static override description =
-    `Every endpoint that subscribed to the event, to one of its base classes or to one of its interfaces gets one copy.
+    `Every endpoint that subscribed to the event, to one of its base classes or to one of its interfaces gets one copy. With the learning
+transport nsb says when there is none; RabbitMQ does not tell.
 
 Exit codes: 0 published, 2 nothing was published, 3 only some of several were published, 6 not confirmed (protected profile).`
   static override examples = [
@@ -43,11 +45,23 @@ Exit codes: 0 published, 2 nothing was published, 3 only some of several were pu
     this.warnOfHeaders(headers, series.build(bodies[0] as (typeof bodies)[number]))
     if (flags['dry-run']) return this.shown(series, flags)
     await this.confirmIfProtected()
-    if (this.isSeries(flags)) return this.sendSeries(transport, series, flags)
     const message = series.build(bodies[0] as (typeof bodies)[number])
+    const subscribers = await this.#subscribersOf(message)
+    if (this.isSeries(flags)) return { ...(await this.sendSeries(transport, series, flags)), subscribers }
     await transport.dispatch([message])
     this.sentNote(type, message)
     this.next('nsb run')
-    return { schema: this.schema, messageId: message.id, type: typeNameOf(type), status: 'published' }
+    return { schema: this.schema, messageId: message.id, type: typeNameOf(type), status: 'published', subscribers }
+  }
+
+  /** How many queues get a copy; undefined where that cannot be known: a broker drops in silence what nobody wants. */
+  async #subscribersOf({ to }: OutgoingMessage): Promise<number | undefined> {
+    if (!('event' in to)) return undefined
+    const subscribers = await this.subscribersOf?.(to.event)
+    if (subscribers?.length === 0)
+      this.warning(
+        `Nobody has subscribed to ${to.event.fullName}: no endpoint gets it. An endpoint with a handler for it subscribes when it starts.`,
+      )
+    return subscribers?.length
   }
 }

@@ -1,7 +1,7 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
-import { openConnection } from '../toolkit/open-connection.ts'
+import { type Opened, openConnection } from '../toolkit/open-connection.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
@@ -83,6 +83,7 @@ export abstract class BaseCommand extends Command {
   protected where = ''
   /** The same for the programs that come later: which one it is, without credentials. */
   protected place = ''
+  protected subscribersOf: Opened['subscribersOf']
 
   readonly #given = new Set<string>()
   readonly #closing: (() => Promise<void>)[] = []
@@ -297,7 +298,7 @@ export abstract class BaseCommand extends Command {
   protected async openTransport({ endpoint, queueType }: TransportChoice = {}): Promise<Transport> {
     const connection = await this.connection()
     this.#broker = connection.broker && connection.profile.value
-    const { transport, where, place } = await openConnection(
+    const { transport, where, place, subscribersOf } = await openConnection(
       connection,
       await this.project(),
       { detail: (text) => this.detail(text), warning: (text) => this.warning(text) },
@@ -305,6 +306,7 @@ export abstract class BaseCommand extends Command {
     )
     this.where = where
     this.place = place
+    this.subscribersOf = subscribersOf
     this.atEnd(() => transport.close())
     return transport
   }

@@ -76,7 +76,7 @@ export abstract class MessageCommand extends BaseCommand {
   }
 
   /** Sends all of a series; what is wrong with the first message is found before anything is sent. */
-  protected async sendSeries(transport: Transport, { bodies, build, type }: Series, flags: SeriesChoice): Promise<unknown> {
+  protected async sendSeries(transport: Transport, { bodies, build, type }: Series, flags: SeriesChoice): Promise<object> {
     const { parseRate } = await import('../toolkit/send/pace.ts')
     const { sendSeveral } = await import('../toolkit/send/send-several.ts')
     const count = flags.repeat ?? bodies.length

@@ -3,8 +3,8 @@ import { relative, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import type { BrokerChoice, Connection, Project } from './project.ts'
 import { stateFolder } from './state-folder.ts'
-import { discoverStorage, openTransport } from '../transport/open.ts'
-import type { Transport } from '../transport/transport.ts'
+import { discoverStorage, openTransport, subscribersIn } from '../transport/open.ts'
+import type { EventType, Transport } from '../transport/transport.ts'
 
 export interface Told {
   /** Where the storage is and why; for `--verbose`. */
@@ -30,6 +30,8 @@ export interface Opened {
   readonly where: string
   /** Which one it is, the same from every folder. */
   readonly place: string
+  /** The queues that get a copy of an event that is published now; undefined: that cannot be known here. */
+  readonly subscribersOf?: (event: EventType) => Promise<readonly string[]>
 }
 
 /**
@@ -63,6 +65,7 @@ export async function openConnection(connection: Connection, project: Project, t
     transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
     place: `learning ${resolve(storage.path)}`,
+    subscribersOf: (event) => subscribersIn(resolve(storage.path), event),
   }
 }
 

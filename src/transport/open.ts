@@ -1,7 +1,7 @@
 import { NsbError } from '../message/nsb-error.ts'
 import type { Clock } from './clock.ts'
 import type { BrokerReport, ProbeOptions, RabbitSettings } from './rabbitmq/settings.ts'
-import type { Transport } from './transport.ts'
+import type { EventType, Transport } from './transport.ts'
 
 export interface TransportSettings {
   /** One of {@link transportKinds}. */
@@ -102,6 +102,12 @@ export async function openTransport(settings: string | TransportSettings): Promi
 export async function probeBroker(settings: RabbitSettings, options: ProbeOptions): Promise<BrokerReport> {
   const probe = await import('./rabbitmq/probe.ts')
   return probe.probeBroker(settings, options)
+}
+
+/** Who gets a copy of an event that is published now. @param storage the storage folder of the learning transport */
+export async function subscribersIn(storage: string, event: EventType): Promise<readonly string[]> {
+  const subscriptions = await import('./learning/subscriptions.ts')
+  return subscriptions.subscribersIn(storage, event)
 }
 
 export type { BrokerReport }

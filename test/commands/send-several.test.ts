@@ -260,7 +260,7 @@ export class OrderPlaced extends event('Shop.OrderPlaced', z.object({ OrderId: z
     })
 
     expect(code).toBe(0)
-    expect(json()).toMatchObject({ schema: 'nsb.publish/1', status: 'published', sent: 3 })
+    expect(json()).toMatchObject({ schema: 'nsb.publish/1', status: 'published', sent: 3, subscribers: 1 })
     expect(waiting(folder, 'Billing').map(({ headers }) => headers['NServiceBus.ConversationId'])).toEqual(['c1', 'c1', 'c1'])
   })
 })

@@ -439,11 +439,24 @@ describe('nsb publish', () => {
       '.learningtransport/.events/System.Object/Archive.subscription': 'Archive',
     })
 
-    const { code } = await nsb(['publish', 'OrderPlaced', '--data', 'OrderId=1'], { cwd: folder })
+    const { code, json, stderr } = await nsb(['publish', 'OrderPlaced', '--data', 'OrderId=1', '--json'], { cwd: folder })
 
     expect(code).toBe(0)
+    expect(json()).toMatchObject({ status: 'published', subscribers: 2 })
+    expect(stderr).not.toContain('subscribed')
     expect([waiting(folder, 'Billing').length, waiting(folder, 'Archive').length]).toEqual([1, 1])
     expect(waiting(folder, 'Billing')[0]?.headers['NServiceBus.MessageIntent']).toBe('Publish')
+  })
+
+  it('says that nobody has subscribed, and ends with 0 all the same', async () => {
+    const folder = withTypes()
+    write(folder, { '.learningtransport/.events/Shop.OtherEvent/Billing.subscription': 'Billing' })
+
+    const { code, json, stderr } = await nsb(['publish', 'OrderPlaced', '--data', 'OrderId=1', '--json'], { cwd: folder })
+
+    expect(code).toBe(0)
+    expect(stderr).toContain('Nobody has subscribed to Shop.OrderPlaced')
+    expect(json()).toMatchObject({ status: 'published', subscribers: 0 })
   })
 
   it('refuses a command', async () => {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
-import type { Clock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { namesOf } from '../hierarchy.ts'
 import type { EventType, Subscriber } from '../transport.ts'
 import { checkAddress, checkName, errorCode } from './layout.ts'
-import { type StorageFolder, listOrEmpty, removeFile } from './storage.ts'
+import { storageErrorOf } from './storage-error.ts'
+import { StorageFolder, listOrEmpty, removeFile } from './storage.ts'
 
 const markers: ReadonlySet<string> = new Set(['NServiceBus.IMessage', 'NServiceBus.ICommand', 'NServiceBus.IEvent'])
 const lookAgainMs = 50
@@ -82,6 +83,20 @@ export class Subscriptions {
 
   #pathOf(subscriber: Subscriber, event: EventType): string {
     return `${this.#folder}/${checkName(event.fullName, 'an event type')}/${checkName(subscriber.endpoint, 'an endpoint')}.subscription`
+  }
+}
+
+/**
+ * The queues that get a copy of the event when it is published now.
+ *
+ * @param storage the storage folder
+ * @throws {NsbError} NSB_BAD_ADDRESS, NSB_BAD_NAME, and a {@link StorageError} for what the operating system refuses
+ */
+export async function subscribersIn(storage: string, event: EventType): Promise<readonly string[]> {
+  try {
+    return await new Subscriptions(new StorageFolder(storage), systemClock, () => undefined).addressesOf(event)
+  } catch (error) {
+    throw storageErrorOf(error, storage)
   }
 }
 
