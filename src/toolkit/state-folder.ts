@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
+import { holdsNoFolders } from '../transport/holds-no-folders.ts'
 
 /**
  * Where nsb keeps what it remembers between two commands: NSB_STATE_DIR, else the user's own folder for such things.
@@ -9,19 +10,18 @@ import { NsbError } from '../message/nsb-error.ts'
  */
 export function stateFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform, home: string = homedir()): string {
   const { LOCALAPPDATA, NSB_STATE_DIR, XDG_STATE_HOME } = env
-  if (NSB_STATE_DIR) return checked(NSB_STATE_DIR, platform)
-  if (XDG_STATE_HOME?.startsWith('/')) return join(XDG_STATE_HOME, 'nsb')
+  if (NSB_STATE_DIR) return checked(NSB_STATE_DIR, 'from NSB_STATE_DIR', platform)
+  if (XDG_STATE_HOME?.startsWith('/')) return checked(join(XDG_STATE_HOME, 'nsb'), 'from XDG_STATE_HOME', platform)
   if (platform === 'win32') return join(LOCALAPPDATA ?? join(home, 'AppData', 'Local'), 'nsb', 'state')
-  return join(home, '.local', 'state', 'nsb')
+  return checked(join(home, '.local', 'state', 'nsb'), 'in the home folder', platform)
 }
 
-/** Making a folder in /proc fails as if the one above it were missing, and Node tries again for ever. */
-function checked(folder: string, platform: NodeJS.Platform): string {
-  if (platform !== 'linux' || !`${resolve(folder)}/`.startsWith('/proc/')) return folder
+function checked(folder: string, origin: string, platform: NodeJS.Platform): string {
+  if (!holdsNoFolders(folder, platform)) return folder
   throw new NsbError({
     code: 'NSB_BAD_STATE_DIR',
-    message: `NSB_STATE_DIR is '${folder}', and no folder can be made in /proc.`,
+    message: `The state folder is '${folder}' (${origin}), and no folder can be made in /proc.`,
     suggestions: ['Name a folder that can be written to: NSB_STATE_DIR=<folder>'],
-    details: { folder },
+    details: { folder, origin },
   })
 }

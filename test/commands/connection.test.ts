@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { nsb, temporaryFolder } from '../cli/nsb.ts'
@@ -187,4 +187,25 @@ it('CLI-20 RabbitMQ is not loaded for a command that uses folders, and amqplib n
   ])
     expect(await loaded(...words), words.join(' ')).not.toMatch(/amqplib/)
   expect(await loaded('profile', 'test', 'prod', '--timeout', '1ms')).toMatch(/amqplib/)
+})
+
+describe.skipIf(!existsSync('/proc/self'))('a folder in /proc, where making one never ends', () => {
+  const refusal = async (words: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<unknown[]> => {
+    const { code, json } = await nsb([...words, '--json'], { cwd, env })
+    return [code, (json()['error'] as { readonly code: string }).code]
+  }
+
+  it('is refused as storage, also behind a link', async () => {
+    const cwd = folderWith()
+    symlinkSync('/proc/self', join(cwd, 'link'))
+
+    for (const storage of ['/proc/self', 'link'])
+      expect(await refusal(['queues', 'create', 'Sales', '--storage', storage], cwd)).toEqual([2, 'NSB_BAD_STORAGE'])
+  })
+
+  it('is refused for what nsb remembers, wherever that comes from', async () => {
+    const cwd = folderWith()
+    for (const env of [{ NSB_STATE_DIR: '/proc/nsb' }, { NSB_STATE_DIR: '', XDG_STATE_HOME: '/proc' }])
+      expect(await refusal(['errors', 'resume', '--list'], cwd, env)).toEqual([2, 'NSB_BAD_STATE_DIR'])
+  })
 })

@@ -6,6 +6,13 @@ describe('the folder of what nsb remembers', () => {
     expect(() => stateFolder({ NSB_STATE_DIR: folder }, 'linux')).toThrow(expect.objectContaining({ code: 'NSB_BAD_STATE_DIR' }))
   })
 
+  it('cannot be there by default either', () => {
+    const bad = expect.objectContaining({ code: 'NSB_BAD_STATE_DIR' })
+    expect(() => stateFolder({ XDG_STATE_HOME: '/proc/1' }, 'linux', '/home/ann')).toThrow(bad)
+    expect(() => stateFolder({}, 'linux', '/proc/ann')).toThrow(bad)
+    expect(stateFolder({ NSB_STATE_DIR: '/tmp/nsb', XDG_STATE_HOME: '/proc/1' }, 'linux')).toBe('/tmp/nsb')
+  })
+
   it('is NSB_STATE_DIR, wherever else that is', () => {
     for (const folder of ['/process', 'proc/nsb', '/tmp/nsb']) expect(stateFolder({ NSB_STATE_DIR: folder }, 'linux')).toBe(folder)
   })

@@ -12,6 +12,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { NsbError } from '../../message/nsb-error.ts'
+import { holdsNoFolders } from '../holds-no-folders.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { entriesIfAny } from './folder-snapshot.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
@@ -31,6 +33,17 @@ export interface Copy {
 const probeBytes = 256 * 1024
 
 let temporaryFiles = 0
+
+/** Refuses a storage folder in which nothing can be made. @returns the folder itself @throws {NsbError} NSB_BAD_STORAGE */
+export function checkStorage(folder: string): string {
+  if (!holdsNoFolders(folder)) return folder
+  throw new NsbError({
+    code: 'NSB_BAD_STORAGE',
+    message: `The storage folder is '${folder}', and no folder can be made in /proc.`,
+    suggestions: ['Name another one: --storage <dir>, NSB_STORAGE, or learningTransport({ storage })'],
+    details: { storage: folder },
+  })
+}
 
 /** The storage folder: paths, and writing into folders that may not exist yet. */
 export class StorageFolder {

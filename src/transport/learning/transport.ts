@@ -25,7 +25,7 @@ import { LearningReceiver } from './receiver.ts'
 import { hasTransactions, recover } from './recovery.ts'
 import { Sending } from './sending.ts'
 import { storageErrorOf } from './storage-error.ts'
-import { StorageFolder, removeFile } from './storage.ts'
+import { StorageFolder, checkStorage, removeFile } from './storage.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { FolderTap } from './tap.ts'
 import { makeTemporaryQueue } from './temporary.ts'
@@ -67,7 +67,7 @@ class LearningTransport implements Transport {
   #owner: ReturnType<typeof acquireOwner> | undefined
 
   constructor(options: LearningOptions) {
-    this.#storage = new StorageFolder(resolve(options.storage))
+    this.#storage = new StorageFolder(checkStorage(resolve(options.storage)))
     this.#clock = options.clock ?? systemClock
     this.#warn = options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning'))
     this.#subscriptions = new Subscriptions(this.#storage, this.#clock, this.#warn)
