@@ -29,7 +29,8 @@ export const globalFlags = {
   connection: Flags.string({
     env: 'NSB_CONNECTION',
     helpValue: '<url|->',
-    summary: 'amqp://… or host=…;username=…, which means RabbitMQ; - reads a line from stdin',
+    // Single quotes keep it whole in POSIX shells and in PowerShell, where ; ends a command.
+    summary: "amqp://… or 'host=…;username=…', which means RabbitMQ; - reads a line from stdin",
     ...connection,
   }),
   storage: Flags.string({ env: 'NSB_STORAGE', helpValue: '<dir>', summary: 'folder of the learning transport', ...connection }),

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { nsb, temporaryFolder } from '../cli/nsb.ts'
 import type { Ended } from '../cli/nsb.ts'
@@ -187,6 +189,32 @@ it('CLI-20 RabbitMQ is not loaded for a command that uses folders, and amqplib n
   ])
     expect(await loaded(...words), words.join(' ')).not.toMatch(/amqplib/)
   expect(await loaded('profile', 'test', 'prod', '--timeout', '1ms')).toMatch(/amqplib/)
+})
+
+describe('connection text with semicolons', () => {
+  const bin = fileURLToPath(new URL('../../bin/run.js', import.meta.url))
+
+  it('CLI-19 is shown in help with the quotes that it needs', async () => {
+    const { stdout } = await nsb(['queues', 'list', '--help'], { cwd: folderWith() })
+
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain("or 'host=…;username=…'")
+  })
+
+  const shells = [
+    { shell: 'sh', words: ['-c'], call: '' },
+    { shell: 'pwsh', words: ['-NoProfile', '-Command'], call: '& ' },
+  ]
+  for (const { call, shell, words } of shells)
+    it.skipIf(spawnSync(shell, [...words, 'exit']).error !== undefined)(
+      `CLI-19 survives the quoting of help in ${shell}, where that is there`,
+      () => {
+        const command = `${call}'${process.execPath}' '${bin}' config get connection --connection 'host=mq1;username=sales;password=s3cret'`
+
+        const { stdout } = spawnSync(shell, [...words, command], { cwd: folderWith(), encoding: 'utf8' })
+
+        expect(stdout.trimEnd()).toBe('amqp://sales:***@mq1/')
+      },
+    )
 })
 
 describe.skipIf(!existsSync('/proc/self'))('a folder in /proc, where making one never ends', () => {

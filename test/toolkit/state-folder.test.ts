@@ -21,4 +21,9 @@ describe('the folder of what nsb remembers', () => {
     expect(stateFolder({ XDG_STATE_HOME: '/home/ann/.state' }, 'linux', '/home/ann')).toBe('/home/ann/.state/nsb')
     expect(stateFolder({ XDG_STATE_HOME: 'relative' }, 'linux', '/home/ann')).toBe('/home/ann/.local/state/nsb')
   })
+  it('CLI-19 is the local folder of the user on Windows', () => {
+    const slashes = (path: string): string => path.replaceAll('\\', '/')
+    expect(slashes(stateFolder({ LOCALAPPDATA: '/local' }, 'win32', '/users/ann'))).toBe('/local/nsb/state')
+    expect(slashes(stateFolder({}, 'win32', '/users/ann'))).toBe('/users/ann/AppData/Local/nsb/state')
+  })
 })
