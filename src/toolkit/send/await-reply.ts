@@ -64,9 +64,23 @@ export async function sendAndAwait(
       return { kind: 'consume', outgoing: [] }
     },
   )
-  const tap = await tapIfPossible(transport, options.errorQueue, (failed) => {
-    if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
-  })
+  let isSeen = true
+  const tap = await tapIfPossible(
+    transport,
+    options.errorQueue,
+    (failed) => {
+      if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
+    },
+    {
+      // What comes until it goes on is looked for at the end.
+      interrupted: () => {
+        isSeen = false
+      },
+      resumed: () => undefined,
+      ended: () => undefined,
+    },
+  )
+  isSeen &&= tap !== undefined
   const timer = setTimeout(() => ended.resolve({ status: 'timedOut', latencyMs: latency(), whereabouts: 'unknown' }), options.timeoutMs)
   const onAbort = (): void => ended.reject(options.signal.reason as Error)
   options.signal.addEventListener('abort', onAbort, { once: true })
@@ -79,7 +93,10 @@ export async function sendAndAwait(
     await receiving.stop()
     // A second reply would fail in its sender where the queue is gone.
     if (outcome.status === 'replied' && !queue.goesByItself) await queue.remove()
-    return { message, outcome: outcome.status === 'timedOut' ? await lookFor(transport, message, options, outcome) : outcome }
+    return {
+      message,
+      outcome: outcome.status === 'timedOut' ? await lookFor(transport, message, { ...options, isSeen }, outcome) : outcome,
+    }
   } finally {
     clearTimeout(timer)
     options.signal.removeEventListener('abort', onAbort)
@@ -122,12 +139,17 @@ type TimedOut = Extract<ReplyOutcome, { status: 'timedOut' }>
 async function lookFor(
   transport: Transport,
   message: OutgoingMessage,
-  { errorQueue, signal }: { readonly errorQueue: string; readonly signal: AbortSignal },
+  { errorQueue, isSeen, signal }: { readonly errorQueue: string; readonly isSeen: boolean; readonly signal: AbortSignal },
   outcome: TimedOut,
 ): Promise<ReplyOutcome> {
-  const failed = transport.can.tap ? undefined : await findFailed(transport, errorQueue, message.id, signal)
-  if (failed !== undefined) return { status: 'failed', latencyMs: outcome.latencyMs, failure: failureOf(failed) }
-  return { ...outcome, whereabouts: await whereabouts(transport, message) }
+  try {
+    const failed = isSeen ? undefined : await findFailed(transport, errorQueue, message.id, signal)
+    if (failed !== undefined) return { status: 'failed', latencyMs: outcome.latencyMs, failure: failureOf(failed) }
+    return { ...outcome, whereabouts: await whereabouts(transport, message) }
+  } catch {
+    // The transport cannot be reached now; that there was no reply in time is true all the same.
+    return outcome
+  }
 }
 
 /** undefined: it is not there, or the queue cannot be read now. */

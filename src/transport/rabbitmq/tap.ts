@@ -117,6 +117,12 @@ export class BrokerTap {
     this.#recover(0)
   }
 
+  #resumed(): void {
+    const { events, queue, warn } = this.#options
+    if (events === undefined) warn(`Watching '${queue}' goes on.`)
+    else events.resumed()
+  }
+
   #recover(attempt: number): void {
     const { clock, recoveryDelaysMs } = this.#options
     const delay = recoveryDelaysMs[Math.min(attempt, recoveryDelaysMs.length - 1)] ?? 10_000
@@ -124,7 +130,7 @@ export class BrokerTap {
       this.#consume().then(
         () => {
           this.#recovering = false
-          if (!this.#stopped) this.#options.events?.resumed()
+          if (!this.#stopped) this.#resumed()
         },
         () => {
           if (!this.#stopped) this.#recover(attempt + 1)

@@ -410,6 +410,7 @@ describe('a tap', () => {
 
     await tap.stop()
     expect(transport.warnings.some((warning) => warning.includes('what looks on fails'))).toBe(true)
+    expect(transport.warnings).toContain(`Watching 'error' goes on.`)
   })
 })
 
