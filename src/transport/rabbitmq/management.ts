@@ -116,7 +116,6 @@ export class Management {
         url,
         {
           method,
-          headers: { authorization: this.#authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
           timeout: this.#timeoutMs,
           signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#timeoutMs)]),
           ...(url.startsWith('https:') && {
@@ -136,6 +135,9 @@ export class Management {
           response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }))
         },
       )
+      // Not among the options, which NODE_DEBUG prints.
+      asking.setHeader('authorization', this.#authorization)
+      if (body !== undefined) asking.setHeader('content-type', 'application/json')
       asking.once('error', reject)
       asking.end(body)
     })

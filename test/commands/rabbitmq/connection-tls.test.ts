@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TlsOptions, createServer as createTlsServer } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Place, place, spellings } from './place.ts'
+import { type Place, password, place, spellings } from './place.ts'
 
 /** An authority, and certificates it has signed: of the broker on 127.0.0.1, and of a client whose key wants a pass phrase. */
 function certificates(folder: string): void {
@@ -162,13 +162,15 @@ it('CLI-3 --timeout bounds the wait for a broker that does not answer, with exit
   expect(stderr).toContain('NSB_CONNECTION_TIMED_OUT')
 })
 
-it('CLI-6 no debugging aid of node prints the password', async () => {
-  const at = await place()
+it('CLI-6 no debugging aid of node prints the password, nor the login of the management API', async () => {
+  const at = await place(({ host, url }) => ({ default: { connection: url, management: host.management.url } }))
+  const login = Buffer.from(`${new URL(at.url).username}:${password}`).toString('base64')
+  const env = { NODE_DEBUG: '*', DEBUG: '*', NSB_LOG: 'debug' }
 
-  const { code, stderr, stdout } = await at.run(['queues', 'create', 'Sales', '-vv'], {
-    env: { NSB_CONNECTION: at.url, NODE_DEBUG: 'net,tls,http,https,stream,timer', DEBUG: '*', NSB_LOG: 'debug' },
-  })
+  const created = await at.run(['queues', 'create', 'Sales', '-vv'], { env })
+  const listed = await at.run(['queues', 'list', '-vv'], { env })
 
-  expect(code).toBe(0)
-  for (const spelling of spellings) expect(stdout + stderr).not.toContain(spelling)
+  expect([created.code, listed.code]).toEqual([0, 0])
+  for (const { stderr, stdout } of [created, listed])
+    for (const spelling of [...spellings, login]) expect(stdout + stderr).not.toContain(spelling)
 })
