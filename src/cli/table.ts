@@ -48,29 +48,48 @@ const nothing = Object.fromEntries(
 
 const ellipsis = '…'
 
+/** A name in a message may have any length; every other row would be padded to it, and the library takes the square of it. */
+const widestBeforeLast = 500
+
 /** Draws a table without borders: header in upper case, two blanks between columns, nothing wrapped. */
 export async function drawTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[], style: TableStyle): Promise<string> {
-  const { default: Table } = await import('cli-table3')
+  const last = columns.length - 1
+  const widest = Math.min(style.width ?? widestBeforeLast, widestBeforeLast)
   const texts = rows.map((row) =>
-    columns.map((column) => {
+    columns.map((column, index) => {
       const text = style.short && column.short !== undefined ? column.short(row) : String(column.value(row) ?? column.absent ?? '–')
-      return printableLine(text)
+      return index === last ? printableLine(text) : cut(printableLine(text), widest)
     }),
   )
   const head = columns.map((column) => column.name.toUpperCase())
-  const cut = style.width === undefined ? texts : cutLastColumn(head, texts, style.width)
+  const fitting = style.width === undefined ? texts : cutLastColumn(head, texts, style.width)
+  const lines = await laidOut(style.header ? [head, ...fitting] : fitting, columns)
+  if (style.header && lines.length > 0) lines[0] = style.paintHeader(lines[0] as string)
+  return lines.join('\n')
+}
+
+/** One line for each row. Text at the end of a line needs no room to be made for it, however long it is. */
+async function laidOut<Row>(rows: readonly (readonly string[])[], columns: readonly Column<Row>[]): Promise<string[]> {
+  const last = columns.length - 1
+  const aligned = columns[last]?.align === 'right' ? columns.length : last
+  const before = aligned === 0 ? rows.map(() => '') : await aligning(rows, columns, aligned)
+  return rows.map((row, index) => `${before[index] ?? ''}${row.slice(aligned).join('')}`.trimEnd())
+}
+
+/** The first columns of each row, as wide as the widest of them, and two blanks. */
+async function aligning<Row>(
+  rows: readonly (readonly string[])[],
+  columns: readonly Column<Row>[],
+  count: number,
+): Promise<readonly string[]> {
+  const { default: Table } = await import('cli-table3')
   const table = new Table({
     chars: nothing,
     style: { 'padding-left': 0, 'padding-right': 2, head: [], border: [], compact: true },
-    colAligns: columns.map((column) => column.align ?? 'left'),
+    colAligns: columns.slice(0, count).map((column) => column.align ?? 'left'),
   })
-  table.push(...(style.header ? [head] : []), ...cut)
-  const lines = table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-  if (style.header && lines.length > 0) lines[0] = style.paintHeader(lines[0] as string)
-  return lines.join('\n')
+  table.push(...rows.map((row) => row.slice(0, count)))
+  return table.toString().split('\n')
 }
 
 function cutLastColumn(head: readonly string[], rows: readonly string[][], width: number): string[][] {
@@ -79,7 +98,11 @@ function cutLastColumn(head: readonly string[], rows: readonly string[][], width
     .slice(0, last)
     .reduce((sum, name, index) => sum + rows.reduce((widest, row) => Math.max(widest, (row[index] as string).length), name.length) + 2, 0)
   const room = Math.max(8, width - before)
-  return rows.map((row) =>
-    row.map((text, index) => (index === last && text.length > room ? `${text.slice(0, room - 1)}${ellipsis}` : text)),
-  )
+  return rows.map((row) => row.map((text, index) => (index === last ? cut(text, room) : text)))
+}
+
+function cut(text: string, room: number): string {
+  if (text.length <= room) return text
+  // No half of a character.
+  return `${text.slice(0, room - 1).replace(/[\ud800-\udbff]$/, '')}${ellipsis}`
 }

@@ -80,6 +80,21 @@ describe('a table', () => {
     assert.equal(table, `1  ${'x'.repeat(13)}…`)
   })
 
+  it('does not take the square of a long text of wide characters, and pads no row to a name of any length', async () => {
+    const long = '漢'.repeat(100_000)
+    const table = await drawTable([{ name: long, size: 1 }], columns, { ...style, header: false })
+    const last = await drawTable([{ name: long, size: 1 }], columns.slice(0, 2), { ...style, header: false })
+
+    assert.equal(table, `1  ${'漢'.repeat(499)}…  –`)
+    assert.equal(last, `1  ${long}`)
+  })
+
+  it('is not cut in the middle of a character', async () => {
+    const table = await drawTable([{ name: '🎉'.repeat(20), size: 1 }], columns.slice(1, 2), { ...style, width: 10, header: false })
+
+    assert.equal(table, '🎉🎉🎉🎉…')
+  })
+
   it('shows the narrow columns unless others are asked for', () => {
     const names = (choice: object): string[] => chosenColumns(columns, choice).map((column) => column.name)
 
