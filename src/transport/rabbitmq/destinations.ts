@@ -8,6 +8,7 @@ import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { declareDelayInfrastructure, deliveryExchange } from './delay.ts'
 import { addressOf, noQueue } from './publish-error.ts'
+import { isQueueName } from './queue-name.ts'
 import type { Topology } from './topology/topology.ts'
 
 /** What was seen is not looked for again on the same connection for this long. */
@@ -52,7 +53,9 @@ export class Destinations {
   isReady({ to, deliverAt }: OutgoingMessage, now: number): boolean {
     if ('event' in to) return this.#declaredEvents.has(to.event.fullName)
     if (deliverAt !== undefined) return this.#isKnown(delayOf(addressOf(to)), now)
-    return 'exactQueue' in to || !this.#options.topology.hasAddressExchanges || this.#isKnown(to.address, now)
+    // Without a look the broker says of each message whether its queue is there; a name that no queue can have never gets so far.
+    if ('exactQueue' in to || !this.#options.topology.hasAddressExchanges) return isQueueName(addressOf(to))
+    return this.#isKnown(to.address, now)
   }
 
   #isKnown(key: string, now: number): boolean {
@@ -76,6 +79,7 @@ export class Destinations {
   async #look(to: Destination, key: string, delayed: boolean): Promise<void> {
     const { clock, connection, settings, topology } = this.#options
     const address = addressOf(to)
+    if (!isQueueName(address)) throw noQueue(address, settings)
     try {
       await connection.withChannel(async (channel) => {
         if (delayed) await this.#bindForDelay(channel, to)

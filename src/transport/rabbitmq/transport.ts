@@ -33,6 +33,7 @@ import { Publisher } from './publisher.ts'
 import { readPolicies } from './policies.ts'
 import { type HeldLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
 import { isQueueLock, lockQueue } from './queue-lock.ts'
+import { checkQueueName, isQueueName } from './queue-name.ts'
 import { RabbitReceiver } from './receiver.ts'
 import type { ManagementSettings } from './settings.ts'
 import { BrokerTap } from './tap.ts'
@@ -143,6 +144,7 @@ class RabbitTransport implements Transport {
 
   async createQueues(receiving: readonly string[], sending: readonly string[] = []): Promise<void> {
     if (receiving.length + sending.length === 0) return
+    for (const address of [...receiving, ...sending]) checkQueueName(address, 'a queue')
     await this.#administer('create the queues', async (channel) => {
       if (receiving.length > 0 && !this.#delays) {
         await declareDelayInfrastructure(channel)
@@ -296,6 +298,7 @@ class RabbitTransport implements Transport {
         code: 'NSB_NO_TAP',
         message: `Queue '${queue}' cannot be watched: in the direct topology messages reach it without an exchange of its own.`,
       })
+    if (!isQueueName(queue)) throw await this.#notFound(queue)
     const tap = await BrokerTap.start(
       {
         connection: this.#connection(`${queue} Tap`),
@@ -373,6 +376,7 @@ class RabbitTransport implements Transport {
   }
 
   async purge(queue: string): Promise<number> {
+    if (!isQueueName(queue)) throw await this.#notFound(queue)
     try {
       return (await this.#administration.withChannel((channel) => channel.purgeQueue(queue))).messageCount
     } catch (error) {
@@ -393,6 +397,8 @@ class RabbitTransport implements Transport {
 
   /** Waiting messages and consumers; undefined: no such queue. */
   async #countsOf(queue: string): Promise<Counts | undefined> {
+    // It may come from a header of a message.
+    if (!isQueueName(queue)) return undefined
     try {
       const { messageCount, consumerCount } = await this.#administration.withChannel((channel) => channel.checkQueue(queue))
       return { depth: messageCount, consumers: consumerCount }

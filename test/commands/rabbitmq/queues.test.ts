@@ -115,6 +115,22 @@ describe('nsb queues on RabbitMQ', () => {
       expect(json()).toMatchObject({ error: { code: 'NSB_QUEUE_NOT_FOUND', hint: expect.stringContaining(`'Sales'`) } })
   })
 
+  it('CLI-3 ends with 2 or 4 for a name that is longer than a queue can have', { timeout: 60_000 }, async () => {
+    const at = await place(profiles)
+    const long = 'x'.repeat(256)
+    const told = async (...words: readonly string[]): Promise<unknown> => {
+      const { code, json } = await at.run([...words, '--json'])
+      return [code, (json()['error'] as { readonly code: string }).code]
+    }
+
+    expect(await told('queues', 'create', long)).toEqual([2, 'NSB_BAD_NAME'])
+    expect(await told('queues', 'show', long)).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+    expect(await told('queues', 'purge', long, '--yes')).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+    expect(await told('send', 'Shop.Place', '{}', '--no-validate', '--to', long)).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+    expect(await told('publish', `Shop.${long}`, '{}', '--no-validate')).toEqual([2, 'NSB_BAD_NAME'])
+    expect(await told('errors', 'list', '--error-queue', long)).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+  })
+
   it('CLI-3 ends with 5 for a list without the management API, and shows one queue all the same', async () => {
     const at = await place(profiles)
     await at.run(['queues', 'create', 'Sales'])

@@ -1,6 +1,7 @@
 import type { Channel } from 'amqplib'
 import type { EventType } from '../../../message/event-type.ts'
 import { delayBindingKey, deliveryExchange } from '../delay.ts'
+import { checkQueueName } from '../queue-name.ts'
 import { type Topology, type TopologySettings, declareQueue } from './topology.ts'
 
 /**
@@ -70,13 +71,17 @@ function subscribed(event: EventType): EventType {
   return event.fullName === 'NServiceBus.IEvent' ? { fullName: systemObject, kind: 'class', base: undefined, interfaces: [] } : event
 }
 
-/** `Namespace:Name`: the outer name of a nested type and the arguments of a generic one are lost. */
+/**
+ * `Namespace:Name`: the outer name of a nested type and the arguments of a generic one are lost.
+ *
+ * @throws {NsbError} NSB_BAD_NAME
+ */
 export function exchangeOf({ fullName }: EventType): string {
   // The arguments of a closed generic hold dots of their own.
   const open = fullName.split('[', 1)[0] as string
   const dot = open.lastIndexOf('.')
   const name = open.slice(dot + 1)
-  return `${dot < 0 ? '' : open.slice(0, dot)}:${name.slice(name.lastIndexOf('+') + 1)}`
+  return checkQueueName(`${dot < 0 ? '' : open.slice(0, dot)}:${name.slice(name.lastIndexOf('+') + 1)}`, 'an exchange')
 }
 
 /** As reflection reports them: own, those of base classes, and those of interfaces, each once. */

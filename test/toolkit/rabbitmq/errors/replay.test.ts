@@ -64,6 +64,18 @@ const bodiesIn = async (queue: ErrorQueue): Promise<string[]> => (await queue.dr
 const resultsOf = ({ items }: ReplayReport): string[] => items.map(({ result }) => result)
 
 describe('replay on a broker', () => {
+  it('E-20 keeps a message whose queue has a name that no queue can have, and sends the others', async () => {
+    const world = await makeWorld()
+    const long = 'é'.repeat(200)
+    await world.errors.fill(3, (id) => world.failure(id, id === 'm2' ? { 'NServiceBus.FailedQ': long } : {}))
+
+    const report = await replayed(world)
+
+    assert.deepEqual([report.published, report.leftInQueue], [2, 1])
+    assert.equal(report.items.find(({ result }) => result !== 'published')?.target, long)
+    assert.deepEqual(await bodiesIn(world.errors), ['m2'])
+  })
+
   it('E-20 sends all of them in order under the same message id, a new native id, and with the same bytes', async () => {
     const world = await filled(100)
 
