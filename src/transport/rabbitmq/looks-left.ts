@@ -7,7 +7,7 @@ const fewestLooks = 2
 /** With fewer it is said how many there are. */
 const fewLooks = 5
 
-const raiseLimit = 'Raise the limit with a policy: rabbitmqctl set_policy'
+const raiseLimit = 'Where a policy sets the limit, raise it: rabbitmqctl set_policy; one that the queue was made with stays'
 
 export interface LooksLeftOptions {
   readonly queue: string
