@@ -10,8 +10,8 @@ export default class ProfileTest extends BaseCommand {
     `Without a name: the profile in use. Tries the broker, the login, the permissions on a queue of its own that goes with the connection,
 and the management API; changes nothing.
 
-Exit codes: 0 all is well; 2 there is no such profile, or its connection cannot be read; 5 it cannot be reached, the login is refused, or
-something is not permitted.`
+Exit codes: 0 all is well; 2 there is no such profile, or its connection cannot be read; 5 it cannot be reached, the login is refused,
+something is not permitted, or the broker takes no messages for now.`
   static override examples = [
     '<%= config.bin %> profile test',
     '<%= config.bin %> profile test default --timeout 5s',

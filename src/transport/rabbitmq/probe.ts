@@ -43,6 +43,8 @@ export async function probeBroker(settings: RabbitSettings, { endpoint, timeoutM
       // Without the queue the further steps say nothing.
       if (what === 'declare a queue') break
     }
+    // The broker says so with the first message that it gets.
+    if (connection.blocked !== undefined) refused.push(`The broker takes no messages for now: ${connection.blocked}.`)
     return {
       address: connection.address,
       product: String(product),

@@ -57,7 +57,7 @@ export interface BrokerReport {
   readonly management: { readonly address: string; readonly problem: string | undefined }
   /** Are the exchanges of delayed messages there? The first endpoint that starts makes them. */
   readonly hasDelays: boolean
-  /** What the user may not do. */
+  /** What the user may not do, or nobody can for now. */
   readonly refused: readonly string[]
 }
 

@@ -57,6 +57,16 @@ describe('while the disk of the broker is full', () => {
     ])
   })
 
+  it('CLI-3 nsb profile test ends with 5, and names the alarm', { timeout: 60_000 }, async () => {
+    await raiseDiskAlarm()
+    const words = ['profile', 'test', '--connection', url, '--json']
+
+    const { code, json } = await nsb(words, { cwd: temporaryFolder() })
+
+    expect(code).toBe(5)
+    expect(json()['refused']).toEqual([expect.stringMatching(/^The broker takes no messages for now: .*disk/)])
+  })
+
   it('CLI-3 nsb send ends with 5 after --timeout, and names the alarm', { timeout: 60_000 }, async () => {
     const transport = openRabbit(url)
     await transport.createQueues(['Orders'])
