@@ -138,7 +138,7 @@ export function replayExitCode(document: ReplayDocument): number {
 
 /** Where a message goes is what it says itself, of any length. */
 const longestTarget = 255
-const short = (text: string): string => (text.length <= longestTarget ? text : `${text.slice(0, longestTarget)}…`)
+export const short = (text: string, longest = longestTarget): string => (text.length <= longest ? text : `${text.slice(0, longest)}…`)
 
 /** With what to do about it, such as similar names. */
 function problemText(problem: unknown): string {

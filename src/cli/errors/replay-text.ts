@@ -3,13 +3,13 @@ import type { ReplayOptions, ReplayPlan } from '../../toolkit/errors/replay/plan
 import type { ReplayReport } from '../../toolkit/errors/replay/replay.ts'
 import { printableLine } from '../printable.ts'
 import { shortId } from './errors-command.ts'
-import type { ReplayOutcomes } from './replay-report.ts'
+import { type ReplayOutcomes, short } from './replay-report.ts'
 
 /** What is asked before anything is sent. @param plan undefined: nobody has looked at the messages */
 export function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {
   const messages = `${most} message${most > 1 ? 's' : ''}`
   if (plan !== undefined)
-    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(target ?? '(nowhere)')).join(', ')}?`
+    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(short(target ?? '(nowhere)'))).join(', ')}?`
   return `Replay the ${messages} of '${printableLine(queue)}' to ${to === undefined ? 'where each of them failed' : printableLine(to)}?`
 }
 
@@ -24,7 +24,11 @@ export function failureLines({ items }: ReplayReport, most: number): readonly st
   ]
 }
 
-const line = (uniqueId: string, ...words: readonly string[]): string => [shortId(uniqueId), ...words].map(printableLine).join('  ')
+/** Of what was said of a message, which may quote all of it. */
+const longestReason = 1000
+
+const line = (uniqueId: string, what: string, reason: string): string =>
+  [shortId(uniqueId), short(what), short(reason, longestReason)].map(printableLine).join('  ')
 
 /** Why it ended early, and where the rest is. */
 export function warningsOf(report: ReplayReport, isInterrupted: boolean): readonly string[] {

@@ -36,7 +36,7 @@ export function resumeQuestion({ head, phase, safeCount, selected }: ReadJournal
     phase === phases.moving
       ? ` (${safeCount} of ${selected} messages are in its staging queue, and none was sent)`
       : head.command === 'replay'
-        ? ` (${safeCount} of ${selected} messages are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
+        ? ` (of ${selected} that it had begun with ${safeCount} are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
         : ''
   return `${undo ? 'Take back' : 'Go on with'} ${operation}${counts}?`
 }

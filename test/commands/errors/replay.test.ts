@@ -146,6 +146,20 @@ describe('errors replay', () => {
     )
   })
 
+  it('E-44 shows of a failed queue of any length only the beginning', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'a', failureHeaders('m1', { 'NServiceBus.FailedQ': 'Q'.repeat(100_000) }))
+
+    const asked = await nsb(['errors', 'replay', '--all'], { cwd: folder })
+    const refused = await nsb(['errors', 'replay', '--all', '--yes'], { cwd: folder })
+
+    assert.deepEqual([asked.code, refused.code], [6, 3])
+    for (const { stderr } of [asked, refused]) {
+      assert.match(stderr, /Q{255}…/)
+      assert.ok(stderr.length < 5000, String(stderr.length))
+    }
+  })
+
   it('E-44 refuses a failed queue that leads out of the storage folder, with exit code 3', async () => {
     const { folder, storage } = projectWith()
     putMessage(storage, 'error', 'a', failureHeaders('a', { 'NServiceBus.FailedQ': '../../escaped' }))
