@@ -65,6 +65,8 @@ export function selector(criteria: Criteria, now: number, meant: Map<string, str
   const kinds = kindsOf(criteria)
   const since = criteria.since === undefined ? undefined : moment('--since', criteria.since, now)
   const until = criteria.until === undefined ? undefined : moment('--until', criteria.until, now)
+  if (since !== undefined && until !== undefined && since >= until)
+    throw badCriterion(`--until '${criteria.until}'`, `a time after --since '${criteria.since}'`)
   const groups = (criteria.group ?? []).map((id) => groupPrefix(id))
 
   const all: readonly Matches[] = [

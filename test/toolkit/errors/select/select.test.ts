@@ -126,10 +126,15 @@ describe('the beginning of a group id', () => {
 })
 
 describe('a criterion that cannot be understood', () => {
-  it.each<[Criteria]>([[{ since: 'yesterday' }], [{ message: ['/(/'] }], [{ header: ['=x'] }], [{ group: ['9c'] }], [{ kind: ['lost'] }]])(
-    '%j is refused',
-    (criteria) => assert.throws(() => selector(criteria, now), { code: 'NSB_BAD_CRITERION' }),
-  )
+  it.each<[Criteria]>([
+    [{ since: 'yesterday' }],
+    [{ since: '1d', until: '2d' }],
+    [{ since: '2026-11-21', until: '2026-11-21' }],
+    [{ message: ['/(/'] }],
+    [{ header: ['=x'] }],
+    [{ group: ['9c'] }],
+    [{ kind: ['lost'] }],
+  ])('%j is refused', (criteria) => assert.throws(() => selector(criteria, now), { code: 'NSB_BAD_CRITERION' }))
 
   it('is none when nothing is given', () => {
     assert.equal(hasCriteria({ ids: [], notReplayed: false }), false)
