@@ -133,6 +133,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     if (flags['dry-run']) {
       const tried = patch === undefined ? undefined : await this.#tryPatch(patch, queue)
       const plan = await planReplay(transport, options, tried?.look)
+      if (plan.facts === undefined) throw await this.nothingIn(queue, criteria)
       if (plan.selected === 0) throw nothingMatched(queue, criteria)
       return this.#dryRun(about, plan, { newest: flags.newest, planned: plannedPace(plan.selected), unfit: tried?.of(plan) ?? [] })
     }
@@ -141,6 +142,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     this.atEnd(() => prepared.release())
     const { facts, plan } = prepared
     const most = plan?.selected ?? facts?.depth ?? 0
+    if (facts === undefined) throw await this.nothingIn(queue, criteria)
     if (most === 0) throw nothingMatched(queue, criteria)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
     else if (!isAnswered) await this.#showRemembered(transport, browsing.snapshot, options)

@@ -109,14 +109,22 @@ export abstract class ErrorsCommand extends BaseCommand {
       return this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}; --refresh reads it again`)
     }
     if (facts === undefined) {
-      const { transport } = await this.connection()
-      // A folder is made by the first failure.
-      if (transport.value === 'rabbitmq' && this.globals['error-queue'] !== undefined)
-        throw new QueueNotFoundError(queue, [], 'on the broker')
+      if (await this.#isMisspelt()) throw new QueueNotFoundError(queue, [], 'on the broker')
       return this.detail(`there is no queue '${queue}': nothing failed yet`)
     }
     if (isBrokerQueue(facts) && facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
+  }
+
+  /** Why nothing matched in a queue that does not exist. */
+  protected async nothingIn(queue: string, criteria: Criteria): Promise<NsbError> {
+    return (await this.#isMisspelt()) ? new QueueNotFoundError(queue, [], 'on the broker') : nothingMatched(queue, criteria)
+  }
+
+  /** Of an error queue that does not exist: was it named? A folder is made by the first failure. */
+  async #isMisspelt(): Promise<boolean> {
+    const { transport } = await this.connection()
+    return transport.value === 'rabbitmq' && this.globals['error-queue'] !== undefined
   }
 
   /** What changes the bodies of a replay; its archive is closed when the command ends. */

@@ -47,7 +47,7 @@ export function checkHold(
     message: `Queue '${queue}' has ${depth} messages, and at most ${maxHold} are held at once. Nothing was read: to read all of them the broker has to hold them in memory.`,
     suggestions: [
       `Hold them all: --max-hold ${depth}`,
-      'Replay them without holding them: nsb errors replay --all',
+      'Take every message, which holds none: nsb errors replay --all, nsb errors archive --all',
       'Or read the oldest, and let the rest change its place: --force',
     ],
     details: { queue, depth, maxHold },

@@ -212,6 +212,10 @@ describe('the errors commands', () => {
     }
     const listed = await shop.run('errors', 'list', '--error-queue', 'eror', '--json')
     expect(codeOf(listed)).toBe('NSB_QUEUE_NOT_FOUND')
+    for (const words of [['replay', '--all', '--yes'], ['replay', '--all', '--dry-run'], ['archive', '--all', '--yes'], ['export']]) {
+      const ended = await shop.run('errors', ...words, '--error-queue', 'eror', '--json')
+      expect([ended.code, codeOf(ended)], words.join(' ')).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+    }
   })
 
   it('E-25 E-32 change nothing in a dry run, and nothing without a yes', async () => {
