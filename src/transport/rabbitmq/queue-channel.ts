@@ -11,7 +11,7 @@ export const silenceMs = 1000
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 export const largestPage = 65_535
 /** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
-const patience = 10
+export const patience = 10
 /** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
 const visibleWithinMs = 2000
 const barrierPollMs = 1
@@ -215,8 +215,8 @@ export class QueueChannel {
     return consumer
   }
 
-  /** When it has brought all it may. What it has brought stays held. */
-  async endStream(): Promise<void> {
+  /** When it has brought all it may, or nothing came for so many times. What it has brought stays held. */
+  async endStream(silences = 1): Promise<void> {
     const { consumer, consumerTag } = this.#stream ?? {}
     if (consumer === undefined || consumerTag === undefined) return
     let mayAcknowledge = (): void => {}
@@ -224,7 +224,7 @@ export class QueueChannel {
       mayAcknowledge = resolve
     })
     try {
-      await this.#untilStill(consumer)
+      await this.#untilStill(consumer, silences)
       this.#stream = undefined
       const cancelled = this.#ask(consumer.part.channel.cancel(consumerTag))
       // What is acknowledged after that brings it nothing more.
@@ -241,11 +241,12 @@ export class QueueChannel {
    * Waits until nothing can be on its way to a consumer whose messages nobody acknowledges meanwhile: it has as many as it may have, or
    * there are no more. What is on its way to one that is cancelled goes to the end of a quorum queue.
    */
-  async #untilStill(consumer: Consumer): Promise<void> {
-    let [taken, end] = [consumer.taken, performance.now() + silenceMs]
+  async #untilStill(consumer: Consumer, silences = 1): Promise<void> {
+    const longestMs = silences * silenceMs
+    let [taken, end] = [consumer.taken, performance.now() + longestMs]
     while (consumer.unsettled < consumer.room && !this.#lost) {
       await this.#pause()
-      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + silenceMs]
+      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + longestMs]
       // Or somebody else has the queue to himself.
       else if ((await this.depth()) === 0 || performance.now() > end) return
     }

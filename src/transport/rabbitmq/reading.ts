@@ -1,13 +1,15 @@
 import type { HeldMessage, HoldOptions } from '../transport.ts'
 import type { HeldMessages } from './held-messages.ts'
 import type { LooksLeft } from './looks-left.ts'
-import { type QueueChannel, type Taken, largestPage } from './queue-channel.ts'
+import { type QueueChannel, type Taken, largestPage, patience } from './queue-channel.ts'
 
 /** So many of a stream are in memory, unless more should be on their way; and so many beside those. */
 const keptAhead = 1000
 const fewestAhead = 250
 /** Of pages it is fewer: giving so many back at once is what a broker is quickest with. */
 const keptAheadInPages = 500
+/** Nothing came for so many times, and nothing waits: what is still missing was taken by somebody else. */
+const endsAfterSilences = 3
 
 export interface ReadingOptions {
   readonly queue: QueueChannel
@@ -116,14 +118,15 @@ export class Reading {
     const { depth, hold, looks, messages, queue } = this.#options
     const arrived: Taken[] = []
     let [isPaged, isOver] = [false, false]
+    let silences = 0
     let next: Promise<void> | undefined
     const begin = async (room: number): Promise<void> => {
-      await queue.endStream()
+      await queue.endStream(patience)
       // What the stream before it could still bring is all there is.
       if (room <= 0) return
       const consumer = await queue.openStream(room, arrived)
       if (!isPaged) return
-      await queue.endStream()
+      await queue.endStream(patience)
       isOver = consumer.taken === 0
     }
     try {
@@ -142,10 +145,14 @@ export class Reading {
         const page = arrived.splice(0, Math.min(hold.page, depth - this.#read)).map((taken) => messages.hold(taken))
         if (page.length > 0) {
           this.#read += page.length
+          silences = 0
           looks.check(page)
           yield page
         } else if (!next && messages.leaving === 0 && (!queue.streaming || messages.size >= hold.max)) return
-        else if (!(await messages.change()) && !next) return
+        else if (!(await messages.change()) && !next) {
+          silences++
+          if (silences >= endsAfterSilences && (silences >= patience || (await queue.depth()) === 0)) return
+        }
       }
     } finally {
       await next?.catch(() => undefined)

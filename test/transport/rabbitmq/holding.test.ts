@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readCaptured } from '../../../src/testing/captured.ts'
-import { systemClock } from '../../../src/transport/clock.ts'
+import { type Clock, systemClock } from '../../../src/transport/clock.ts'
 import type { RabbitOptions } from '../../../src/transport/rabbitmq/transport.ts'
 import { temporaryFolder } from '../../cli/nsb.ts'
 import { fieldTable, headerFrame, longString, openWire } from '../../interop/rabbitmq/wire.ts'
@@ -271,6 +271,27 @@ describe('looking', () => {
 
     expect(given.newerArrivals).toBe(2)
     expect(await textsOf(open(true), queue)).toEqual(['late1', 'late2'])
+  })
+
+  it('E-14 a broker that is silent for a moment has not shown everything', async () => {
+    const { queue, texts } = await filled(1500, quorum)
+    let silences = 0
+    const impatient: Clock = {
+      ...systemClock,
+      after: (ms, then) => systemClock.after(ms === 1000 && silences-- > 0 ? 0 : ms, then),
+    }
+    const transport = openRabbit(host.url, { management: host.management, clock: impatient })
+    const holding = await transport.hold(queue, holdOptions({ ...all, ahead: 50 }))
+    const shown: string[] = []
+    for await (const messages of holding.pages()) {
+      shown.push(...messages.map(textOf))
+      await Promise.all(messages.map((held) => holding.consume(held, [])))
+      if (shown.length === messages.length) silences = 2
+    }
+
+    expect(silences).toBeLessThanOrEqual(0)
+    expect(shown).toEqual(texts)
+    expect(await holding.giveBack()).toMatchObject({ returned: 0 })
   })
 
   it('E-15 beside a consumer is warned of, and changing is refused unless it is forced', async () => {
