@@ -18,7 +18,7 @@ Exit codes: 0 listed, 2 a file is not valid.`
   async run(): Promise<unknown> {
     const { flags } = await this.parse(ConfigList)
     const items = await this.settings()
-    await this.list(
+    const sorted = await this.list(
       items,
       [
         { name: 'key', value: (item) => item.key },
@@ -28,6 +28,6 @@ Exit codes: 0 listed, 2 a file is not valid.`
       flags,
       { id: (item) => item.key, fields: (item) => item, summary: { count: items.length } },
     )
-    return { schema: 'nsb.config.list/1', items }
+    return { schema: 'nsb.config.list/1', items: sorted }
   }
 }

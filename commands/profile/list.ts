@@ -18,7 +18,7 @@ Exit codes: 0 listed, 2 a file is not valid.`
     const { flags } = await this.parse(ProfileList)
     const { profile } = await this.connection()
     const items = listProfiles(await this.project(), profile.value, process.cwd(), process.env)
-    await this.list(
+    const sorted = await this.list(
       items,
       [
         { name: 'name', value: (item) => item.name },
@@ -32,6 +32,6 @@ Exit codes: 0 listed, 2 a file is not valid.`
       { id: (item) => item.name, fields: (item) => item, summary: { current: profile.value, total: items.length } },
     )
     if (profile.origin !== 'default') this.note(`${profile.value} is in use (${profile.origin})`)
-    return { schema: 'nsb.profile.list/1', current: profile.value, origin: profile.origin, items }
+    return { schema: 'nsb.profile.list/1', current: profile.value, origin: profile.origin, items: sorted }
   }
 }

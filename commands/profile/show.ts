@@ -20,7 +20,7 @@ Exit codes: 0 shown, 2 there is no such profile.`
     const { args, flags } = await this.parse(ProfileShow)
     const { profile } = await this.connection(args.name === undefined ? undefined : { value: args.name, origin: 'given' })
     const items = showProfile(await this.project(), profile, process.cwd())
-    await this.list(
+    const sorted = await this.list(
       items,
       [
         { name: 'key', value: (item) => item.key },
@@ -31,6 +31,6 @@ Exit codes: 0 shown, 2 there is no such profile.`
       { id: (item) => item.key, fields: (item) => item, summary: { name: profile.value, total: items.length } },
     )
     this.next(`nsb profile test ${profile.value}`)
-    return { schema: 'nsb.profile.show/1', name: profile.value, items }
+    return { schema: 'nsb.profile.show/1', name: profile.value, items: sorted }
   }
 }

@@ -23,7 +23,7 @@ Exit codes: 0 done, also when there is no queue; 5 the transport or the manageme
     const items = (await listQueues(transport)).map(queueFields)
     const { profile } = await this.connection()
     const summary = { profile: profile.value, total: items.length }
-    await this.list(
+    const sorted = await this.list(
       items,
       [
         { name: 'queue', value: (item) => item.queue },
@@ -36,6 +36,6 @@ Exit codes: 0 done, also when there is no queue; 5 the transport or the manageme
       { id: (item) => item.queue, fields: (item) => item, summary },
     )
     if (items.length === 0) this.note(`there is no queue on ${this.where}`)
-    return { schema: 'nsb.queues.list/1', ...summary, items }
+    return { schema: 'nsb.queues.list/1', ...summary, items: sorted }
   }
 }

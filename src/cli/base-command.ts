@@ -184,13 +184,13 @@ export abstract class BaseCommand extends Command {
     this.out(await drawTable(rows, columns, { width, short: terminal, header: style.header !== false, paintHeader: this.colour.out.dim }))
   }
 
-  /** A list in the form of `-o`: table, wide, ids, ndjson or csv; nothing under `--json`. */
+  /** A list in the form of `-o`: table, wide, ids, ndjson or csv; nothing under `--json`. @returns the rows in the order of `--sort` */
   protected async list<Row>(
     rows: readonly Row[],
     columns: readonly Column<Row>[],
     choice: ListingChoice,
     as: ListedAs<Row>,
-  ): Promise<void> {
+  ): Promise<readonly Row[]> {
     const [shown, sorted] = [chosenColumns(columns, choice), sortedRows(rows, columns, choice.sort)]
     // An id comes from a message: it must not be able to make a line of its own, or to steer a terminal.
     if (choice.output === 'ids') for (const row of sorted) this.out(printableLine(as.id(row)))
@@ -201,6 +201,7 @@ export abstract class BaseCommand extends Command {
       this.out(printableJson(JSON.stringify({ schema: 'nsb.summary/1', ...as.summary })))
     } else if (sorted.length > 0)
       await this.table(sorted, shown, { header: choice['no-header'] !== true, truncate: choice['no-truncate'] !== true })
+    return sorted
   }
 
   /** Ends with this exit code, without throwing, so that the command's own document is printed. */

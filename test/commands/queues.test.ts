@@ -33,7 +33,7 @@ describe('nsb queues list', () => {
       at.run('queues', 'list', '-o', 'csv', '--sort', '-depth'),
       at.run('queues', 'list', '-o', 'ids'),
       at.run('queues', 'list', '-o', 'ndjson'),
-      at.run('queues', 'list', '--json'),
+      at.run('queues', 'list', '--json', '--sort', 'depth'),
     ])
 
     expect(table.stdout).toMatch(/^QUEUE +TYPE +DEPTH +CONSUMERS +LIMIT\nSales +folder +2 +0 +none\nerror +folder +0 +0 +none\n$/)
@@ -53,7 +53,7 @@ describe('nsb queues list', () => {
       schema: 'nsb.queues.list/1',
       profile: 'default',
       total: 2,
-      items: [{ queue: 'Sales' }, { queue: 'error' }],
+      items: [{ queue: 'error' }, { queue: 'Sales' }],
     })
   })
 
