@@ -1,6 +1,6 @@
-import type { Transport } from '../../../transport/transport.ts'
+import type { TapEvents, Transport } from '../../../transport/transport.ts'
 import { isBrokerQueue } from '../../broker-queue.ts'
-import { type Answer, ExpectedAnswers } from './expected-answers.ts'
+import { type Answer, ExpectedAnswers, mostLookedAt } from './expected-answers.ts'
 import { pollForAnswers } from './polled-answers.ts'
 import { tapIfPossible } from '../../tap-if-possible.ts'
 
@@ -41,19 +41,75 @@ export async function listenForAnswers(
   // It exists before the first copy is published, and stays; a dead address would make a success fail.
   await transport.createBoundedQueue(acknowledgementQueue, { messagesExpireAfterMs: dayMs, mostMessages: 100_000 })
   const expected = new ExpectedAnswers()
-  const failures = await tapIfPossible(transport, errorQueue, (message) => expected.failed(message))
+  const [failuresSeen, acknowledgementsSeen] = [new Watched(), new Watched()]
+  const failures = await tapIfPossible(transport, errorQueue, (message) => expected.failed(message), failuresSeen)
   if (failures === undefined) return pollForAnswers(transport, { errorQueue, acknowledgementQueue, depth })
-  const acknowledgements = await transport.tap(acknowledgementQueue, (message) => void expected.acknowledged(message))
+  const acknowledgements = await transport.tap(acknowledgementQueue, (message) => expected.acknowledged(message), acknowledgementsSeen)
+  const sent: string[] = []
+
+  /** What came while nobody watched is in the queues still. */
+  const lookForMissed = async (signal: AbortSignal): Promise<void> => {
+    const isMissing = (): boolean => sent.some((uniqueId) => expected.of(uniqueId) === undefined)
+    if (failuresSeen.hasMissed && isMissing())
+      await failuresSeen.catchUp(async () => {
+        const waiting = (await transport.inspect(errorQueue))?.depth ?? 0
+        if (waiting > 0 && waiting <= mostLookedAt) await expected.look(transport, errorQueue, signal)
+      })
+    if (acknowledgementsSeen.hasMissed && isMissing())
+      await acknowledgementsSeen.catchUp(() => expected.take(transport, acknowledgementQueue))
+  }
+
   return {
     expect: (uniqueId, failedAt) => expected.add(uniqueId, failedAt),
     of: (uniqueId) => expected.of(uniqueId),
-    until: (uniqueIds, ms, signal, answered) => expected.until(uniqueIds, ms, signal, answered),
+    async until(uniqueIds, ms, signal, answered) {
+      const awaited = [...uniqueIds]
+      sent.push(...awaited)
+      await expected.until(awaited, ms, signal, answered)
+      if (!signal.aborted) await lookForMissed(signal)
+    },
     async close() {
       await failures.stop()
       await acknowledgements.stop()
-      const facts = await transport.inspect(acknowledgementQueue)
+      // The broker may be away, and what was done is worth telling all the same.
+      const facts = await transport.inspect(acknowledgementQueue).catch(() => undefined)
       // A broker keeps the queue small by itself, and there reading it would cost the acknowledgements of others a delivery.
       if (facts !== undefined && !isBrokerQueue(facts)) await expected.take(transport, acknowledgementQueue)
     },
+  }
+}
+
+/** Whether a tap has shown everything so far. */
+class Watched implements TapEvents {
+  #isWatching = true
+  #hasMissed = false
+
+  get hasMissed(): boolean {
+    return this.#hasMissed
+  }
+
+  interrupted(): void {
+    this.#isWatching = false
+    this.#hasMissed = true
+  }
+
+  resumed(): void {
+    this.#isWatching = true
+  }
+
+  ended(): void {
+    this.interrupted()
+  }
+
+  /** @param look finds all that came until it began; where it fails, something is missed still */
+  async catchUp(look: () => Promise<unknown>): Promise<void> {
+    // Another interruption during the look counts again.
+    this.#hasMissed = !this.#isWatching
+    try {
+      await look()
+    } catch {
+      // Another nsb reads the queue, or it cannot be reached now.
+      this.#hasMissed = true
+    }
   }
 }

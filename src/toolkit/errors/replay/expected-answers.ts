@@ -1,14 +1,15 @@
 import { readFailure } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
-import type { IncomingMessage, Operations } from '../../../transport/transport.ts'
+import type { Headers, IncomingMessage, Operations } from '../../../transport/transport.ts'
 import { exceptionText } from './exception-text.ts'
 
 /** How a replayed message ended. */
 export type Answer = { readonly kind: 'succeeded' } | { readonly kind: 'failedAgain'; readonly exception: string | undefined }
 
-/** Acknowledgements that are in memory at once. */
+/** Messages that are in memory at once; a broker gives so many back in one page. */
 const page = 1000
-const most = 100_000
+/** An error queue with more messages is not looked at: all of them would have to be held. */
+export const mostLookedAt = 100_000
 
 /** Replayed messages of one operation, and what was heard of them. */
 export class ExpectedAnswers {
@@ -25,12 +26,17 @@ export class ExpectedAnswers {
     return this.#answers.get(uniqueId)
   }
 
-  /** @param message of the acknowledgement queue @returns is it one of ours? */
-  acknowledged({ headers }: IncomingMessage): boolean {
+  /** @param message of the acknowledgement queue */
+  acknowledged({ headers }: IncomingMessage): void {
+    const uniqueId = this.#acknowledgedIn(headers)
+    if (uniqueId !== undefined) this.#answer(uniqueId, { kind: 'succeeded' })
+  }
+
+  /** @returns the unique id; undefined: it acknowledges none of ours */
+  #acknowledgedIn(headers: Headers): string | undefined {
     const uniqueId = headers[Header.RetryUniqueMessageId]
-    if (uniqueId === undefined || headers[Header.RetrySuccessful] === undefined || !this.#failedAt.has(uniqueId)) return false
-    this.#answer(uniqueId, { kind: 'succeeded' })
-    return true
+    const isOurs = uniqueId !== undefined && headers[Header.RetrySuccessful] !== undefined && this.#failedAt.has(uniqueId)
+    return isOurs ? uniqueId : undefined
   }
 
   /** @param message of the error queue */
@@ -77,19 +83,43 @@ export class ExpectedAnswers {
    */
   async take(operations: Operations, acknowledgementQueue: string): Promise<number> {
     const signal = new AbortController().signal
-    const options = { purpose: 'change', overrule: [], page, max: most, signal, beforeRemove: () => undefined } as const
+    const options = { purpose: 'change', overrule: [], page, max: mostLookedAt, signal, beforeRemove: () => undefined } as const
     const holding = await operations.hold(acknowledgementQueue, options)
     let left = 0
     try {
       for await (const messages of holding.pages())
         for (const message of messages) {
-          if (!this.acknowledged(message)) left++
+          const uniqueId = this.#acknowledgedIn(message.headers)
+          if (uniqueId === undefined) {
+            left++
+            continue
+          }
+          // One of an earlier replay may lie there still; what was heard of this one counts.
+          if (!this.#answers.has(uniqueId)) this.#answer(uniqueId, { kind: 'succeeded' })
           // Taken by another command meanwhile: then it is gone as well.
-          else await holding.consume(message, []).catch(() => undefined)
+          await holding.consume(message, []).catch(() => undefined)
         }
     } finally {
       await holding.giveBack()
     }
     return left
+  }
+
+  /**
+   * Looks through the whole error queue for what failed again; where a look leaves a trace it is a delivery of every message.
+   *
+   * @returns how many messages there are
+   * @throws {NsbError} those of a holding that looks
+   */
+  async look(operations: Operations, errorQueue: string, signal: AbortSignal): Promise<number> {
+    const options = { purpose: 'look', overrule: [], page, max: mostLookedAt, signal, beforeRemove: () => undefined } as const
+    const holding = await operations.hold(errorQueue, options)
+    try {
+      // All of it is held, so that all of it is given back in order.
+      for await (const messages of holding.pages()) for (const message of messages) this.failed(message)
+      return holding.facts.depth
+    } finally {
+      await holding.giveBack()
+    }
   }
 }

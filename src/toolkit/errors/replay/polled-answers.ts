@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { Transport } from '../../../transport/transport.ts'
 import type { Answers } from './answers.ts'
-import { ExpectedAnswers } from './expected-answers.ts'
+import { ExpectedAnswers, mostLookedAt } from './expected-answers.ts'
 
 export interface PolledQueues {
   readonly errorQueue: string
@@ -12,10 +12,6 @@ export interface PolledQueues {
 }
 
 const pollMs = 500
-/** An error queue with more messages is not looked at: all of them would have to be held. */
-const mostLookedAt = 100_000
-/** Of so many the broker gives back in one page. */
-const page = 1000
 
 /**
  * Learns how replayed messages end where a message cannot be seen without taking it. Polling a depth costs nothing. Acknowledgements that
@@ -46,15 +42,7 @@ export async function pollForAnswers(transport: Transport, { acknowledgementQueu
     if (!canLook || waiting === known || waiting > mostLookedAt || (!isLast && performance.now() < lookAgainAt)) return
     lookAgainAt = performance.now() + pauseMs
     pauseMs *= 2
-    // All of it is held, so that all of it is given back in order.
-    const options = { purpose: 'look', overrule: [], page, max: mostLookedAt, signal, beforeRemove: () => undefined } as const
-    const holding = await transport.hold(errorQueue, options)
-    try {
-      for await (const messages of holding.pages()) for (const message of messages) expected.failed(message)
-      known = holding.facts.depth
-    } finally {
-      await holding.giveBack()
-    }
+    known = await expected.look(transport, errorQueue, signal)
   }
 
   const pollOnce = async (signal: AbortSignal, isLast: boolean): Promise<void> => {
@@ -63,6 +51,8 @@ export async function pollForAnswers(transport: Transport, { acknowledgementQueu
     await lookForFailures(signal, isLast).catch((error: unknown) => {
       // Its messages have hardly any delivery left: what failed again then has no answer, and is in the queue still.
       if (error instanceof NsbError && error.code === 'NSB_LOOKS_EXHAUSTED') canLook = false
+      // Some may have been taken meanwhile and as many have come: the depth says nothing of that.
+      else known = 0
     })
   }
 

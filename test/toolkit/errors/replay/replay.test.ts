@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { NsbError } from '../../../../src/message/nsb-error.ts'
+import { pollForAnswers } from '../../../../src/toolkit/errors/replay/polled-answers.ts'
 import { type ReplayOptions, planReplay } from '../../../../src/toolkit/errors/replay/plan.ts'
 import { type ReplayReport, type ReplayRun, acknowledgementQueue, replay } from '../../../../src/toolkit/errors/replay/replay.ts'
 import { openTransport } from '../../../../src/transport/open.ts'
@@ -287,6 +288,70 @@ describe('replay --wait', () => {
     assert.equal(report.items[1]?.exception, 'System.Exception: no stock')
     assert.equal(report.leftInQueue, 1)
     assert.deepEqual(ids(await waitingIn(transport, acknowledgementQueue)), ['foreign'])
+    await transport.close()
+  })
+
+  it('E-30 finds what happened while watching the queues was interrupted', async () => {
+    const transport = await worldWith(failureHeaders('good'), failureHeaders('bad'), failureHeaders('lost'))
+    const interrupted: Transport['tap'] = (_queue, _seen, events) => {
+      events?.interrupted(new Error('it was lost'))
+      return Promise.resolve({ stop: () => Promise.resolve() })
+    }
+    await endpoint(transport, (message) => (message.id === 'good' ? 'succeed' : message.id === 'bad' ? 'fail' : 'silent'))
+
+    const report = await replayed(Object.assign(transport, { tap: interrupted }), {}, { waitMs: 300 })
+
+    assert.deepEqual(
+      report.items.map((item) => item.result),
+      ['succeeded', 'failedAgain', 'noAnswer'],
+    )
+    await transport.close()
+  })
+
+  it('E-30 tells what it knows also where the queues cannot be read any more', async () => {
+    const transport = await worldWith(failureHeaders('m1'))
+    const inspect = transport.inspect.bind(transport)
+    let isAway = false
+    const tap: Transport['tap'] = (_queue, _seen, events) => {
+      events?.interrupted(new Error('it was lost'))
+      return Promise.resolve({ stop: () => Promise.resolve() })
+    }
+    const leaving = Object.assign(transport, {
+      tap,
+      inspect: (queue: string) => (isAway ? Promise.reject(new Error('it is away')) : inspect(queue)),
+    })
+
+    const report = await replayed(leaving, {}, { waitMs: 100, progress: ({ doing }) => (isAway ||= doing === 'waiting') })
+
+    assert.deepEqual(
+      report.items.map((item) => item.result),
+      ['noAnswer'],
+    )
+    await transport.close()
+  })
+
+  it('E-30 finds a failure that came while depths could not be asked, and another message went', async () => {
+    const transport = await worldWith(failureHeaders('other'))
+    await transport.createQueues([acknowledgementQueue])
+    const answers = await pollForAnswers(transport, { errorQueue: 'error', acknowledgementQueue, depth: undefined })
+    const inspect = transport.inspect.bind(transport)
+    let wasAway = false
+    Object.assign(transport, {
+      inspect: async (queue: string) => {
+        if (wasAway || queue !== 'error') return inspect(queue)
+        wasAway = true
+        const [other] = await replayed(transport).then(({ items }) => items)
+        assert.equal(other?.result, 'published')
+        const headers = failureHeaders('m1', { 'ServiceControl.Retry.UniqueMessageId': 'unique' })
+        await transport.dispatch([{ id: 'm1', headers, body: new Uint8Array(), to: { exactQueue: 'error' } }])
+        throw new Error('it is away')
+      },
+    })
+
+    answers.expect('unique', undefined)
+    await answers.until(['unique'], 20_000, new AbortController().signal, () => undefined)
+
+    assert.equal(answers.of('unique')?.kind, 'failedAgain')
     await transport.close()
   })
 

@@ -3,11 +3,14 @@ import { afterAll, beforeAll, describe, it, onTestFinished } from 'vitest'
 import { type ReplayOptions, planReplay } from '../../../../src/toolkit/errors/replay/plan.ts'
 import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-replay.ts'
 import { type ReplayReport, type ReplayRun, acknowledgementQueue } from '../../../../src/toolkit/errors/replay/replay.ts'
+import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'
 import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
+import { until } from '../../../../src/testing/transport-contract/support.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
 import { replayOptions, replayRun } from '../../../support/replay-options.ts'
+import { startTcpProxy } from '../../../support/tcp-proxy.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
 
 let host: VirtualHost
@@ -416,6 +419,46 @@ describe('replay --wait on a broker', () => {
 
     assert.deepEqual(resultsOf(report), ['succeeded', 'failedAgain', 'noAnswer'])
     assert.equal(report.items[1]?.exception, 'System.Exception: no stock')
+  })
+
+  it('E-30 finds what ended while the connection was lost: in the error queue, and among the acknowledgements', async () => {
+    const world = await filled(3)
+    const { hosts } = host.settings
+    const proxy = await startTcpProxy(hosts[0].port)
+    onTestFinished(() => proxy.close())
+    const disturbed = rabbitTransport({
+      settings: parseConnection(host.url.replace(`:${hosts[0].port}/`, `:${proxy.port}/`)).settings,
+      management: host.management,
+      recoveryDelaysMs: [50],
+      warn: () => undefined,
+    })
+    onTestFinished(() => disturbed.close())
+    const acknowledgements = ErrorQueue.open(host, acknowledgementQueue)
+    const deaf = async (): Promise<void> => {
+      proxy.become('stall')
+      proxy.reset()
+      // It tries again: that nobody watches is known, and those who answer are not seen.
+      await until('it tries again', () => proxy.open > 0)
+      const acknowledged = (await acknowledgements.depth()) + 1
+      await play(world)
+      await until('all have ended', async () => (await world.errors.depth()) === 1 && (await acknowledgements.depth()) === acknowledged)
+      proxy.become('pass')
+      proxy.reset()
+    }
+    let interruption: Promise<void> | undefined
+    const onProgress: ReplayRun['progress'] = ({ doing }) => {
+      if (doing === 'waiting') interruption ??= deaf()
+    }
+
+    const report = await replayed(
+      { ...world, transport: disturbed },
+      {
+        run: { waitMs: 5000, progress: onProgress },
+      },
+    )
+
+    await interruption
+    assert.deepEqual(resultsOf(report), ['succeeded', 'failedAgain', 'noAnswer'])
   })
 
   it('E-30 leaves an acknowledgement queue behind that keeps itself small, with its exchange', async () => {
