@@ -16,9 +16,11 @@ export interface ReportedError {
   readonly stack: string | undefined
 }
 
+type KnownFlags = Readonly<Record<string, { readonly char?: string; readonly hidden?: boolean }>>
+
 /** What oclif's parser throws; recognised by shape, because the classes are not exported. */
 interface ParseError extends Error {
-  readonly parse?: { readonly input?: { readonly flags?: Readonly<Record<string, { readonly char?: string; readonly hidden?: boolean }>> } }
+  readonly parse?: { readonly input?: { readonly flags?: KnownFlags } }
   readonly flags?: readonly string[]
   readonly args?: readonly unknown[]
 }
@@ -113,9 +115,8 @@ function parseError(error: ParseError): Omit<ReportedError, 'stack'> {
   const message = usageText(error.message)
   const usage = { exitCode: Exit.usage, details: {} }
   if (Array.isArray(error.flags)) {
-    const known = Object.entries(error.parse?.input?.flags ?? {}).filter(([, flag]) => flag.hidden !== true)
-    const names = known.flatMap(([name, flag]) => [`--${name}`, ...(flag.char === undefined ? [] : [`-${flag.char}`])])
-    const suggestions = error.flags.flatMap((flag) => nearest(flag, names).slice(0, 1)).map((name) => `Did you mean ${name}?`)
+    const known = error.parse?.input?.flags ?? {}
+    const suggestions = error.flags.flatMap((flag) => meantFlag(flag, known) ?? []).map((name) => `Did you mean ${name}?`)
     const unknown = error.flags.map((flag) => `'${flag}'`).join(', ')
     return {
       ...usage,
@@ -132,6 +133,19 @@ function parseError(error: ParseError): Omit<ReportedError, 'stack'> {
     message: lower,
     suggestions: [usageHint],
   }
+}
+
+/** The flag that was probably meant. One letter is a part of almost every word and near every other letter: it has to be the same one. */
+function meantFlag(given: string, flags: KnownFlags): string | undefined {
+  const [flag = given] = given.split('=', 1)
+  const word = flag.replace(/^-+/, '')
+  const known = Object.entries(flags).filter(([, { hidden }]) => hidden !== true)
+  if (word.length === 1) return known.flatMap(([, { char }]) => (char?.toLowerCase() === word.toLowerCase() ? `-${char}` : [])).at(0)
+  const names = known.map(([name]) => name)
+  const dashed = (name: string): string => `--${name}`
+  // With its dashes `queue` is no part of `error-queue`.
+  const [meant] = [...nearest(flag, names.map(dashed)), ...nearest(word, names).map(dashed)]
+  return meant
 }
 
 function stackWithCauses(error: Error): string {
