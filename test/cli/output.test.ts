@@ -153,6 +153,41 @@ describe('an error', () => {
     })
   })
 
+  it.each([
+    'Write amqp://user:password@host:5672/vhost, with %-codes for reserved characters',
+    'it is not an address of the form amqp://user:password@host:port/vhost',
+    "export NSB_CONNECTION='amqp://user:password@host:5672/vhost'",
+    'http://user:password@host:15672',
+    'Or host=…;virtualHost=…;userName=…;password=…',
+  ])('CLI-6 shows what is to be filled in as it is: %s', (hint) => {
+    const shown = reportedError(new NsbError({ code: 'NSB_BAD_CONNECTION', message: hint, suggestions: [hint] }))
+
+    assert.deepEqual([shown.message, shown.suggestions], [hint, [hint]])
+  })
+
+  it.each([
+    'amqp://sales:s3cret@host:5672/vhost',
+    'amqp://user:s3cret@host:5672/vhost',
+    'amqp://user:password@host:s3cret@mq1',
+    'amqp://user:password@host/s3cret@mq1',
+    'amqp://user:password@hosts3cret@mq1',
+    'host=mq1;password=…s3cret',
+    'host=mq1;password="… s3cret"',
+  ])('CLI-6 shows no password that looks like what is to be filled in: %s', (typed) => {
+    const shown = reportedError(new NsbError({ code: 'NSB_BAD_CONNECTION', message: typed, suggestions: [`nsb ${typed}`] }))
+
+    assert.doesNotMatch(JSON.stringify(shown), /s3cret/)
+  })
+
+  it.each(['amqp://user:password@host.example.com/vhost', 'amqp://user:password@mq1', 'amqp://guest:password@host'])(
+    'CLI-6 hides the password of another host or user: %s',
+    (typed) => {
+      const { message } = reportedError(new NsbError({ code: 'NSB_BAD_CONNECTION', message: typed }))
+
+      assert.ok(message.includes(':***@'), message)
+    },
+  )
+
   it('shows its stack and causes only when asked', () => {
     const withCause = new Error('outer', { cause: new Error('inner') })
 

@@ -45,9 +45,12 @@ export function hasForeignPassword(connection: string): boolean {
   return shown === hidden || (shown.includes(`:${hidden}@`) && !/@(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(shown))
 }
 
-/** A command, or any other text, without what looks like a password in it. */
+/**
+ * A command, or any other text, without what looks like a password in it. What hints write for others to fill in stays as it is:
+ * `amqp://user:password@host:5672/vhost` with no other host, and `password=…`.
+ */
 export function withoutPasswords(text: string): string {
   return text
-    .replaceAll(/(:\/\/[^\s:@/]*):[^\s'"]*@/g, `$1:${hidden}@`)
-    .replaceAll(/\b(password|pwd)(\s*=\s*)(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)
+    .replaceAll(/(:\/\/)(?!user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$))([^\s:@/]*):[^\s'"]*@/g, `$1$2:${hidden}@`)
+    .replaceAll(/\b(password|pwd)(\s*=\s*)(?!…(?:[;\s'"]|$))(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)
 }
