@@ -73,12 +73,20 @@ function tlsHint(text: string): string {
   return 'Name the authority of the certificate in the profile: "ca"'
 }
 
-/** The connection was lost after it had been open. */
-export function lostError(name: string, address: string, cause: unknown): NsbError {
+/**
+ * The connection was lost after it had been open.
+ *
+ * @param movesMessages were messages sent or removed on it?
+ */
+export function lostError(name: string, address: string, cause: unknown, movesMessages: boolean): NsbError {
   return new NsbError({
     code: 'NSB_CONNECTION_LOST',
     message: `The connection '${name}' to ${address} was lost: ${plain(errorText(cause ?? 'it was closed'))}.`,
-    suggestions: ['Whether what was under way arrived is not known; look before sending it again'],
+    suggestions: [
+      movesMessages
+        ? 'Whether what was under way arrived is not known; look before sending it again'
+        : 'No message was under way on it; try again when the broker can be reached',
+    ],
   })
 }
 

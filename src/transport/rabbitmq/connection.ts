@@ -22,6 +22,8 @@ export interface ConnectionOptions {
   readonly name: string
   /** The endpoint the connection is for. */
   readonly endpoint: string
+  /** Messages are sent or removed on it: when it is lost, nobody knows which of them arrived. */
+  readonly movesMessages: boolean
   /** Bounds connecting to one host and the handshake. */
   readonly timeoutMs: number
   readonly warn: (warning: string) => void
@@ -65,7 +67,7 @@ export class BrokerConnection {
 
   /** What is said of something that did not end because the connection was lost. */
   lostError(cause?: unknown): NsbError {
-    return lostError(this.name, this.address, this.#reason ?? cause)
+    return lostError(this.name, this.address, this.#reason ?? cause, this.#options.movesMessages)
   }
 
   /** @throws {NsbError} why it cannot be opened; NSB_TRANSPORT_CLOSED after {@link close} */

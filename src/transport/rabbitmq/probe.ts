@@ -16,7 +16,14 @@ const managementTimeoutMs = 5000
  */
 export async function probeBroker(settings: RabbitSettings, { endpoint, timeoutMs, warn }: ProbeOptions): Promise<BrokerReport> {
   const broker = connectionOf(settings, warn)
-  const connection = new BrokerConnection({ settings: broker, name: `${endpoint} Administration`, endpoint, timeoutMs, warn })
+  const connection = new BrokerConnection({
+    settings: broker,
+    name: `${endpoint} Administration`,
+    endpoint,
+    movesMessages: false,
+    timeoutMs,
+    warn,
+  })
   try {
     const { product, version } = (await connection.open()).connection.serverProperties
     const management = new Management(broker, settings.management ?? {}, Math.min(managementTimeoutMs, timeoutMs))

@@ -130,7 +130,7 @@ class RabbitTransport implements Transport {
     this.#exhausted = new ExhaustedQueues(options.stateFolder, options.settings.toString(), this.#clock)
     this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs)
     this.#administration = this.#connection(`${this.#endpoint} Administration`)
-    this.#publishing = this.#connection(`${this.#endpoint} Publish`)
+    this.#publishing = this.#connection(`${this.#endpoint} Publish`, true)
     this.#publisher = new Publisher({
       connection: this.#publishing,
       settings: options.settings,
@@ -163,7 +163,7 @@ class RabbitTransport implements Transport {
   }
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
-    const connection = this.#connection(`${options.queue} MessagePump`)
+    const connection = this.#connection(`${options.queue} MessagePump`, true)
     const starting = RabbitReceiver.start(
       {
         connection,
@@ -239,7 +239,7 @@ class RabbitTransport implements Transport {
     // Asked for at the same time: each answer takes some milliseconds.
     const limiting = limitsOf(this.#administration, this.#management, queue)
     limiting.catch(() => undefined)
-    const connection = this.#connection(`${queue} Browse`)
+    const connection = this.#connection(`${queue} Browse`, options.purpose === 'change')
     const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : lockQueue(connection, this.#management, queue)
     locking?.catch(() => undefined)
     try {
@@ -430,12 +430,13 @@ class RabbitTransport implements Transport {
     )
   }
 
-  #connection(name: string): BrokerConnection {
+  #connection(name: string, movesMessages = false): BrokerConnection {
     const { settings } = this.#options
     return new BrokerConnection({
       settings,
       name,
       endpoint: this.#endpoint,
+      movesMessages,
       timeoutMs: this.#options.timeoutMs ?? timeoutMs,
       warn: this.#warn,
     })

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Header } from '../../../src/message/headers.ts'
+import type { NsbError } from '../../../src/message/nsb-error.ts'
 import { type Clock, systemClock } from '../../../src/transport/clock.ts'
 import { type Broker, startBroker } from '../../support/broker.ts'
 import { type TcpProxy, startTcpProxy } from '../../support/tcp-proxy.ts'
@@ -337,6 +338,44 @@ describe('a connection', () => {
     const transport = openRabbit(disturbed, { timeoutMs: 300 })
 
     await expect(transport.inspect('In')).rejects.toSatisfy(hasCode('NSB_CONNECTION_TIMED_OUT'))
+  })
+
+  it('CLI-7 that was lost says to look before sending again only where messages were under way', async () => {
+    const { proxy, url: disturbed } = await throughProxy()
+    const calm = openRabbit(url)
+    await calm.createQueues(['error', 'Out'])
+    await calm.dispatch(Array.from({ length: 100 }, (_, number) => message(`m${number}`, 'error')))
+    const hintOf = (using: Promise<unknown>): Promise<string> =>
+      using.then(
+        () => 'it was not lost',
+        (error: NsbError) => `${error.code}: ${error.suggestions.join()}`,
+      )
+    const reading = async (purpose: 'look' | 'change'): Promise<string> => {
+      const holding = await openRabbit(disturbed).hold('error', holdOptions({ page: 50, purpose }))
+      const pages = holding.pages()[Symbol.asyncIterator]()
+      await pages.next()
+      proxy.reset()
+      const hint = await hintOf(pages.next())
+      await holding.giveBack()
+      return hint
+    }
+    const stalled = async (use: () => Promise<unknown>): Promise<string> => {
+      proxy.become('stall')
+      const hint = await hintOf(use())
+      proxy.become('pass')
+      return hint
+    }
+
+    const [looking, changing] = [await reading('look'), await reading('change')]
+    const transport = openRabbit(disturbed, { timeoutMs: 1500 })
+    await transport.inspect('Out')
+    const inspecting = await stalled(() => transport.inspect('Out'))
+    await transport.dispatch([message('before', 'Out')])
+    const sending = await stalled(() => transport.dispatch([message('m', 'Out')]))
+
+    for (const hint of [looking, inspecting]) expect(hint).toMatch(/^NSB_CONNECTION_LOST: No message was under way/)
+    expect(changing).toMatch(/^NSB_CONNECTION_LOST: .*look before sending it again/)
+    expect(sending).toMatch(/^NSB_(CONNECTION_LOST|NO_CONFIRM): .*before sending it again/)
   })
 
   it('that stops answering ends the request that waits', async () => {
