@@ -1,3 +1,4 @@
+import { NsbError } from '../../../message/nsb-error.ts'
 import type { TapEvents, Transport } from '../../../transport/transport.ts'
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { type Answer, ExpectedAnswers, mostLookedAt } from './expected-answers.ts'
@@ -106,7 +107,10 @@ class Watched implements TapEvents {
     // Another interruption during the look counts again.
     this.#hasMissed = !this.#isWatching
     try {
-      await look()
+      // A connection that was lost as well is noticed by the first use of it, and the next one opens it again.
+      await look().catch((error: unknown) =>
+        error instanceof NsbError && error.code === 'NSB_CONNECTION_LOST' ? look() : Promise.reject(error),
+      )
     } catch {
       // Another nsb reads the queue, or it cannot be reached now.
       this.#hasMissed = true

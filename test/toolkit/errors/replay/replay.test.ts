@@ -308,6 +308,31 @@ describe('replay --wait', () => {
     await transport.close()
   })
 
+  it('E-30 looks for what it missed once more when that connection turns out to be lost as well', async () => {
+    const transport = await worldWith(failureHeaders('bad'))
+    await endpoint(transport, () => 'fail')
+    const hold = transport.hold.bind(transport)
+    let looks = 0
+    const disturbed = Object.assign(transport, {
+      tap: ((_queue, _seen, events) => {
+        events?.interrupted(new Error('it was lost'))
+        return Promise.resolve({ stop: () => Promise.resolve() })
+      }) satisfies Transport['tap'],
+    })
+    const plan = await planReplay(disturbed, replayOptions())
+    Object.assign(disturbed, {
+      hold: (...[queue, options]: Parameters<typeof hold>) =>
+        options.purpose === 'look' && looks++ === 0
+          ? Promise.reject(new NsbError({ code: 'NSB_CONNECTION_LOST', message: 'It was lost.' }))
+          : hold(queue, options),
+    })
+
+    const report = await replay(disturbed, plan, replayOptions(), replayRun({ waitMs: 200 }))
+
+    assert.deepEqual([report.items[0]?.result, looks], ['failedAgain', 2])
+    await transport.close()
+  })
+
   it('E-30 tells what it knows also where the queues cannot be read any more', async () => {
     const transport = await worldWith(failureHeaders('m1'))
     const inspect = transport.inspect.bind(transport)
