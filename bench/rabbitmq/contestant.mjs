@@ -218,7 +218,12 @@ async function respond() {
       },
     }).then(() => receiving.ack(delivery))
   })
-  return connection
+  return {
+    async close() {
+      await channel.waitForConfirms()
+      await connection.close()
+    },
+  }
 }
 
 /** Plain amqplib checks nothing either. */
