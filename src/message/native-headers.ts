@@ -48,7 +48,7 @@ const stripped: ReadonlySet<string> = new Set([
  */
 export function headersOf(properties: ShownProperties, isText = false): Headers {
   const headers = (properties.headers ?? {}) as Record<string, unknown>
-  // A foreign table of this name became what the object inherits from.
+  // Read by amqplib, a table called `__proto__` is what the object inherits from.
   if (Object.getPrototypeOf(headers) !== Object.prototype) Object.setPrototypeOf(headers, Object.prototype)
   if (isText) return withProperties(headers as Record<string, string>, properties)
   for (const name of Object.keys(headers)) {

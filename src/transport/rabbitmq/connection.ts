@@ -6,7 +6,7 @@ import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { connectError, lostError } from './broker-error.ts'
 import { type BrokerHost, type ConnectionSettings, certificateOf } from './connection-settings.ts'
 import { socketOf, writeOncePerTurn } from './cork.ts'
-import { readDeepTables } from './deep-tables.ts'
+import { readProperties } from './properties-frame.ts'
 
 const heartbeatSeconds = 60
 /** One heartbeat on the wire; the broker sends two per interval when it has nothing else to say. */
@@ -251,7 +251,7 @@ export class BrokerConnection {
     this.#reason = undefined
     this.blocked = undefined
     writeOncePerTurn(model)
-    readDeepTables(model)
+    readProperties(model)
     model.on('error', (error) => {
       this.#reason = socket.signal.aborted ? socket.signal.reason : error
     })
