@@ -52,6 +52,8 @@ interface Contestant {
   readonly ends: Readonly<Partial<Record<'error' | 'target', number>>>
   /** The error queue is empty at first. Default: false. */
   readonly isEmpty?: boolean
+  /** The broker has the messages in its segment files alone, as those of yesterday. Default: also in memory, as those of the last minutes. */
+  readonly isOld?: boolean
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'nsb-bench-'))
@@ -102,6 +104,16 @@ const parts = {
       { name: 'nsb, every second one, the others back in order', words, ends },
       { name: 'the same with a delivery limit of 20', words, deliveryLimit: 20, ends },
     ])
+    await compare(
+      `replay of a half of ${messages} that are old`,
+      'none: the broker reads each that is given back from its file',
+      messages,
+      [
+        { name: 'nsb, all of them', words: replay('--all'), isOld: true, ends: { error: 0, target: messages } },
+        { name: 'nsb, every second one, the others back in order', words, isOld: true, ends },
+        { name: 'the same with a delivery limit of 20', words, isOld: true, deliveryLimit: 20, ends },
+      ],
+    )
   },
   async groups(messages = scaled(100_000)) {
     const ends = { error: messages }
@@ -205,7 +217,9 @@ async function compare(
     for (let turn = 0; turn < contestants.length; turn++) {
       const index = (turn + round) % contestants.length
       const contestant = contestants[index] as Contestant
+      await emptyLog()
       await fill(contestant.isEmpty === true ? 0 : messages, contestant.deliveryLimit)
+      if (contestant.isOld === true) await emptyLog()
       figures[index]?.push(await run(contestant))
       for (const [queue, count] of Object.entries(contestant.ends)) await expectAll(queue, count, contestant.name)
       await expectOrder(contestant.ends.error ?? 0, contestant.name)
@@ -250,6 +264,14 @@ async function run({ words }: Contestant): Promise<Figures> {
   if (code !== 0) throw new Error(`${words.join(' ')} ended with ${String(code)}`)
   // A part of the process may tell its own time.
   return { ms, ...(JSON.parse(readFileSync(out, 'utf8')) as Omit<Figures, 'ms'> & Partial<Figures>) }
+}
+
+/**
+ * Everybody finds the broker in the same state: what it wrote before is in segment files. Otherwise that happens in the middle of some
+ * runs, when its log has 512 MiB.
+ */
+async function emptyLog(): Promise<void> {
+  await broker.control('eval', 'ra_log_wal:force_roll_over(ra_log_wal), ra_log_segment_writer:await(ra_log_segment_writer).')
 }
 
 async function fill(messages: number, deliveryLimit: number | undefined): Promise<void> {

@@ -3,32 +3,54 @@ import type { QueueChannel, Taken } from './queue-channel.ts'
 /** Quorum queues with a limit keep the order of up to so many that are given back at once. */
 const keepsOrder = 16
 
+/**
+ * Groups of one channel that are under way together. It hands them to the queue in their order, but merges them, which disturbs it, while
+ * 32 commands of it are not done yet, acknowledgements among them. So the first group of a channel goes alone: when it can be seen, what
+ * was acknowledged before is done.
+ */
+const underWay = 8
+
 /** A message that was taken. */
 type Held = Pick<Taken, 'consumer' | 'tag'>
 
 /** The order of the queue. */
 export const inOrder = (a: Held, b: Held): number => a.consumer.take - b.consumer.take || a.tag - b.tag
 
+/** What is given back with one command. */
+type Group = readonly [Held, ...Held[]]
+
 /**
- * Gives back everything that is held, a group when the one before it can be seen, so that it comes out in its old order.
+ * Gives back everything that is held, so that it comes out in its old order: what is under way can be seen in the queue before more follows.
  *
  * @param inSmallGroups for a quorum queue with a delivery limit, or of which nobody tells
  */
 export async function giveBackInOrder(queue: QueueChannel, held: readonly Held[], inSmallGroups: boolean): Promise<void> {
   let depth = await queue.depth()
-  for (const group of groupsOf(held, inSmallGroups ? keepsOrder : held.length)) {
-    // Everything before it is settled, so "up to" means this group.
-    queue.nackUpTo(group.at(-1) as Held)
-    depth = await queue.untilSeen(depth, group.length)
+  const groups = groupsOf(held, inSmallGroups ? keepsOrder : held.length)
+  for (let from = 0; from < groups.length; ) {
+    const together = groups.slice(from, from + (isFirstOfChannel(groups, from) ? 1 : underWay)).filter(isOfChannelOf(groups[from] as Group))
+    // Everything before it is settled or given back, so "up to" means this group.
+    for (const group of together) queue.nackUpTo(group.at(-1) as Held)
+    depth = await queue.untilSeen(depth, together.flat().length)
+    from += together.length
   }
 }
 
+function isFirstOfChannel(groups: readonly Group[], index: number): boolean {
+  return index === 0 || !isOfChannelOf(groups[index - 1] as Group)(groups[index] as Group)
+}
+
+const isOfChannelOf =
+  ([one]: Group) =>
+  ([other]: Group): boolean =>
+    one.consumer.part === other.consumer.part
+
 /** At most so many together, and never of two takes: giving back across two disturbs the order at the seam. */
-function groupsOf(held: readonly Held[], most: number): readonly (readonly Held[])[] {
-  const groups: Held[][] = []
+function groupsOf(held: readonly Held[], most: number): readonly Group[] {
+  const groups: [Held, ...Held[]][] = []
   for (const each of held.toSorted(inOrder)) {
     const group = groups.at(-1)
-    if (group && group.length < most && group[0]?.consumer === each.consumer) group.push(each)
+    if (group && group.length < most && group[0].consumer === each.consumer) group.push(each)
     else groups.push([each])
   }
   return groups
