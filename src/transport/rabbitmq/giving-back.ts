@@ -5,8 +5,8 @@ const keepsOrder = 16
 
 /**
  * Groups of one channel that are under way together. It hands them to the queue in their order, but merges them, which disturbs it, while
- * 32 commands of it are not done yet, acknowledgements among them. So the first group of a channel goes alone: when it can be seen, what
- * was acknowledged before is done.
+ * 32 commands of it are not done yet, acknowledgements among them. So the first group of one that has acknowledged something goes alone:
+ * when it can be seen, what was acknowledged before is done.
  */
 const underWay = 8
 
@@ -28,7 +28,7 @@ export async function giveBackInOrder(queue: QueueChannel, held: readonly Held[]
   let depth = await queue.depth()
   const groups = groupsOf(held, inSmallGroups ? keepsOrder : held.length)
   for (let from = 0; from < groups.length; ) {
-    const together = groups.slice(from, from + (isFirstOfChannel(groups, from) ? 1 : underWay)).filter(isOfChannelOf(groups[from] as Group))
+    const together = groups.slice(from, from + (goesAlone(groups, from) ? 1 : underWay)).filter(isOfChannelOf(groups[from] as Group))
     // Everything before it is settled or given back, so "up to" means this group.
     for (const group of together) queue.nackUpTo(group.at(-1) as Held)
     depth = await queue.untilSeen(depth, together.flat().length)
@@ -36,8 +36,10 @@ export async function giveBackInOrder(queue: QueueChannel, held: readonly Held[]
   }
 }
 
-function isFirstOfChannel(groups: readonly Group[], index: number): boolean {
-  return index === 0 || !isOfChannelOf(groups[index - 1] as Group)(groups[index] as Group)
+function goesAlone(groups: readonly Group[], index: number): boolean {
+  const group = groups[index] as Group
+  const isFirst = index === 0 || !isOfChannelOf(groups[index - 1] as Group)(group)
+  return isFirst && group[0].consumer.part.hasAcknowledged
 }
 
 const isOfChannelOf =

@@ -68,7 +68,8 @@ export class RabbitHolding implements Holding {
     const { clock, connection, facts, hold, limits, warn } = options
     const looks = new LooksLeft({ queue: facts.queue, limits, overrule: hold.overrule, warn, exhausted: () => options.exhausted() })
     const messages = new HeldMessages({ queue: facts.queue, clock, looks, hold })
-    const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, warn, changed: () => messages.changed() })
+    const acknowledges = hold.purpose === 'change'
+    const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, acknowledges, warn, changed: () => messages.changed() })
     return new RabbitHolding(options, queue, messages, new Reading({ queue, messages, looks, hold, depth: facts.depth }))
   }
 

@@ -30,6 +30,8 @@ interface Part {
   readonly channel: Channel
   readonly acknowledgements: Acknowledgements
   taken: number
+  /** Something it took was acknowledged. */
+  hasAcknowledged: boolean
 }
 
 /** One of those that took messages; what it took stays held when it is cancelled. */
@@ -60,6 +62,8 @@ export interface QueueChannelOptions {
   readonly connection: BrokerConnection
   readonly clock: Clock
   readonly queue: string
+  /** Messages are taken to be acknowledged, not only to be looked at. */
+  readonly acknowledges: boolean
   readonly warn: (warning: string) => void
   /** Something has come, or the channel has ended. */
   changed(): void
@@ -97,7 +101,7 @@ export class QueueChannel {
   #add(channel: Channel): void {
     const { connection, queue } = this.#options
     const acknowledgements = new Acknowledgements(channel)
-    this.#parts.push({ channel, acknowledgements, taken: 0 })
+    this.#parts.push({ channel, acknowledgements, taken: 0, hasAcknowledged: false })
     let reason: NsbError | undefined
     channel.on('error', (error) => {
       reason =
@@ -132,7 +136,7 @@ export class QueueChannel {
   }
 
   /** One that is about to begin. */
-  async #nextConsumer(room: number, enough = takenPerChannel): Promise<Consumer> {
+  async #nextConsumer(room: number, enough: number): Promise<Consumer> {
     await this.#open(enough)
     await this.#ask(this.#channel.prefetch(room))
     return { take: ++this.#takes, part: this.#last, room, taken: 0, unsettled: 0, staying: 0, ending: undefined }
@@ -158,8 +162,8 @@ export class QueueChannel {
    * @returns how many there were
    */
   async take(size: number, arrived: (message: Taken) => void): Promise<number> {
-    const consumer = await this.#nextConsumer(size)
-    const { clock, queue, warn } = this.#options
+    const { acknowledges, clock, queue, warn } = this.#options
+    const consumer = await this.#nextConsumer(size, acknowledges ? takenPerChannel : Number.POSITIVE_INFINITY)
     let end = (): void => {}
     const ended = new Promise<void>((resolve) => {
       end = resolve
@@ -256,6 +260,7 @@ export class QueueChannel {
   acknowledge({ consumer, tag }: Pick<Taken, 'consumer' | 'tag'>): Promise<void> | undefined {
     const acknowledge = (): void => {
       consumer.unsettled -= 1
+      consumer.part.hasAcknowledged = true
       consumer.part.acknowledgements.addTag(tag)
     }
     if (consumer.ending === undefined) return acknowledge() as undefined
