@@ -1,7 +1,6 @@
 /**
  * The error queue on RabbitMQ, as whole processes beside plain amqplib doing the same under the same safety rules: what is sent is
- * confirmed before the original is removed, and what is looked at is given back in order, in batches that become visible one after the
- * other, without a channel closed while holding.
+ * confirmed before the original is removed, and what is looked at is given back in order, without a channel closed while holding.
  *
  *   node --import tsx bench/rabbitmq-errors.ts [part …] [--rounds n] [--scale x]
  *

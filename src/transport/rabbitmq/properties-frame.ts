@@ -150,12 +150,18 @@ class PropertiesReader {
     const name = this.#bytes.toString('utf8', from, to)
     let header = this.#headers.get(name)
     if (!header) {
-      if (this.#headers.size === rememberedNames) this.#headers.clear()
+      if (this.#headers.size === rememberedNames) this.#forget()
       header = new KnownHeader(name)
       this.#headers.set(name, header)
     }
     before.next = header
     return header
+  }
+
+  /** Each that is forgotten would keep those that came after it. */
+  #forget(): void {
+    for (const header of this.#headers.values()) header.next = undefined
+    this.#headers.clear()
   }
 
   #value(depth: number): unknown {
