@@ -11,14 +11,14 @@ import { NsbError, errorText } from '../../src/message/nsb-error.ts'
 import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
 import { readReplayRecord } from '../../src/toolkit/errors/replay/replay-record.ts'
 import { adoptLeftover, leftoverOf } from '../../src/toolkit/errors/replay/resume-staged.ts'
-import { type ResumeReport, findOperation, listOperations, mayArriveTwice, resumeOperation } from '../../src/toolkit/errors/resume.ts'
+import { type ResumeReport, findOperation, listOperations, mayBeThereTwice, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import { stateFolder } from '../../src/toolkit/state-folder.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 
 export default class ErrorsResume extends ErrorsCommand {
   static override summary = 'go on with an operation that was interrupted, or take it back'
   static override description =
-    `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent.
+    `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice, for every time that it was killed: it says how many before it begins; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent.
 
 With --undo nothing is sent any more. Of a replay, what has arrived cannot be called back: it is removed from the error queue, and the rest stays there. Of a staged replay, what is in its staging queue goes back to the error queue as it was; that can be done from any machine.
 
@@ -56,9 +56,9 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     const { queue, startedAt } = journal.head
     if (!this.#isConfirmed) await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now())))
     await this.forgetSnapshot(queue)
-    const twice = flags.undo ? 0 : mayArriveTwice(transport, journal)
+    const twice = mayBeThereTwice(transport, journal, flags.undo)
     if (twice > 0)
-      this.note(`up to ${twice} message${twice === 1 ? '' : 's'} may arrive twice: nobody could note any more whether they were sent`)
+      this.note(`up to ${twice} message${twice === 1 ? '' : 's'} may be there twice: what became of them could not be noted any more`)
     const patch = journal.head.command === 'replay' ? (await readReplayRecord(journal.head.options))?.pace.patch : undefined
     const progress = this.#progress()
     const report = await resumeOperation(transport, journal, {

@@ -32,11 +32,14 @@ export interface OperationsWorld {
 
 /** What became of all messages of a campaign. */
 export interface OperationsAccount {
+  /** That met an operation in its work. */
   kills: number
+  /** Came before the operation had begun, or when it was over. */
+  missed: number
   resumesKilled: number
   undone: number
   messages: number
-  /** Kills that met an operation in its work, by command. */
+  /** Kills, by command. */
   readonly met: Record<string, number>
   /** Copies beyond what there was, of which a resume said that they are possible, by command. */
   readonly twice: Record<string, number>
@@ -50,10 +53,15 @@ export interface OperationsAccount {
 
 const deadlineMs = 60_000
 
-/** Kills one writing command after the other at some moment, resumes it, or takes it back, and looks where every message is. */
-export async function killOperations(world: OperationsWorld, rounds: number, seed: number): Promise<OperationsAccount> {
+/**
+ * Kills one writing command after the other at some moment, resumes it, or takes it back, and looks where every message is.
+ *
+ * @param kills so many have to meet an operation in its work; those that miss are tried again, three times as many at most
+ */
+export async function killOperations(world: OperationsWorld, kills: number, seed: number): Promise<OperationsAccount> {
   const account: OperationsAccount = {
     kills: 0,
+    missed: 0,
     resumesKilled: 0,
     undone: 0,
     messages: 0,
@@ -66,10 +74,11 @@ export async function killOperations(world: OperationsWorld, rounds: number, see
   const paces = new Map<CommandName, number>()
   let deck: CommandName[] = []
   const dealer = new Chance(seed)
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; account.kills < kills && account.missed < 3 * kills; round++) {
     if (deck.length === 0) deck = dealer.shuffled(commandNames.filter((name) => chosen === undefined || name === chosen))
     const name = deck.pop() as CommandName
-    await new Round(world, account, paces, name, round, seed).run()
+    const met = await new Round(world, account, paces, name, round, seed).run()
+    if (!met) deck.push(name)
   }
   return account
 }
@@ -110,7 +119,8 @@ class Round {
     this.#env = { ...world.env, NSB_STATE_DIR: this.#state }
   }
 
-  async run(): Promise<void> {
+  /** @returns was it killed in its work? */
+  async run(): Promise<boolean> {
     const account = this.#account
     const { messages: count, poison } = amountsFor(this.#name)
     const messages = knownMessages({ round: this.#round, count, poison, largeBytes: this.#world.largeBytes }, this.#chance)
@@ -121,18 +131,21 @@ class Round {
     const saved = command.file?.role === 'from' ? this.#inFile(command.file.path, messages) : new Map<string, number>()
 
     const met = await this.#kill(command)
-    account.kills++
-    if (met) account.met[this.#name] = (account.met[this.#name] ?? 0) + 1
+    if (met) {
+      account.kills++
+      account.met[this.#name] = (account.met[this.#name] ?? 0) + 1
+    } else account.missed++
     const undo = met && this.#chance.isLucky(0.25)
     if (undo) account.undone++
     const announced = await this.#resume(undo)
     account.announced += announced
     const wrong = await this.#wrong(command, messages, saved, { announced, isFinished: met && !undo })
-    if (wrong.length === 0) return
+    if (wrong.length === 0) return met
     const about = `${this.#name}, round ${this.#round}, seed ${this.#seed}: ${command.words.join(' ')}${undo ? ' (undone)' : ''}`
     account.wrong.push(`${about}: ${wrong.slice(0, 5).join('; ')}`)
     console.log(`${account.wrong.at(-1)}\n${this.#said}`)
     for (const file of this.#journals()) console.log(readFileSync(file, 'utf8').slice(0, 20_000))
+    return met
   }
 
   /** @returns was it killed before it was over, and after it had begun? */
@@ -181,7 +194,8 @@ class Round {
       }
       const code = await process.ended
       this.#note(words, process, code === null)
-      announced += announcedIn(process)
+      // The last one that says something has to say all of it; one that is killed before it did leaves the operation open.
+      announced = Math.max(announced, announcedIn(process))
       // 3: some cannot be sent. 4: it is over. 6: the broker has not noticed yet that nobody is there any more. 7: nobody answers.
       if (code !== null && ![0, 3, 4, 6, 7].includes(code))
         throw new Error(`round ${this.#round}, seed ${this.#seed}: ${code}\n${this.#said}`)
@@ -320,24 +334,23 @@ function isCopy(found: FoundMessage, message: KnownMessage, changes: KilledComma
 /** How many messages may be there twice, in the words of a resume, or by its document. */
 function announcedIn({ stderr, stdout }: RunningNsb): number {
   const number = (pattern: RegExp): number => Number(pattern.exec(stderr + stdout)?.[1] ?? 0)
-  const before = number(/up to (\d+) messages? may arrive twice/)
+  const before = number(/up to (\d+) messages? may be there twice/)
   const document = documentIn(stdout)
   if (document !== undefined) {
     const { archive, edit, mayArriveTwice = 0, uncertain = 0 } = document
-    return (
-      Math.max(before, mayArriveTwice) + uncertain + (archive?.inBoth ?? archive?.uncertain ?? 0) + (edit?.result === 'uncertain' ? 1 : 0)
-    )
+    const inArchive = archive?.inBoth ?? archive?.uncertain ?? 0
+    return Math.max(before, mayArriveTwice + uncertain + inArchive + (edit?.result === 'uncertain' ? 1 : 0))
   }
-  return (
-    Math.max(before, number(/\(up to (\d+) may arrive twice\)/)) +
+  const after =
+    number(/\(up to (\d+) may arrive twice\)/) +
     number(/left alone (\d+) without a time of failure, which may have been sent/) +
     number(/up to (\d+) may be in the error queue twice/) +
-    number(/up to (\d+) (?:that were left|of them) may have been sent/) +
+    number(/up to (\d+) (?:that were left )?may have been sent/) +
     number(/Up to (\d+) are in it and in the queue/) +
     number(/(\d+) have no time of failure: each of them is in the file, in the queue, or in both/) +
-    number(/Of (\d+) nobody knows whether they had been sent: those may be there twice/) +
+    number(/Of (\d+) nobody knows whether they had been sent/) +
     (/may have been sent to '.*', and nobody can tell/.test(stderr + stdout) ? 1 : 0)
-  )
+  return Math.max(before, after)
 }
 
 interface ResumeDocument {
@@ -363,12 +376,6 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 function count(counts: Counts, id: string): void {
   counts.set(id, (counts.get(id) ?? 0) + 1)
-}
-
-/** Commands that were seldom met in their work, for what was dealt. */
-export function seldomMet({ kills, met }: OperationsAccount): readonly CommandName[] {
-  const least = Math.floor(kills / commandNames.length / 2)
-  return chosen === undefined ? commandNames.filter((name) => (met[name] ?? 0) < least) : []
 }
 
 const inCampaign = process.env['NSB_CAMPAIGN'] === '1'

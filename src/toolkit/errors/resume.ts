@@ -34,7 +34,7 @@ export interface ResumeReport {
   readonly removed: number
   /** Messages that had been begun with, and were sent. */
   readonly sentAgain: number
-  /** Of them so many may have been sent before, at most. Taken back: of those that are in the error queue. */
+  /** So many messages may be there twice, at most: they had been sent, or imported, before it was interrupted, and nobody could note it. */
   readonly mayArriveTwice: number
   /** Messages that had not been begun with, and were sent. */
   readonly sentFirst: number
@@ -86,15 +86,18 @@ export async function resumeOperation(transport: Transport, journal: ReadJournal
   return (await load())(transport, journal, options)
 }
 
-/** How many messages of a replay may have been sent already and will be sent again, at most; as its journal says, before the queue is read. */
-export function mayArriveTwice(transport: Transport, { head, phase, safeCount, selected, unknown }: ReadJournal): number {
-  const { window } = head.options
+/**
+ * How many messages may be there twice when the operation is over, at most: as its journal says, before anything is done. Who resumes it is
+ * told at once, because afterwards a process that is killed in between has ended the operation and said nothing.
+ */
+export function mayBeThereTwice(transport: Transport, { head, phase, selected, uncertain, unknown }: ReadJournal, undo: boolean): number {
+  const { command, options } = head
+  if (command === 'import') return uncertain
+  if (command === 'archive' || command === 'export') return options['file'] === undefined ? 0 : undo ? selected : unknown
   // A folder knows what it has sent.
-  if (head.command !== 'replay' || transport.can.lookWithoutTrace) return 0
+  if (transport.can.lookWithoutTrace) return 0
   // What was only moved to a staging queue is sent once, even if it is there twice; unless nobody can tell that it is.
-  if (phase === phases.moving) return unknown
-  const begun = Math.min(selected - safeCount, typeof window === 'number' ? window : Number.POSITIVE_INFINITY)
-  return phase === phases.draining ? Math.min(selected, begun + unknown) : begun
+  return phase === phases.moving && !undo ? unknown : uncertain + unknown
 }
 
 export interface Asked {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { Journal, type OperationHead } from '../../../src/toolkit/errors/journal/journal.ts'
+import { newOperationId } from '../../../src/toolkit/errors/operation-id.ts'
 import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
 import { startNsb } from '../../support/running-nsb.ts'
 
@@ -106,6 +108,32 @@ describe('errors resume', () => {
     assert.match(replayed.stderr, new RegExp(`replay ${operation} of 'error', begun .*, is not finished: nsb errors resume ${operation}`))
     assert.equal(new Set(ids(storage, 'Shop.Server')).size, count)
     assert.equal(ids(storage, 'Shop.Server').length, count)
+  })
+
+  it('E-24 says what may be there twice before it does anything, whoever is killed after that', async () => {
+    const { folder, storage } = projectWith()
+    const state = join(folder, 'state')
+    const head: OperationHead = {
+      schema: 'nsb.operation/1',
+      operation: newOperationId(Date.now()),
+      command: 'import',
+      where: `learning ${storage}`,
+      profile: 'default',
+      queue: 'error',
+      startedAt: new Date().toISOString(),
+      owner: { host: 'elsewhere', pid: 1 },
+      options: { replay: false, redirects: {}, verifyHash: true, allowDuplicates: true, window: 7 },
+    }
+    const journal = Journal.begin(state, head)
+    journal.select(['1', '2', '3', '4', '5', '6', '7'])
+    journal.safe([1, 2])
+    journal.close()
+
+    const ended = await nsb(['errors', 'resume', '--undo', '--yes', '--json'], { cwd: folder, env: { NSB_STATE_DIR: state } })
+
+    assert.equal(ended.code, 0, ended.stderr)
+    assert.match(ended.stderr, /up to 5 messages may be there twice: what became of them could not be noted any more/)
+    assert.deepEqual([ended.json()['mayArriveTwice'], ended.json()['undone']], [5, true])
   })
 
   it('says that there is nothing to resume, with exit code 4', async () => {

@@ -44,7 +44,7 @@ export async function resumeImport(transport: Transport, journal: ReadJournal, o
   const { operation, queue } = journal.head
   const record = recordOf(journal)
   const before = journal.safeCount
-  const uncertain = journal.selected - before
+  const { uncertain } = journal
   const resumed = Journal.resume(journal.path, journal.selected)
   let report: ImportReport | undefined
   let isOver = true
@@ -70,7 +70,7 @@ export async function resumeImport(transport: Transport, journal: ReadJournal, o
     undone: options.undo,
     removed: 0,
     sentAgain: 0,
-    mayArriveTwice: options.undo ? 0 : uncertain,
+    mayArriveTwice: uncertain,
     sentFirst: report?.imported ?? 0,
     failed,
     leftInQueue: (await transport.inspect(queue))?.depth ?? 0,

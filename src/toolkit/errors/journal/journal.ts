@@ -33,14 +33,14 @@ export interface JournalOwner {
  *
  * - `selected`: keys of messages that are dealt with next; `null` is one that would not be known again
  * - `safe`: numbers, or ranges of them, of messages whose copies are safe, so that their originals may be removed
- * - `phase`: the numbers begin anew; what was noted before is over
+ * - `phase`: the numbers begin anew; what was noted before is over, but for so many messages of which nobody knows (`uncertain`)
  * - `resumed`: somebody goes on with it
  * - `end`: it is over, and how
  */
 export type JournalLine =
   | { readonly selected: readonly (string | null)[] }
   | { readonly safe: readonly (number | readonly [first: number, last: number])[] }
-  | { readonly phase: string }
+  | { readonly phase: string; readonly uncertain?: number }
   | { readonly resumed: JournalOwner }
   | { readonly end: Readonly<Record<string, unknown>> }
 
@@ -126,9 +126,14 @@ export class Journal {
     if (numbers.length > 0) this.#tryWrite({ safe: rangesOf(numbers) })
   }
 
-  /** What comes now is counted anew. @throws {NsbError} NSB_JOURNAL_UNWRITABLE */
-  phase(phase: string): void {
-    this.#tryWrite({ phase })
+  /**
+   * What comes now is counted anew.
+   *
+   * @param uncertain messages of the phases before that may be there twice
+   * @throws {NsbError} NSB_JOURNAL_UNWRITABLE
+   */
+  phase(phase: string, uncertain = 0): void {
+    this.#tryWrite({ phase, ...(uncertain > 0 && { uncertain }) })
     this.#selected = 0
   }
 

@@ -22,6 +22,11 @@ export interface ReadJournal {
   readonly safe: KeySet
   /** How many are safe, those that would not be known again included. */
   readonly safeCount: number
+  /**
+   * How many may be done without being noted as safe: of each process that worked on it a window at most, because what one left undone the
+   * next one does again. Those that would not be known again are not among them; those of the phases before are.
+   */
+  readonly uncertain: number
   /** How it ended; undefined: it can be resumed. */
   readonly end: Readonly<Record<string, unknown>> | undefined
 }
@@ -41,6 +46,9 @@ export async function readJournal(stateFolder: string, operation: string): Promi
   /** By their numbers, until they are safe: few, because messages become safe about in their order. */
   let pending = new Map<number, string | undefined>()
   let [selected, safeCount, unknown] = [0, 0, 0]
+  /** Of processes that somebody went on for. */
+  let left = 0
+  const leftNow = (): number => Math.min([...pending.values()].filter((key) => key !== undefined).length, windowOf(head))
   for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
     const line = recordOf(text)
     // A line that was cut announces a step that was not taken.
@@ -69,12 +77,22 @@ export async function readJournal(stateFolder: string, operation: string): Promi
       phase = line['phase']
       ;[keys, safe] = [new KeySet(), new KeySet()]
       ;[selected, safeCount, unknown] = [0, 0, 0]
+      left = Number.isSafeInteger(line['uncertain']) ? (line['uncertain'] as number) : 0
       pending = new Map()
-    } else if (isOwner(line['resumed'])) owner = line['resumed']
-    else if (isRecord(line['end'])) end = line['end']
+    } else if (isOwner(line['resumed'])) {
+      owner = line['resumed']
+      left += leftNow()
+      pending = new Map()
+    } else if (isRecord(line['end'])) end = line['end']
   }
   if (head === undefined || owner === undefined) return undefined
-  return { head, path, owner, phase, selected, keys, unknown, safe, safeCount, end }
+  return { head, path, owner, phase, selected, keys, unknown, safe, safeCount, uncertain: left + leftNow(), end }
+}
+
+/** How many messages its command has under way at once, if it says so. */
+function windowOf(head: OperationHead | undefined): number {
+  const window = head?.options['window']
+  return Number.isSafeInteger(window) && (window as number) > 0 ? (window as number) : Number.POSITIVE_INFINITY
 }
 
 /** Opening a pipe would wait until somebody writes into it. */

@@ -43,7 +43,7 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
     removed,
     sentAgain,
     // A folder knows what it has sent: what is still there was not.
-    mayArriveTwice: isBrokerQueue(facts) ? Math.min(options.undo ? gone.leftAlone : sentAgain, run.window) : 0,
+    mayArriveTwice: isBrokerQueue(facts) ? journal.uncertain : 0,
     sentFirst,
     failed: report.failed + failedToRemove,
     leftInQueue: report.leftInQueue,
@@ -76,7 +76,7 @@ export function resumedOptions({ head }: ReadJournal, { chosen }: ReplayRecord, 
 }
 
 /** What became of the messages that are in the error queue still. */
-export interface GoneOn extends Pick<Going, 'removed' | 'failedToRemove' | 'sentAgain' | 'sentFirst' | 'leftAlone'> {
+export interface GoneOn extends Pick<Going, 'removed' | 'failedToRemove' | 'sentAgain' | 'sentFirst'> {
   readonly facts: QueueFacts
   readonly report: ReplayReport
 }
@@ -112,8 +112,8 @@ export async function goOn(
       await sending.finish()
       return { selected: going.sentAgain + going.sentFirst, duplicates: 0, sawAll: !signal.aborted }
     })
-    const { failedToRemove, leftAlone, removed, sentAgain, sentFirst } = going
-    return { facts, failedToRemove, leftAlone, removed, report, sentAgain, sentFirst }
+    const { failedToRemove, removed, sentAgain, sentFirst } = going
+    return { facts, failedToRemove, removed, report, sentAgain, sentFirst }
   } finally {
     await noted.holding.giveBack()
   }
@@ -138,8 +138,6 @@ class Going {
   failedToRemove = 0
   sentAgain = 0
   sentFirst = 0
-  /** Begun with, and not sent again because it is taken back. */
-  leftAlone = 0
   readonly #journal: ReadJournal
   readonly #record: ReplayRecord
   readonly #undo: boolean
@@ -201,10 +199,7 @@ class Going {
     if (!isKnown && !this.#isRest(message, failed)) return undefined
     if (this.#seen.isDuplicate(failed.uniqueId, failed.failedAt)) return undefined
     if (isKnown && this.#journal.safe.has(key)) return 'safe'
-    if (this.#undo) {
-      this.leftAlone++
-      return undefined
-    }
+    if (this.#undo) return undefined
     if (isKnown) return 'begun'
     this.#room--
     return 'rest'

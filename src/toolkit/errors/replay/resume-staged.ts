@@ -1,13 +1,12 @@
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Transport } from '../../../transport/transport.ts'
-import { isBrokerQueue } from '../../broker-queue.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import { type ReadJournal, readJournal } from '../journal/read-journal.ts'
 import type { ReplayOptions } from './plan.ts'
 import { type JournalPlace, type ReplayRecord, beginReplayJournal } from './replay-record.ts'
 import type { ReplayReport, ReplayRun } from './replay.ts'
-import type { ResumeOptions, ResumeReport } from '../resume.ts'
+import { type ResumeOptions, type ResumeReport, mayBeThereTwice } from '../resume.ts'
 import { goOn, nothing, resumedOptions, resumedRun } from './resume-replay.ts'
 import { readHeld } from './sending-back.ts'
 import { drainStaging, goOnAfterMoving, moveToStaging } from './staged-replay.ts'
@@ -58,7 +57,7 @@ async function goOnMoving({ journal, options, record, replayOptions, resumed, ru
     return gone.report
   }
   const moved = await moveToStaging(transport, move, replayOptions, run)
-  const report = await goOnAfterMoving(transport, moved, replayOptions, run)
+  const report = await goOnAfterMoving(transport, moved, replayOptions, run, mayBeThereTwice(transport, journal, false))
   const failed = report.failed + failedToRemove
   return { ...told(journal, report, run), removed, sentFirst: report.published, failed, ...uncertainIn(journal, transport) }
 }
@@ -78,8 +77,7 @@ async function goOnDraining({ journal, replayOptions, run, transport }: Resumpti
   }
   const report = await drainStaging(transport, replayOptions, run, isSafe)
   const again = sentAgain + unknown
-  // What would not be known again is sent once more even if it was noted as safe.
-  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(sentAgain, run.window) + unknown : 0
+  const mayArriveTwice = mayBeThereTwice(transport, journal, false)
   return { ...told(journal, report, run), removed, sentAgain: again, mayArriveTwice, sentFirst: Math.max(0, report.tried - again) }
 }
 
@@ -87,6 +85,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
   const { operation, queue } = journal.head
   const staging = stagingQueue(operation)
   const facts = await transport.inspect(staging)
+  const mayArriveTwice = mayBeThereTwice(transport, journal, true)
   let removed = 0
   if (journal.phase !== phases.draining) {
     // What is in both queues is in the error queue again in a moment; the keys that say so are not valid for the next step.
@@ -95,7 +94,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
     removed = gone?.removed ?? 0
     if (gone !== undefined && (!gone.report.isOver || gone.failedToRemove > 0))
       return { ...told(journal, gone.report, run), undone: true, removed, failed: gone.failedToRemove, isOver: false }
-    resumed.phase(phases.draining)
+    resumed.phase(phases.draining, mayArriveTwice)
   }
   const wasSent = new Set<HeldMessage>()
   const numbers = new Map<HeldMessage, number>()
@@ -106,6 +105,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
       : await moveUnchanged(transport, {
           from: staging,
           to: queue,
+          together: run.window,
           overrule: options.overrule,
           signal: options.signal,
           isSafe: (message) => wasSent.has(message),
@@ -129,8 +129,6 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
   const isOver = problem === undefined && left === 0 && (await transport.removeIfEmpty(staging))
   const movedBack = journal.phase === phases.draining ? moved - removed : moved
   if (isOver) resumed.end({ undone: true, movedBack })
-  const begun = Math.min(journal.selected - journal.safeCount, run.window) + journal.unknown
-  const mayArriveTwice = facts !== undefined && isBrokerQueue(facts) ? Math.min(begun, movedBack) : 0
   const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
   const counts = { ...nothing, removed, mayArriveTwice, movedBack, leftInQueue, staged: { queue: staging, left }, isOver, problem }
   const texts = [
@@ -139,7 +137,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
     ...(mayArriveTwice === 0
       ? []
       : journal.phase === phases.draining
-        ? [`up to ${mayArriveTwice} of them may have been sent`]
+        ? [`up to ${mayArriveTwice} may have been sent, or be in the error queue twice`]
         : [`up to ${mayArriveTwice} may be in the error queue twice`]),
     ...(left > 0 ? [`${left} are in ${staging} still`] : []),
   ]

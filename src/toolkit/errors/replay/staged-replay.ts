@@ -55,18 +55,19 @@ export async function moveToStaging<Moved extends ReplayReport>(
   return { ...moved, published: 0, tried: moved.failed, staged: { queue, left } }
 }
 
-/** Sends what was moved, unless moving it was cut short. */
+/** Sends what was moved, unless moving it was cut short. @param uncertain messages that are in both queues, perhaps, because of a crash */
 export async function goOnAfterMoving(
   transport: Transport,
   moved: ReplayReport,
   options: ReplayOptions,
   run: ReplayRun,
+  uncertain = 0,
 ): Promise<ReplayReport> {
   if (!moved.isOver || moved.stopped) {
     run.journal?.close()
     return { ...moved, isOver: false }
   }
-  run.journal?.phase(phases.draining)
+  run.journal?.phase(phases.draining, uncertain)
   const drained = await drainStaging(transport, options, run)
   return {
     ...drained,

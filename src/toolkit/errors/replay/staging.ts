@@ -146,6 +146,8 @@ export class StagedHolding implements Holding {
 export interface MoveOptions {
   readonly from: string
   readonly to: string
+  /** So many at once: after a crash so many may be in both queues. */
+  readonly together: number
   readonly overrule: readonly string[]
   readonly signal: AbortSignal
   /** A copy of it is there already; the original only goes. */
@@ -156,8 +158,6 @@ export interface MoveOptions {
   readonly progress: (moved: number) => void
 }
 
-const movedTogether = 100
-
 /**
  * Moves everything from one queue to another, each message as it is and in its order; every copy is safe before its original goes.
  *
@@ -165,9 +165,9 @@ const movedTogether = 100
  */
 export async function moveUnchanged(
   transport: Transport,
-  { beforeRemove, begin, from, isSafe, overrule, progress, signal, to }: MoveOptions,
+  { beforeRemove, begin, from, isSafe, overrule, progress, signal, to, together }: MoveOptions,
 ): Promise<{ readonly moved: number; readonly problem: unknown }> {
-  const options = { purpose: 'change', overrule, page: movedTogether, max: Number.MAX_SAFE_INTEGER, ahead: movedTogether, signal } as const
+  const options = { purpose: 'change', overrule, page: together, max: Number.MAX_SAFE_INTEGER, ahead: together, signal } as const
   const holding = await transport.hold(from, { ...options, beforeRemove })
   let moved = 0
   let problem: unknown

@@ -78,6 +78,34 @@ describe('the journal of an operation', () => {
     expect([read?.phase, read?.selected, read?.keys.has('a'), read?.safeCount]).toEqual(['draining', 1, false, 0])
   })
 
+  it('E-24 counts what each process left undone, a window of it at most', async () => {
+    const [folder, op] = [tempFolder(), { ...head(), options: { window: 3 } }]
+    const uncertain: (number | undefined)[] = []
+    const look = async (): Promise<number> => {
+      const read = await readJournal(folder, op.operation)
+      uncertain.push(read?.uncertain)
+      return read?.selected ?? 0
+    }
+    const journal = Journal.begin(folder, op)
+    journal.select(['a', 'b', 'c', 'd', 'e', undefined])
+    journal.safe([1])
+    await look()
+    journal.safe([2, 3])
+    const resumed = Journal.resume(journal.path, await look())
+    resumed.select(['d', 'e'])
+    await look()
+    resumed.safe([7])
+    const again = Journal.resume(journal.path, await look())
+    again.select(['e'])
+    again.safe([9])
+    await look()
+    again.phase('draining', 4)
+    again.select(['f'])
+    await look()
+
+    expect(uncertain).toEqual([3, 2, 4, 3, 3, 5])
+  })
+
   it('E-43 is readable for nobody else', () => {
     const [folder, op] = [tempFolder(), head()]
     Journal.begin(folder, op).close()

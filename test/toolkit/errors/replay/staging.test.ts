@@ -128,6 +128,7 @@ describe('moving a queue back', () => {
   const options = {
     from: queue,
     to: 'error',
+    together: 100,
     overrule: [],
     signal: never,
     isSafe: () => false,

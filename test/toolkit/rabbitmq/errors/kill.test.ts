@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'
 import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
+import { Journal } from '../../../../src/toolkit/errors/journal/journal.ts'
+import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
+import { adoptLeftover } from '../../../../src/toolkit/errors/replay/resume-staged.ts'
+import { stagingQueue } from '../../../../src/toolkit/errors/replay/staging.ts'
 import { type Step, replayUntilKilled, resumeKilled, timesOf } from '../../../support/killed-replay.ts'
+import { replayOptions } from '../../../support/replay-options.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
 
@@ -37,6 +42,13 @@ async function killed(step: Step, at: number, window: number, kind: 'quorum' | '
   await expect.poll(async () => (await errors.depth()) + (await sales.depth())).toBeGreaterThanOrEqual(count)
   await expect.poll(async () => (await transport.inspect(errors.name))?.consumers).toBe(0)
   return { errors, sales, replay }
+}
+
+/** The next copies that are safe are not noted: as if the process had been killed. */
+function crashOnce(): void {
+  vi.spyOn(Journal.prototype, 'safe').mockImplementationOnce(() => {
+    throw new Error('killed')
+  })
 }
 
 describe('a replay that is killed, and then resumed', () => {
@@ -103,6 +115,45 @@ describe('a replay that is killed, and then resumed', () => {
       )
     },
   )
+
+  it('E-24 counts the duplicates of every crash when going on with it crashes too', { timeout: 60_000 }, async () => {
+    const { errors, replay, sales } = await killed('confirmed', 1, 10)
+    crashOnce()
+    const crashed = await resumeKilled(transport, replay)
+
+    const report = await resumeKilled(transport, replay)
+
+    const sent = (await sales.drain()).map(({ body }) => body)
+    assert.deepEqual([crashed.isOver, report.isOver, await errors.depth()], [false, true, 0])
+    assert.deepEqual([...new Set(sent)].toSorted(), everyId)
+    const beyond = sent.length - count
+    assert.ok(beyond > 1 && beyond <= report.mayArriveTwice, `${beyond} more than there were, ${report.mayArriveTwice} announced`)
+    assert.ok(crashed.mayArriveTwice <= 10 && report.mayArriveTwice <= 20)
+  })
+
+  it('E-24 counts the duplicates of every crash while a staged replay is taken back', { timeout: 60_000 }, async () => {
+    const [name, operation, stateFolder] = [`error-${++worlds}`, newOperationId(Date.now()), tempFolder()]
+    const errors = await ErrorQueue.make(host, name, { kind: 'quorum' })
+    const staging = await ErrorQueue.make(host, stagingQueue(operation), { kind: 'quorum' })
+    await staging.fill(120)
+    const leftover = { operation, queue: staging.name, depth: 120 }
+    await adoptLeftover({ stateFolder, where: 'here', profile: 'default' }, leftover, replayOptions({ queue: name }))
+    const announced: number[] = []
+    for (let crash = 0; crash < 2; crash++) {
+      crashOnce()
+      announced.push((await resumeKilled(transport, { queue: name, stateFolder }, true)).mayArriveTwice)
+    }
+
+    const report = await resumeKilled(transport, { queue: name, stateFolder }, true)
+
+    const back = (await errors.drain()).map(({ body }) => body)
+    assert.equal(new Set(back).size, 120)
+    assert.deepEqual([report.isOver, await transport.inspect(staging.name)], [true, undefined])
+    const beyond = back.length - 120
+    assert.ok(beyond > 1 && beyond <= report.mayArriveTwice, `${beyond} more than there were, ${report.mayArriveTwice} announced`)
+    assert.ok(announced[0] === 0 && (announced[1] as number) <= 50 && report.mayArriveTwice <= 100)
+    assert.match(report.note ?? '', new RegExp(`up to ${report.mayArriveTwice} may have been sent, or be in the error queue twice`))
+  })
 
   it('leaves alone what has no time of failure, and says how many those are', { timeout: 60_000 }, async () => {
     const name = String(++worlds)
