@@ -83,7 +83,11 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     const project = await this.project()
     const transport = await this.openTransport()
     const about = { schema: 'nsb.errors.edit/1', profile: await this.profileName(), queue } as const
-    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
+    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id).catch(
+      async (error: unknown) => {
+        throw await this.notFoundIn(queue, transport, error)
+      },
+    )
     await this.noteFacts(queue, shown, flags['max-hold'])
     const { failed, message } = shown
     checkIsMessage(failed, message)
@@ -143,7 +147,8 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
         `edited ${shortOf(shown)}: message ${marks.messageId} ${flags.replay ? 'sent to' : 'put into'} ${printableLine(target)}, left in queue ${leftInQueue ?? '?'}, operation ${operation}`,
       )
       this.note(`the original is in ${printableLine(archivedIn)}`)
-      if (!flags.replay) this.next(`nsb errors show ${marks.messageId}`)
+      // Whether it fails again is seen in the error queue.
+      this.next(flags.replay ? 'nsb errors list' : `nsb errors show ${marks.messageId}`)
       return { ...document, operation, result: 'published', leftInQueue, archivedIn }
     } catch (error) {
       throw this.#withKeptText(error)

@@ -161,6 +161,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     if (report.items.some(({ error }) => error?.code === 'NSB_HASH_MISMATCH'))
       this.note('--no-hash imports lines whose bodies were changed on purpose')
     if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest was not imported`)
+    if (report.skipped > 0) this.note('skipped is what is in the queue already, or twice in the file; --allow-duplicates imports that too')
     if (dryRun) this.note('dry run: nothing was changed')
     this.out(importSummary(report, dryRun ? undefined : operation))
     this.finish(importExitCode(report))

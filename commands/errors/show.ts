@@ -55,7 +55,9 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
       this.next(`nsb errors show ${pastedId(remembered.failed.uniqueId)} --refresh`)
       return undefined
     }
-    const shown = await showFailed(transport, options, args.id)
+    const shown = await showFailed(transport, options, args.id).catch(async (error: unknown) => {
+      throw await this.notFoundIn(queue, transport, error)
+    })
     await this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)

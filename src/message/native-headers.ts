@@ -114,6 +114,7 @@ function objectText(value: object, depth: number): string {
   if (Array.isArray(value)) return value.map((each) => nestedText(each, depth)).join(';')
   if ('!' in value && 'value' in value) {
     if (value['!'] === 'timestamp' && typeof value.value === 'number') return timestampText(value.value)
+    if (value['!'] === 'int64' && typeof value.value === 'bigint') return numberText(value.value)
     if (value['!'] === 'decimal' && isDecimal(value.value)) return decimalText(value.value)
   }
   return Object.entries(value)

@@ -114,6 +114,7 @@ function nativeType(value: JsonObject): unknown {
   const { '!': type, value: plain } = value
   if (typeof type !== 'string' || Object.keys(value).length !== 2) return undefined
   if (type === 'decimal') return isDecimal(plain) ? { '!': type, v: plain } : undefined
+  if (type === 'int64' && typeof plain === 'bigint') return { '!': 'long', v: String(plain) }
   if (typeof plain !== 'number') return undefined
   const name = typeNames.get(type)
   return name === undefined ? undefined : { '!': name, v: Number.isFinite(plain) ? plain : String(plain) }
@@ -227,6 +228,9 @@ function propertiesOf(given: JsonObject): JsonObject {
   return given
 }
 
+/** More digits than a JSON number keeps everywhere. */
+const isLong = (text: string): boolean => /^-?\d{16,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text)
+
 const nonFinite: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity'])
 
 /** Numbers without their width, which is found again by the rules that wrote it. */
@@ -244,6 +248,7 @@ function untyped(value: unknown, name: string, depth = 0): unknown {
     case 'int':
     case 'long':
       if (Number.isInteger(v)) return v
+      if (type === 'long' && typeof v === 'string' && isLong(v)) return { '!': 'int64', value: BigInt(v) }
       throw bad()
     case 'double':
       if (typeof v === 'number' || nonFinite.has(v)) return Number(v)

@@ -47,6 +47,7 @@ describe('the line of a saved message', () => {
         count: 7,
         'x-count': 7,
         wide: 2 ** 40,
+        ticks: { '!': 'int64', value: 638_993_376_541_234_567n },
         part: 1.5,
         raw: Buffer.from([255]),
         at: { '!': 'timestamp', value: 0 },
@@ -60,15 +61,19 @@ describe('the line of a saved message', () => {
       count: { '!': 'int', v: 7 },
       'x-count': { '!': 'long', v: 7 },
       wide: { '!': 'long', v: 2 ** 40 },
+      ticks: { '!': 'long', v: '638993376541234567' },
       part: { '!': 'double', v: 1.5 },
       raw: { '!': 'bytes', v: '/w==' },
       at: { '!': 'timestamp', v: 0 },
       nan: { '!': 'double', v: 'NaN' },
     })
-    expect(readSavedLine(JSON.stringify(line), { verifyHash: true }).headers).toEqual({
+    const saved = readSavedLine(JSON.stringify(line), { verifyHash: true })
+    expect((saved.native['headers'] as object | undefined) ?? {}).toMatchObject({ ticks: native.headers.ticks, wide: native.headers.wide })
+    expect(saved.headers).toEqual({
       count: '7',
       'x-count': '7',
       wide: '1099511627776',
+      ticks: '638993376541234567',
       part: '1.5',
       raw: '\ufffd',
       at: '1970-01-01 00:00:00:000000 Z',
@@ -100,6 +105,7 @@ describe('the line of a saved message', () => {
     ['another body', { body: { encoding: 'utf8', data: '{"OrderId":"2"}' } }, /^NSB_HASH_MISMATCH: /],
     ['a type that there is not', { headers: { a: { '!': 'colour', v: 1 } } }, /its header "a" has a value/],
     ['a long that is none', { headers: { a: { '!': 'long', v: 'x' } } }, /its header "a" has a value/],
+    ['a long that is too long', { headers: { a: { '!': 'long', v: '9223372036854775808' } } }, /its header "a" has a value/],
     ['a header that is nested too deep', { headers: { a: nested(900) } }, /its header "a" has a value/],
   ])('E-36 with %s is refused with the reason', (_, change, reason) => {
     expect(refused(change)).toMatch(reason)

@@ -121,6 +121,13 @@ export abstract class ErrorsCommand extends BaseCommand {
     return (await this.#isMisspelt()) ? new QueueNotFoundError(queue, [], 'on the broker') : nothingMatched(queue, criteria)
   }
 
+  /** Why a message is not there: the queue may be misspelt. */
+  protected async notFoundIn(queue: string, transport: Transport, error: unknown): Promise<unknown> {
+    const isNoMessage = error instanceof NsbError && error.code === 'NSB_MESSAGE_NOT_FOUND'
+    if (!isNoMessage || !(await this.#isMisspelt()) || (await transport.inspect(queue)) !== undefined) return error
+    return new QueueNotFoundError(queue, [], 'on the broker')
+  }
+
   /** Of an error queue that does not exist: was it named? A folder is made by the first failure. */
   async #isMisspelt(): Promise<boolean> {
     const { transport } = await this.connection()

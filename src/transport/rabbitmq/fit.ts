@@ -83,6 +83,7 @@ function isWritable(value: unknown, depth = 0): boolean {
 
 function isTyped(type: unknown, value: unknown): boolean {
   if (type === 'decimal') return isDecimal(value) && value.digits === value.digits >>> 0 && Number.isInteger(value.places)
+  if (type === 'int64' && typeof value === 'bigint') return true
   if (typeof value !== 'number') return false
   if (type === 'int32') return value === (value | 0)
   if (type === 'int64') return Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63

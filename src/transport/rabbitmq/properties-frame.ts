@@ -18,8 +18,9 @@ const propertiesHead = 12
 
 /**
  * Reads the properties of messages in amqplib's place, to the same values: headers are most of what receiving a message costs there. A
- * text that came with the message before is not made again, a header called `__proto__` is a header, and of tables nested deeper than
- * anybody looks no more is read: amqplib runs out of stack with them, each time that the broker sends the message again.
+ * text that came with the message before is not made again, a header called `__proto__` is a header, an integer of 64 bits keeps its last
+ * digits (the ticks of .NET have 18), and of tables nested deeper than anybody looks no more is read: amqplib runs out of stack with them,
+ * each time that the broker sends the message again.
  */
 export function readProperties(model: ChannelModel): void {
   const { connection } = model
@@ -183,7 +184,7 @@ class PropertiesReader {
       case 'i':
         return this.#long()
       case 'l':
-        return Number(bytes.readBigInt64BE(this.#skip(8)))
+        return wholeNumber(bytes.readBigInt64BE(this.#skip(8)))
       case 'f':
         return bytes.readFloatBE(this.#skip(4))
       case 'd':
@@ -266,4 +267,10 @@ function isBetween(text: string, bytes: Buffer, from: number, to: number): boole
 
 function tooLong(): Error {
   return new Error('The properties of a message are longer than their frame.')
+}
+
+/** What a number cannot hold is kept in the notation that amqplib writes. */
+function wholeNumber(value: bigint): unknown {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : { '!': 'int64', value }
 }

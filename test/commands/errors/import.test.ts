@@ -107,6 +107,8 @@ describe('errors import', () => {
     expect([first.code, second.code, third.code]).toEqual([0, 0, 0])
     expect(first.json()).toMatchObject({ imported: 2, skipped: 1 })
     expect(second.stdout).toMatch(/^read 3, imported 0, skipped 3, operation /)
+    expect(second.stderr).toContain('--allow-duplicates imports that too')
+    expect(third.stderr).not.toContain('--allow-duplicates')
     expect(third.json()).toMatchObject({ imported: 3, skipped: 0 })
     expect(idsIn(at, 'error')).toEqual(['m1', 'm1', 'm1', 'm2', 'm2'])
   })

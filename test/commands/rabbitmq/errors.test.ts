@@ -205,16 +205,21 @@ describe('the errors commands', () => {
   it('end with 4 when the error queue that was named does not exist, so that a misspelt name does not pass for an empty queue', async () => {
     const { shop } = await makeErrorWorld()
 
-    for (const words of [['list', '--fail-if-any'], ['list', '--count'], ['groups'], ['show', 'abcd'], ['replay', '--all', '--yes']]) {
+    const all = [
+      ['list', '--fail-if-any'],
+      ['list', '--count'],
+      ['groups'],
+      ['show', 'abcd'],
+      ['edit', 'abcd', '--merge', '{}'],
+      ['replay', '--all', '--yes'],
+      ['replay', '--all', '--dry-run'],
+      ['archive', '--all', '--yes'],
+      ['export'],
+    ]
+    for (const words of all) {
       const ended = await shop.run('errors', ...words, '--error-queue', 'eror', '--json')
 
-      expect([words, ended.code]).toEqual([words, 4])
-    }
-    const listed = await shop.run('errors', 'list', '--error-queue', 'eror', '--json')
-    expect(codeOf(listed)).toBe('NSB_QUEUE_NOT_FOUND')
-    for (const words of [['replay', '--all', '--yes'], ['replay', '--all', '--dry-run'], ['archive', '--all', '--yes'], ['export']]) {
-      const ended = await shop.run('errors', ...words, '--error-queue', 'eror', '--json')
-      expect([ended.code, codeOf(ended)], words.join(' ')).toEqual([4, 'NSB_QUEUE_NOT_FOUND'])
+      expect([words, ended.code, codeOf(ended)]).toEqual([words, 4, 'NSB_QUEUE_NOT_FOUND'])
     }
   })
 

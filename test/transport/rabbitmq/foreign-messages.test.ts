@@ -84,6 +84,7 @@ const typed = {
   int: { '!': 'int32', value: 5 },
   uint: { '!': 'uint32', value: 4_000_000_000 },
   long: { '!': 'int64', value: 2 ** 40 },
+  ticks: { '!': 'int64', value: 638_993_376_541_234_567n },
   float: { '!': 'float', value: 0.5 },
   double: { '!': 'double', value: 1.25 },
   decimal: { '!': 'decimal', value: { digits: 314, places: 2 } },
@@ -107,6 +108,7 @@ it('headers of every AMQP type are texts for the handler, and for the error queu
     int: '5',
     uint: '4000000000',
     long: '1099511627776',
+    ticks: '638993376541234567',
     float: '0.5',
     double: '1.25',
     decimal: '3.14',
@@ -144,6 +146,7 @@ it('RMQ-11 a message without a message id is moved as it is, with headers of eve
   expect(moved.headerWireTypes).toMatchObject({
     int: 'I',
     long: 'l',
+    ticks: 'l',
     decimal: 'D',
     time: 'T',
     yes: 't',

@@ -1,6 +1,7 @@
 import type { ChannelModel } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { textOf } from '../../../src/message/native-headers.ts'
 import { readProperties } from '../../../src/transport/rabbitmq/properties-frame.ts'
 import { fieldTable, headerFrame, longString } from '../../interop/rabbitmq/wire.ts'
 import { anyText, inCampaign, numRuns } from '../../property/runs.ts'
@@ -132,6 +133,16 @@ describe('the properties of a message', () => {
       }),
       { numRuns },
     )
+  })
+
+  it.each([2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n, 638_993_376_541_234_567n])('keep all digits of the integer %i', (value) => {
+    const frame = frameOf({ headers: { ticks: { '!': 'int64', value }, table: { list: [{ '!': 'int64', value }] } } })
+
+    const received = headersIn(read(ours(), frame))
+
+    expect(received).toEqual({ ticks: { '!': 'int64', value }, table: { list: [{ '!': 'int64', value }] } })
+    expect(textOf(received['ticks'])).toBe(String(value))
+    expect(frameOf({ headers: received })).toEqual(frame)
   })
 
   it('are read when the whole frame has come, and the next frame is left', () => {
