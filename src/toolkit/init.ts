@@ -1,6 +1,7 @@
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
+import { makeFolder } from '../transport/making-folders.ts'
 import { setInJson } from './config/edit-json.ts'
 import { packageRoot } from './load-handlers/own-package.ts'
 import { projectFileName } from './project.ts'
@@ -49,7 +50,9 @@ export async function initProject(request: InitRequest): Promise<InitResult> {
   const planned = await planFiles(folder, await projectFiles(folder, endpoint, request.transport), false)
   const kept = planned.filter(({ action }) => action !== 'conflict')
   await writeFiles(folder, kept)
-  const folders = await Promise.all(emptyFolders.map(async (path) => ({ path: `${path}/`, action: await makeFolder(join(folder, path)) })))
+  const folders = await Promise.all(
+    emptyFolders.map(async (path) => ({ path: `${path}/`, action: await makeHandlersFolder(join(folder, path)) })),
+  )
   const files = planned.map(({ path, action }) => ({
     path,
     action: action === 'conflict' ? ('keep' as const) : (action as 'create' | 'same'),
@@ -128,6 +131,6 @@ async function checkFolder(folder: string): Promise<void> {
   })
 }
 
-async function makeFolder(folder: string): Promise<'create' | 'same'> {
-  return (await mkdir(folder, { recursive: true })) === undefined ? 'same' : 'create'
+async function makeHandlersFolder(folder: string): Promise<'create' | 'same'> {
+  return (await makeFolder(folder)) === undefined ? 'same' : 'create'
 }

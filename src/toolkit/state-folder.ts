@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
-import { holdsNoFolders } from '../transport/holds-no-folders.ts'
+import { holdsNoFolders } from '../transport/making-folders.ts'
 
 /**
  * Where nsb keeps what it remembers between two commands: NSB_STATE_DIR, else the user's own folder for such things.

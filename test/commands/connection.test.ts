@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { nsb, temporaryFolder } from '../cli/nsb.ts'
+import { failureHeaders, nsb, putMessage, temporaryFolder } from '../cli/nsb.ts'
 import type { Ended } from '../cli/nsb.ts'
 
 function folderWith(profiles: object = {}): string {
@@ -229,6 +229,16 @@ describe.skipIf(!existsSync('/proc/self'))('a folder in /proc, where making one 
 
     for (const storage of ['/proc/self', 'link'])
       expect(await refusal(['queues', 'create', 'Sales', '--storage', storage], cwd)).toEqual([2, 'NSB_BAD_STORAGE'])
+  })
+
+  it('is refused for a new project, for settings and for archives', { timeout: 60_000 }, async () => {
+    const cwd = folderWith()
+    for (const folder of ['/proc/x', '/proc/self/x'])
+      expect(await refusal(['init', folder, '--yes'], cwd)).toEqual([5, 'NSB_CANNOT_ACCESS'])
+    const settings = await refusal(['config', 'set', 'transport', 'learning', '--user'], cwd, { XDG_CONFIG_HOME: '/proc' })
+    expect(settings).toEqual([2, 'NSB_CONFIG_INVALID'])
+    putMessage(join(cwd, '.learningtransport'), 'error', 'm1', failureHeaders('m1'))
+    expect(await refusal(['errors', 'export', '--all', '--file', '/proc/x/y'], cwd)).toEqual([5, 'NSB_ARCHIVE_UNWRITABLE'])
   })
 
   it('is refused for what nsb remembers, wherever that comes from', async () => {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NsbError } from '../../message/nsb-error.ts'
+import { makeFolder } from '../../transport/making-folders.ts'
 import { parseProjectFile } from '../project-file.ts'
 import { setInJson } from './edit-json.ts'
 import type { Value } from './levels.ts'
@@ -21,7 +22,7 @@ export async function changeSetting(file: string, path: readonly string[], value
   const after = setInJson(text, path, value)
   parseProjectFile(after, file)
   if (after === before) return false
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(file), 0o700)
   // A linked file stays a link.
   const target = before === undefined ? file : await realpath(file)
   const mode = before === undefined ? 0o600 : (await stat(target)).mode

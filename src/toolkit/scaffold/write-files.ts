@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { NsbError } from '../../message/nsb-error.ts'
+import { makeFolder } from '../../transport/making-folders.ts'
 
 export interface NewFile {
   /** Relative to the project, with forward slashes. */
@@ -67,7 +68,7 @@ async function checkPath(root: string, path: string): Promise<void> {
 export async function writeFiles(root: string, files: readonly PlannedFile[]): Promise<void> {
   const wanted = files.filter(({ action }) => action === 'create' || action === 'overwrite')
   if (wanted.length === 0) return
-  await mkdir(root, { recursive: true })
+  await makeFolder(root)
   // Inside the project: a rename works only within one file system.
   const aside = await mkdtemp(join(root, '.nsb-scaffold-'))
   const undo: (() => Promise<void>)[] = []
@@ -75,7 +76,7 @@ export async function writeFiles(root: string, files: readonly PlannedFile[]): P
     for (const [index, { content }] of wanted.entries()) await writeFile(join(aside, `${index}`), content)
     for (const [index, { path, action }] of wanted.entries()) {
       const target = join(root, path)
-      const firstNew = await mkdir(dirname(target), { recursive: true })
+      const firstNew = await makeFolder(dirname(target))
       if (firstNew !== undefined) undo.push(() => rm(firstNew, { recursive: true }))
       if (action === 'overwrite') {
         await rename(target, join(aside, `${index}.before`))

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { NsbError } from '../../message/nsb-error.ts'
-import { holdsNoFolders } from '../holds-no-folders.ts'
+import { holdsNoFolders } from '../making-folders.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { entriesIfAny } from './folder-snapshot.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'

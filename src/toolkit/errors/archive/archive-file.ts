@@ -1,8 +1,9 @@
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import { type LineFacts, type Saveable, savedLine } from '../../../message/saved-message.ts'
+import { makeFolder } from '../../../transport/making-folders.ts'
 
 const newline = 0x0a
 /** So much is written, flushed and read again at once. */
@@ -36,7 +37,7 @@ export class ArchiveFile {
     const how = { append: 0, refuse: O_EXCL, replace: O_TRUNC }[existing]
     try {
       if (isOwn) await refuseLinks(path)
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await makeFolder(dirname(path), 0o700)
     } catch (error) {
       throw unwritable(path, error)
     }
