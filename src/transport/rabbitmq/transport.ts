@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism, userInfo } from 'node:os'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { QueueNotFoundError } from '../queue-not-found.ts'
 import type {
   Decide,
   EventType,
@@ -22,7 +21,7 @@ import type {
 import { channelError, replyCode } from './broker-error.ts'
 import { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
-import { declareDelayInfrastructure, isInfrastructure } from './delay.ts'
+import { declareDelayInfrastructure } from './delay.ts'
 import { checkDeliveryLimit } from './delivery-limit.ts'
 import { ExhaustedQueues } from './exhausted-queues.ts'
 import { RabbitHolding } from './holding.ts'
@@ -30,10 +29,10 @@ import { looksExhausted } from './looks-left.ts'
 import { Management } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
-import { readPolicies } from './policies.ts'
-import { type HeldLimits, limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
-import { isQueueLock, lockQueue } from './queue-lock.ts'
+import type { HeldLimits } from './queue-limits.ts'
+import { lockQueue } from './queue-lock.ts'
 import { checkQueueName, isQueueName } from './queue-name.ts'
+import { Queues } from './queues.ts'
 import { RabbitReceiver } from './receiver.ts'
 import type { ManagementSettings } from './settings.ts'
 import { BrokerTap } from './tap.ts'
@@ -76,17 +75,6 @@ const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
 const comesBackWithinMs = 500
-/** How often, and how often at most, it is looked whether a consumer goes that is counted. */
-const gonePollMs = 100
-const goneRounds = 10
-/** What {@link limitsIn} reads is among them. */
-const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
-
-interface Counts {
-  readonly depth: number
-  readonly consumers: number
-}
-
 /** Queues of a RabbitMQ broker, in the topologies and on the wire of the NServiceBus RabbitMQ transport. */
 export function rabbitTransport(options: RabbitOptions): Transport {
   return new RabbitTransport(options)
@@ -106,6 +94,7 @@ class RabbitTransport implements Transport {
   readonly #publisher: Publisher
   readonly #receivers = new Set<Receiving>()
   readonly #management: Management
+  readonly #queues: Queues
   readonly #holdings = new Set<Holding>()
   readonly #taps = new Set<BrokerTap>()
   readonly #exhausted: ExhaustedQueues
@@ -130,6 +119,12 @@ class RabbitTransport implements Transport {
     this.#exhausted = new ExhaustedQueues(options.stateFolder, options.settings.toString(), this.#clock)
     this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs)
     this.#administration = this.#connection(`${this.#endpoint} Administration`)
+    this.#queues = new Queues({
+      administration: this.#administration,
+      management: this.#management,
+      clock: this.#clock,
+      broker: options.settings.toString(),
+    })
     this.#publishing = this.#connection(`${this.#endpoint} Publish`, true)
     this.#publisher = new Publisher({
       connection: this.#publishing,
@@ -208,47 +203,28 @@ class RabbitTransport implements Transport {
   }
 
   /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
-  async queues(prefix = ''): Promise<readonly QueueFacts[]> {
-    // A broker that cannot be reached is named as such, not its management API.
-    await this.#administration.open()
-    const [listed, policies, major] = await Promise.all([
-      this.#management.get(`queues/{vhost}?columns=${listedColumns}`),
-      readPolicies(this.#management),
-      majorVersion(this.#administration),
-    ])
-    const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
-      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name) && name.startsWith(prefix))
-      .map((told) => {
-        const { kind, limit } = limitsIn(told, policies, major)
-        const { consumers, messages_ready: depth, name } = told
-        return { queue: String(name), depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
-      })
-      .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
-    // Its figures are some seconds old; the queues themselves know better.
-    return Promise.all(queues.map(async (facts) => ({ ...facts, ...(await this.#countsOf(facts.queue).catch(() => undefined)) })))
+  queues(prefix?: string): Promise<readonly QueueFacts[]> {
+    return this.#queues.list(prefix)
   }
 
-  async inspect(queue: string): Promise<QueueFacts | undefined> {
-    const counts = await this.#countsOf(queue)
-    if (!counts) return undefined
-    const { kind, limit } = await limitsOf(this.#administration, this.#management, queue)
-    return { queue, ...counts, kind, looksLeft: limit }
+  inspect(queue: string): Promise<QueueFacts | undefined> {
+    return this.#queues.facts(queue)
   }
 
   async hold(queue: string, options: HoldOptions): Promise<Holding> {
     // Asked for at the same time: each answer takes some milliseconds.
-    const limiting = limitsOf(this.#administration, this.#management, queue)
+    const limiting = this.#queues.limits(queue)
     limiting.catch(() => undefined)
     const connection = this.#connection(`${queue} Browse`, options.purpose === 'change')
     const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : lockQueue(connection, this.#management, queue)
     locking?.catch(() => undefined)
     try {
       const others = (consumers: number): string => `${consumers} consumer(s) take messages from queue '${queue}'`
-      let counts = await this.#countsOf(queue)
+      let counts = await this.#queues.counts(queue)
       if (counts && counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
         // Another nsb consumes while it holds; then it is not a consumer that stays.
         await (locking ?? lockQueue(connection, this.#management, queue))
-        counts = await this.#countsWithoutGone(queue)
+        counts = await this.#queues.countsWithoutGone(queue)
         if (counts && counts.consumers > 0)
           throw new NsbError({
             code: 'NSB_QUEUE_HAS_CONSUMER',
@@ -256,7 +232,7 @@ class RabbitTransport implements Transport {
             suggestions: ['Stop them, or use --force'],
           })
       }
-      if (!counts) throw await this.#notFound(queue)
+      if (!counts) throw await this.#queues.notFound(queue)
       if (counts.consumers > 0) this.#warn(`${others(counts.consumers)}: what they take is not shown.`)
       const { kind, limit } = await limiting
       if (kind === 'stream') throw isStream(queue)
@@ -298,7 +274,7 @@ class RabbitTransport implements Transport {
         code: 'NSB_NO_TAP',
         message: `Queue '${queue}' cannot be watched: in the direct topology messages reach it without an exchange of its own.`,
       })
-    if (!isQueueName(queue)) throw await this.#notFound(queue)
+    if (!isQueueName(queue)) throw await this.#queues.notFound(queue)
     const tap = await BrokerTap.start(
       {
         connection: this.#connection(`${queue} Tap`),
@@ -326,13 +302,13 @@ class RabbitTransport implements Transport {
       await this.#administration.withChannel((channel) => this.#topology.createQueue(channel, queue, bounds))
     } catch (error) {
       // Somebody made it with other bounds, or may not make any: what is there will do.
-      const isThere = replyCode(error) === 406 || replyCode(error) === 403 ? await this.#countsOf(queue) : undefined
+      const isThere = replyCode(error) === 406 || replyCode(error) === 403 ? await this.#queues.counts(queue) : undefined
       if (isThere === undefined) throw channelError(error, `create queue '${queue}'`)
     }
   }
 
   async createQueueLike(queue: string, like: string): Promise<void> {
-    const { kind } = await limitsOf(this.#administration, this.#management, like)
+    const { kind } = await this.#queues.limits(like)
     try {
       await this.#administration.withChannel((channel) =>
         declareQueue(channel, queue, { queueType: kind === 'quorum' ? 'quorum' : 'classic', durable: true }),
@@ -348,10 +324,10 @@ class RabbitTransport implements Transport {
     const connection = this.#connection(`${queue} Removal`)
     try {
       this.#warnOf(await lockQueue(connection, this.#management, queue))
-      if ((await this.#countsOf(queue)) === undefined) return true
+      if ((await this.#queues.counts(queue)) === undefined) return true
       // What a connection that has just died had in hand comes back a moment later than its lock goes.
       await this.#pause(comesBackWithinMs)
-      const counts = await this.#countsOf(queue)
+      const counts = await this.#queues.counts(queue)
       if (counts === undefined) return true
       if (counts.depth > 0 || counts.consumers > 0) return false
       await this.#administer(`remove queue '${queue}'`, (channel) => channel.deleteQueue(queue))
@@ -376,11 +352,11 @@ class RabbitTransport implements Transport {
   }
 
   async purge(queue: string): Promise<number> {
-    if (!isQueueName(queue)) throw await this.#notFound(queue)
+    if (!isQueueName(queue)) throw await this.#queues.notFound(queue)
     try {
       return (await this.#administration.withChannel((channel) => channel.purgeQueue(queue))).messageCount
     } catch (error) {
-      if (replyCode(error) === 404) throw await this.#notFound(queue)
+      if (replyCode(error) === 404) throw await this.#queues.notFound(queue)
       throw channelError(error, `purge queue '${queue}'`)
     }
   }
@@ -395,39 +371,8 @@ class RabbitTransport implements Transport {
     await Promise.all([this.#publishing.close(), this.#administration.close()])
   }
 
-  /** Waiting messages and consumers; undefined: no such queue. */
-  async #countsOf(queue: string): Promise<Counts | undefined> {
-    // It may come from a header of a message.
-    if (!isQueueName(queue)) return undefined
-    try {
-      const { messageCount, consumerCount } = await this.#administration.withChannel((channel) => channel.checkQueue(queue))
-      return { depth: messageCount, consumers: consumerCount }
-    } catch (error) {
-      if (replyCode(error) === 404) return undefined
-      throw channelError(error, `look at queue '${queue}'`)
-    }
-  }
-
-  /** The same, when it no longer counts consumers whose connection or broker has just died. */
-  async #countsWithoutGone(queue: string): Promise<Counts | undefined> {
-    for (let round = 1; ; round++) {
-      const counts = await this.#countsOf(queue)
-      if (!counts || counts.consumers === 0 || round > goneRounds) return counts
-      await this.#pause(gonePollMs)
-    }
-  }
-
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#clock.after(ms, resolve))
-  }
-
-  async #notFound(queue: string): Promise<QueueNotFoundError> {
-    const names = await this.queues().catch(() => [])
-    return new QueueNotFoundError(
-      queue,
-      names.map((facts) => facts.queue),
-      `on ${this.#options.settings.toString()}`,
-    )
   }
 
   #connection(name: string, movesMessages = false): BrokerConnection {

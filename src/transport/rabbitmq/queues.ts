@@ -1,0 +1,107 @@
+import type { Clock } from '../clock.ts'
+import { QueueNotFoundError } from '../queue-not-found.ts'
+import type { QueueFacts } from '../transport.ts'
+import { channelError, replyCode } from './broker-error.ts'
+import type { BrokerConnection } from './connection.ts'
+import { isInfrastructure } from './delay.ts'
+import type { Management } from './management.ts'
+import { readPolicies } from './policies.ts'
+import { limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
+import { isQueueLock } from './queue-lock.ts'
+import { isQueueName } from './queue-name.ts'
+
+/** How often, and how often at most, it is looked whether a consumer goes that is counted. */
+const gonePollMs = 100
+const goneRounds = 10
+/** What {@link limitsIn} reads is among them. */
+const listedColumns = 'name,type,messages_ready,consumers,arguments,policy,operator_policy,effective_policy_definition,delivery_limit'
+
+export interface QueuesOptions {
+  readonly administration: BrokerConnection
+  readonly management: Management
+  readonly clock: Clock
+  /** For people. Without credentials. */
+  readonly broker: string
+}
+
+export interface Counts {
+  /** Waiting messages. */
+  readonly depth: number
+  readonly consumers: number
+}
+
+/** What a broker says of its queues. Nothing is taken from them. */
+export class Queues {
+  readonly #options: QueuesOptions
+
+  constructor(options: QueuesOptions) {
+    this.#options = options
+  }
+
+  /** Those of others and of endpoints, by their names. @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
+  async list(prefix = ''): Promise<readonly QueueFacts[]> {
+    const { administration, management } = this.#options
+    // A broker that cannot be reached is named as such, not its management API.
+    await administration.open()
+    const [listed, policies, major] = await Promise.all([
+      management.get(`queues/{vhost}?columns=${listedColumns}`),
+      readPolicies(management),
+      majorVersion(administration),
+    ])
+    const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
+      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name) && name.startsWith(prefix))
+      .map((told) => {
+        const { kind, limit } = limitsIn(told, policies, major)
+        const { consumers, messages_ready: depth, name } = told
+        return { queue: String(name), depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
+      })
+      .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+    // Its figures are some seconds old; the queues themselves know better.
+    return Promise.all(queues.map(async (facts) => ({ ...facts, ...(await this.counts(facts.queue).catch(() => undefined)) })))
+  }
+
+  /** undefined: no such queue */
+  async facts(queue: string): Promise<QueueFacts | undefined> {
+    const counts = await this.counts(queue)
+    if (!counts) return undefined
+    const { kind, limit } = await this.limits(queue)
+    return { queue, ...counts, kind, looksLeft: limit }
+  }
+
+  /** What it is, and how often it gives a message out. */
+  limits(queue: string): ReturnType<typeof limitsOf> {
+    return limitsOf(this.#options.administration, this.#options.management, queue)
+  }
+
+  /** undefined: no such queue */
+  async counts(queue: string): Promise<Counts | undefined> {
+    // It may come from a header of a message.
+    if (!isQueueName(queue)) return undefined
+    try {
+      const { consumerCount, messageCount } = await this.#options.administration.withChannel((channel) => channel.checkQueue(queue))
+      return { depth: messageCount, consumers: consumerCount }
+    } catch (error) {
+      if (replyCode(error) === 404) return undefined
+      throw channelError(error, `look at queue '${queue}'`)
+    }
+  }
+
+  /** The same, when it no longer counts consumers whose connection or broker has just died. */
+  async countsWithoutGone(queue: string): Promise<Counts | undefined> {
+    for (let round = 1; ; round++) {
+      const counts = await this.counts(queue)
+      if (!counts || counts.consumers === 0 || round > goneRounds) return counts
+      await new Promise<void>((resolve) => this.#options.clock.after(gonePollMs, resolve))
+    }
+  }
+
+  /** With the names that are like it, as far as the broker lists any. */
+  async notFound(queue: string): Promise<QueueNotFoundError> {
+    const names = await this.list().catch(() => [])
+    return new QueueNotFoundError(
+      queue,
+      names.map((facts) => facts.queue),
+      `on ${this.#options.broker}`,
+    )
+  }
+}
