@@ -150,10 +150,12 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
   }
 
   async #showTargets(transport: Transport, { targets }: ImportReport): Promise<void> {
-    for (const [target, count] of targets) {
+    const [...all] = targets
+    for (const [target, count] of all.toSorted(([, a], [, b]) => b - a).slice(0, mostShown)) {
       const facts = await transport.inspect(target).catch(() => undefined)
       this.note(`  ${printableLine(target)}  ${count}  (${facts === undefined ? 'no such queue' : 'queue exists'})`)
     }
+    if (all.length > mostShown) this.note(`  and ${all.length - mostShown} other queues`)
   }
 
   #end(about: { profile: string; queue?: string }, operation: string, report: ImportReport, dryRun: boolean): unknown {

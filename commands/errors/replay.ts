@@ -9,7 +9,7 @@ import {
   dryRunDocument,
   replayDocument,
   replayExitCode,
-  targetLine,
+  targetLines,
 } from '../../src/cli/errors/replay-report.ts'
 import { countsLine, failureLines, questionOf, warningsOf } from '../../src/cli/errors/replay-text.ts'
 import { textOrFile } from '../../src/cli/errors/edit-input.ts'
@@ -227,7 +227,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   #showPlan(plan: ReplayPlan, newest: boolean): void {
     const { matching, selected, duplicates, targets, wishes } = plan
     this.note(`${matching} match${matching === 1 ? 'es' : ''}, ${selected} selected, ${newest ? 'newest' : 'oldest'} first`)
-    for (const target of targets) this.note(`  ${targetLine(target)}`)
+    for (const line of targetLines(targets)) this.note(`  ${line}`)
     this.#noteDuplicates(duplicates)
     if (wishes > 0)
       this.warning(
@@ -246,7 +246,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       return this.note(`where they go was not looked at: --dry-run does, which may count as one delivery of each message of '${queue}'`)
     const age = relativeTime(seen.takenAt, options.now)
     this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}:`)
-    for (const target of seen.targets) this.note(`  ${targetLine(target)}`)
+    for (const line of targetLines(seen.targets)) this.note(`  ${line}`)
   }
 
   #noteDuplicates(duplicates: number): void {

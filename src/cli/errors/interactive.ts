@@ -21,7 +21,7 @@ import { relativeTime } from '../relative-time.ts'
 import { archiveInDialogue } from './dialogue-archive.ts'
 import { replayInDialogue } from './dialogue-replay.ts'
 import { shortId } from './errors-command.ts'
-import { targetLine } from './replay-report.ts'
+import { targetLines } from './replay-report.ts'
 import { rememberedText, showText } from './show-text.ts'
 
 /** What the dialogue does with messages, and what it shares with the commands. */
@@ -163,7 +163,7 @@ async function showSample({ browse, colours, out, signal, transport }: DialogueP
 async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {
   const plan: ReplayPlan = await planReplay(parts.transport, parts.replayOptions(criteria, undefined))
   parts.note(`${messages(plan.selected)} would be sent, oldest first`)
-  for (const target of plan.targets) parts.note(`  ${targetLine(target)}`)
+  for (const line of targetLines(plan.targets)) parts.note(`  ${line}`)
   if (plan.duplicates > 0) parts.warning(`${plan.duplicates} duplicate${s(plan.duplicates)} of other entries would stay in the error queue`)
   if (plan.wishes > 0) parts.warning(`${plan.wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
   if (plan.facts?.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')

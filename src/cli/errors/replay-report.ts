@@ -145,8 +145,22 @@ function problemText(problem: unknown): string {
   return problem instanceof NsbError ? [problem.message, ...problem.suggestions].join(' ') : errorText(problem)
 }
 
-/** `Sales  100  (queue exists, 1 consumer)` */
-export function targetLine({ target, count, facts, problem }: PlannedTarget): string {
+/** More are not read; and a message may name any. */
+const mostTargets = 20
+
+/** A line for each target, of many only for those that most messages go to: `Sales  100  (queue exists, 1 consumer)` */
+export function targetLines(targets: readonly PlannedTarget[]): readonly string[] {
+  const most = targets.length <= mostTargets ? targets : targets.toSorted((a, b) => b.count - a.count).slice(0, mostTargets)
+  const others = targets.length - most.length
+  if (others === 0) return most.map(targetLine)
+  const count = sumOf(targets) - sumOf(most)
+  const inVain = sumOf(targets.filter(({ problem }) => problem !== undefined)) - sumOf(most.filter(({ problem }) => problem !== undefined))
+  return [...most.map(targetLine), `${others} other queues  ${count}  (${inVain} cannot be sent; --dry-run --json names each)`]
+}
+
+const sumOf = (targets: readonly PlannedTarget[]): number => targets.reduce((sum, { count }) => sum + count, 0)
+
+function targetLine({ target, count, facts, problem }: PlannedTarget): string {
   const consumers =
     typeof facts?.consumers === 'number' && facts.kind !== 'folder'
       ? `, ${facts.consumers} consumer${facts.consumers === 1 ? '' : 's'}`

@@ -8,10 +8,16 @@ import { type ReplayOutcomes, short } from './replay-report.ts'
 /** What is asked before anything is sent. @param plan undefined: nobody has looked at the messages */
 export function questionOf(most: number, plan: ReplayPlan | undefined, { queue, to }: ReplayOptions): string {
   const messages = `${most} message${most > 1 ? 's' : ''}`
-  if (plan !== undefined)
-    return `Replay ${messages} to ${plan.targets.map(({ target }) => printableLine(short(target ?? '(nowhere)'))).join(', ')}?`
+  if (plan !== undefined) {
+    const names = plan.targets.slice(0, mostNamed).map(({ target }) => printableLine(short(target ?? '(nowhere)')))
+    const others = plan.targets.length - names.length
+    return `Replay ${messages} to ${names.join(', ')}${others === 0 ? '' : ` and ${others} other queues`}?`
+  }
   return `Replay the ${messages} of '${printableLine(queue)}' to ${to === undefined ? 'where each of them failed' : printableLine(to)}?`
 }
+
+/** Of the targets, in a question. */
+const mostNamed = 5
 
 /** A line for each of the first that were not sent, and of those that failed again. */
 export function failureLines({ items }: ReplayReport, most: number): readonly string[] {

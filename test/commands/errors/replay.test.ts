@@ -233,6 +233,20 @@ describe('errors replay', () => {
     assert.equal(messagesIn(storage, 'Shop.Server').length, 0)
   })
 
+  it('E-25 of many targets a plan has lines only for those that most messages go to', async () => {
+    const { folder, storage } = projectWith('12-error-queue')
+    for (let number = 1; number <= 30; number++)
+      putMessage(storage, 'error', `gone${number}`, failureHeaders(`gone${number}`, { 'NServiceBus.FailedQ': `Gone.${number}` }))
+    for (const id of ['last1', 'last2']) putMessage(storage, 'error', id, failureHeaders(id, { 'NServiceBus.FailedQ': 'Gone.30' }))
+
+    const ended = await nsb(['errors', 'replay', '--all', '--dry-run', '--json'], { cwd: folder })
+
+    assert.equal(ended.stderr.split('\n').filter((line) => /^ {2}\S/.test(line)).length, 21, ended.stderr)
+    assert.match(ended.stderr, /^ {2}Gone\.30 {2}3 {2}/m)
+    assert.match(ended.stderr, /^ {2}11 other queues {2}11 {2}\(1[01] cannot be sent; --dry-run --json names each\)$/m)
+    assert.equal((ended.json()['targets'] as unknown[]).length, 31)
+  })
+
   it('E-31 --to sends elsewhere under the old unique id', async () => {
     const { folder, storage } = projectWith('12-error-queue')
     mkdirSync(join(storage, 'Other'))
