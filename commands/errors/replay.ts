@@ -43,7 +43,7 @@ interface DryRun {
 export default class ErrorsReplay extends ErrorsCommand {
   static override summary = 'send failed messages back to where they failed'
   static override description =
-    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --batch it stops after so many messages and asks whether to go on; with --wait the outcomes of the batch are there before the question. Where nobody can be asked it pauses for --batch-pause, or with --yes goes on as long as nothing failed. What takes long is staged: the messages wait in a queue nsb.staging.<operation> of their own, and everything else in the error queue is free. With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
+    `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --batch it stops after so many messages and asks whether to go on; with --wait the outcomes of the batch are there before the question. Where nobody can be asked it pauses for --batch-pause as long as nothing failed again, or with --yes goes on as long as nothing failed. What takes long is staged: the messages wait in a queue nsb.staging.<operation> of their own, and everything else in the error queue is free. With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
 
 Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
   static override aliases = ['errors:retry']
@@ -98,7 +98,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsReplay, withWaitValue(this.argv))
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const project = await this.project()
     const criteria = await this.criteria(flags, args.ids ?? [])
     const { profile, protect } = await this.connection()

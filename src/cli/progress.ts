@@ -9,7 +9,8 @@ export interface ProgressOptions {
 export interface ProgressStep {
   readonly doing: string
   readonly done: number
-  readonly of: number
+  /** undefined: nobody knows yet. */
+  readonly of: number | undefined
   readonly failed: number
   /** What else is worth knowing, such as `batch 2`. */
   readonly note?: string | undefined
@@ -49,15 +50,15 @@ export class Progress {
 }
 
 export function progressText({ doing, done, failed, note, of }: ProgressStep, elapsedMs: number, bar: boolean): string {
-  const filled = of === 0 ? 0 : Math.floor((done / of) * barWidth)
+  const filled = of === undefined || of === 0 ? 0 : Math.floor((done / of) * barWidth)
   const rate = elapsedMs > 0 ? (done / elapsedMs) * 1000 : 0
   return [
     doing.padEnd(9),
-    ...(bar ? [`${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`] : []),
-    `${done}/${of}`,
+    ...(bar && of !== undefined ? [`${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`] : []),
+    of === undefined ? String(done) : `${done}/${of}`,
     ...(rate >= 1 ? [`${Math.round(rate)}/s`] : []),
     ...(note === undefined ? [] : [note]),
     ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(rate >= 1 && done < of ? [`${Math.ceil((of - done) / rate)} s left`] : []),
+    ...(of !== undefined && rate >= 1 && done < of ? [`${Math.ceil((of - done) / rate)} s left`] : []),
   ].join('  ')
 }

@@ -281,5 +281,6 @@ describe('small things', () => {
     assert.equal(written(true, [500, 1001, 1050, 1200]).length, 2)
     assert.equal(written(false, [5000, 10_000, 15_000, 20_000]).length, 2)
     assert.equal(progressText(step, 1000, true), 'replaying  ███████░░░  70/100  70/s  2 failed  1 s left')
+    assert.equal(progressText({ ...step, of: undefined }, 1000, true), 'replaying  70  70/s  2 failed')
   })
 })

@@ -19,7 +19,7 @@ export const paceFlags = {
   }),
   'batch-pause': durationFlag({
     helpGroup: 'PACE',
-    summary: 'between two batches wait that long instead of asking',
+    summary: 'between two batches wait that long instead of asking; with --wait it ends after a batch of which something failed again',
     dependsOn: ['batch'],
   }),
   staged: Flags.boolean({
@@ -34,7 +34,7 @@ export interface PaceChoice {
   readonly 'batch-pause'?: number | undefined
 }
 
-/** What lies between two batches: a question, a pause, or nothing as long as all goes well. */
+/** What lies between two batches: a question, a pause unless something failed again, or nothing as long as all goes well. */
 export type Between = { readonly kind: 'ask' } | { readonly kind: 'pause'; readonly ms: number } | { readonly kind: 'whileWell' }
 
 /** How fast messages go. */
@@ -108,6 +108,8 @@ export function betweenBatches(between: Between, { ask, note, pause }: Asking): 
     if (isAll) return true
     if (between.kind === 'whileWell') return wentWell(outcome)
     if (between.kind === 'pause') {
+      // What could not be sent is where it was, and --on-error says what to do then. What fails again will do so in the next batch too.
+      if ((outcome.answered?.failedAgain ?? 0) > 0) return false
       await pause(between.ms)
       return true
     }

@@ -45,6 +45,15 @@ describe('between two batches', () => {
     assert.match(asked[0] ?? '', /^batch 2: 10 sent\. Continue\? \[Y\/n\/all\]$/)
   })
 
+  it('E-30 a pause is the last one after a batch of which something failed again, not after one that could not be sent', async () => {
+    const pauses: number[] = []
+    const pause = (ms: number): Promise<void> => Promise.resolve(void pauses.push(ms))
+    const between = betweenBatches({ kind: 'pause', ms: 5 }, { ask: () => assert.fail(), note: () => undefined, pause })
+
+    assert.deepEqual([await between(outcome), await between({ ...outcome, failed: 1 }), await between(badly)], [true, true, false])
+    assert.deepEqual(pauses, [5, 5])
+  })
+
   it('with --yes a batch that did not go well is the last one', async () => {
     const between = betweenBatches({ kind: 'whileWell' }, { ask: () => assert.fail(), note: () => undefined, pause: () => assert.fail() })
 

@@ -4,7 +4,9 @@ import { brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue } from '../../support/error-queue.ts'
 import { makeVirtualHost } from '../../support/virtual-host.ts'
 
-it('E-30 replay in batches tells in the direct topology what succeeded and what failed again', { timeout: 90_000 }, async () => {
+it('E-30 replay in batches tells in the direct topology what succeeded and what failed again, and ends there', {
+  timeout: 90_000,
+}, async () => {
   const host = await makeVirtualHost()
   onTestFinished(() => host.remove())
   const shop = brokerShop(host, { topology: 'direct' }, `if (message.OrderId === 'bad') throw new Error('no stock')`)
@@ -24,8 +26,12 @@ it('E-30 replay in batches tells in the direct topology what succeeded and what 
   const words = ['--exception', 'System.Exception', '--batch', '1,1,rest', '--batch-pause', '1ms', '--wait', '20s', '--yes', '--json']
   const replayed = await shop.run('errors', 'replay', ...words)
 
-  expect(replayed.json(), replayed.stderr).toMatchObject({ published: 3, succeeded: 2, failedAgain: 1, noAnswer: 0, leftInQueue: 2 })
+  const ended = { stoppedAfterBatch: 2, published: 2, succeeded: 1, failedAgain: 1, noAnswer: 0, leftInQueue: 2, newerArrivals: 0 }
+  expect(replayed.json(), replayed.stderr).toMatchObject({ ...ended, staged: { left: 1 } })
   expect(replayed.code).toBe(8)
+  const resumed = await shop.run('errors', 'resume', '--yes', '--json')
+  expect(resumed.json(), resumed.stderr).toMatchObject({ sentFirst: 1, succeeded: 1, failedAgain: 0, leftInQueue: 2 })
+  expect(resumed.code).toBe(0)
   const lying = await errors.drain()
   expect(lying.map(({ body }) => body).toSorted()).toEqual(['{"OrderId":"bad"}', '{}'])
 })

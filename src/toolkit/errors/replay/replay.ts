@@ -7,7 +7,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { BatchOutcome, Pacing } from './pace.ts'
 import { type ReplayOptions, type ReplayPlan, holdOptions, isReplayable, planned } from './plan.ts'
 import { SeenFailures } from '../seen-failures.ts'
-import { selector } from '../select/select.ts'
+import { hasCriteria, selector } from '../select/select.ts'
 import { SendingBack, isLost, readHeld } from './sending-back.ts'
 import type { Wanted } from '../select/wanted.ts'
 
@@ -39,6 +39,7 @@ export interface ReplayReport {
   /** Further copies of a failure that is in the queue already; they stayed. */
   readonly duplicates: number
   readonly leftInQueue: number
+  /** Without those that failed again, where that was waited for. */
   readonly newerArrivals: number
   /** Too many failures in a row, or `--on-error stop`: the rest was left alone. */
   readonly stopped: boolean
@@ -82,7 +83,8 @@ export interface ReplayRun {
   readonly progress: (step: {
     readonly doing: 'moving' | 'replaying' | 'waiting'
     readonly done: number
-    readonly of: number
+    /** undefined: nobody knows yet how many match. */
+    readonly of: number | undefined
     readonly failed: number
   }) => void
 }
@@ -157,7 +159,8 @@ export function replayAsTheyCome(transport: Transport, noted: NotedHolding, opti
   const most = options.limit ?? Number.POSITIVE_INFINITY
   const seen = new SeenFailures(Math.min(most, holding.facts.depth))
   let [selected, duplicates, read] = [0, 0, 0]
-  return sendBack(transport, noted, Math.min(most, holding.facts.depth), options, run, async (sending) => {
+  const of = hasCriteria(options.criteria) ? options.limit : Math.min(most, holding.facts.depth)
+  return sendBack(transport, noted, of, options, run, async (sending) => {
     for await (const messages of holding.pages()) {
       for (const message of messages) {
         if (selected >= most || sending.stopped) break
@@ -189,11 +192,11 @@ export interface Sent {
   readonly isFull?: boolean
 }
 
-/** @param of how many there are, for the progress */
+/** @param of how many there are, for the progress; undefined: nobody knows yet */
 export async function sendBack(
   transport: Transport,
   noted: NotedHolding,
-  of: number,
+  of: number | undefined,
   { queue, signal }: ReplayOptions,
   run: ReplayRun,
   send: (sending: SendingBack, holding: Holding) => Promise<Sent>,
@@ -231,6 +234,7 @@ export async function sendBack(
     if (isOver && ownsJournal) run.journal?.end({ published: sending.tried - sending.failed, failed: sending.failed })
     await sending.awaitAnswers()
     const { failed, items, tried } = sending
+    const failedAgain = items.filter(({ result }) => result === 'failedAgain').length
     const problem = sending.journalProblem ?? lost
     // A folder takes the copies back.
     const sentUnnoted = isBrokerQueue(holding.facts) ? sending.sentUnnoted : 0
@@ -249,7 +253,7 @@ export async function sendBack(
       ...counts,
       items,
       leftInQueue,
-      newerArrivals: given.newerArrivals,
+      newerArrivals: Math.max(0, given.newerArrivals - failedAgain),
       stopped,
       ...(run.pacing?.stoppedAfter === undefined ? {} : { stoppedAfter: run.pacing.stoppedAfter }),
       problem,

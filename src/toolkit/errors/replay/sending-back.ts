@@ -28,8 +28,8 @@ export interface SendingBackOptions {
   readonly answers: Answers | undefined
   /** Where the answers go. */
   readonly acknowledgeTo: string | undefined
-  /** How many there are, for the progress. */
-  readonly of: number
+  /** How many there are, for the progress; undefined: nobody knows yet. */
+  readonly of: number | undefined
 }
 
 /** What is about to be sent. */
