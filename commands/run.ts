@@ -91,7 +91,7 @@ confirmed, 7 a message in hand did not finish within 10 s of the end and was put
       detail: (text) => this.detail(text),
       warning: (text) => this.warning(text),
       project: () => this.project(),
-      errorQueue: async () => (this.globals['error-queue'] === undefined ? undefined : (await this.errorQueues())[0]),
+      errorQueue: async () => (this.globals['error-queue'] === undefined ? undefined : this.errorQueue()),
       openTransport: async (endpoint) => ({ transport: await this.openTransport({ endpoint }), where: this.where }),
       confirm: (question, options) => this.confirm(question, options),
       atEnd: (close) => this.atEnd(close),

@@ -111,7 +111,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
     }
     await this.#warnAboutDestination(transport, build())
     const { sendAndAwait } = await import('../src/toolkit/send/await-reply.ts')
-    const [errorQueue] = await this.errorQueues()
+    const errorQueue = await this.errorQueue()
     const { message, outcome } = await sendAndAwait(transport, (replyTo) => build({ routeReplyTo: replyTo }), {
       errorQueue,
       timeoutMs: flags['reply-timeout'] ?? 30_000,

@@ -79,7 +79,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     if (!byFlags) this.#needTerminal()
     const newBody = await this.#newBody(flags)
     const changes = headerChanges(flags['set-header'], flags['unset-header'])
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const project = await this.project()
     const transport = await this.openTransport()
     const about = { schema: 'nsb.errors.edit/1', profile: await this.profileName(), queue } as const

@@ -51,7 +51,7 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsExport)
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const criteria = await this.criteria(flags, args.ids ?? [])
     if (flags.remove && !flags.all && !flags.duplicates && !hasCriteria(criteria)) throw nothingSelected()
     const path = flags.file === undefined ? undefined : resolve(flags.file)

@@ -59,7 +59,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsImport)
-    const [errorQueue] = await this.errorQueues()
+    const errorQueue = await this.errorQueue()
     const { redirects } = await this.project()
     const queue = flags.to ?? (flags.replay ? undefined : errorQueue)
     const isStdin = args.source === '-'

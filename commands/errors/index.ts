@@ -38,7 +38,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask
       })
     // Most who ask for the groups want no more than that.
     const { talkAboutErrors } = await import('../../src/cli/errors/interactive.ts')
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const criteria = await this.criteria(flags)
     const { redirects } = await this.project()
     const transport = await this.openTransport()

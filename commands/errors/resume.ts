@@ -45,7 +45,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     if (flags.list) return this.#list()
     const release = boundMemory(replaysYoungMiB)
     this.atEnd(async () => release())
-    const named = this.globals['error-queue'] === undefined ? undefined : (await this.errorQueues())[0]
+    const named = this.globals['error-queue'] === undefined ? undefined : await this.errorQueue()
     const transport = await this.openTransport()
     const overrule = [...this.overrule, ...(this.globals.force === true ? ['NSB_OPERATION_RUNNING'] : [])]
     const { profile, stateFolder: folder, where } = await this.journalled()
@@ -89,7 +89,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     const leftover = isMissing && id !== undefined ? await leftoverOf(transport, id) : undefined
     if (leftover === undefined) throw missing
     const { depth, operation, queue: staging } = leftover
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     this.warning(
       `the journal of operation ${operation} is not here: nobody can tell which messages of ${staging} were sent already, so some may arrive twice`,
     )

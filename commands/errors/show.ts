@@ -44,7 +44,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsShow)
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const transport = await this.openTransport()
     const options = this.browseOptions(queue, { ids: [args.id] }, flags['max-hold'])
     const needsAll = flags.refresh || flags.headers || flags.body || flags.raw || flags.stack || this.jsonEnabled()

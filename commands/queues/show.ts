@@ -25,8 +25,7 @@ Exit codes: 0 shown; 4 there is no such queue; 5 the transport cannot be reached
       ['limit', limit ?? 'unknown'],
     ])
       this.out(`${String(name).padEnd(10)}  ${value}`)
-    const [errorQueue] = await this.errorQueues()
-    if (fields.queue === errorQueue && fields.depth > 0) this.next('nsb errors')
+    if ((await this.errorQueues()).includes(fields.queue) && fields.depth > 0) this.next('nsb errors')
     return { schema: 'nsb.queues.show/1', profile: profile.value, ...fields }
   }
 }

@@ -1,5 +1,6 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
+import { NsbError } from '../message/nsb-error.ts'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { type Opened, openConnection } from '../toolkit/open-connection.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
@@ -312,19 +313,30 @@ export abstract class BaseCommand extends Command {
     return transport
   }
 
-  /** The error queues: flag, environment, nsb.json, `error`. */
+  /** The error queues, each once: flag, environment, nsb.json, `error`. */
   protected async errorQueues(): Promise<readonly [string, ...string[]]> {
-    const given = this.globals['error-queue']
+    const given = this.globals['error-queue'] ?? []
     // oclif gives one text when the value comes from the environment.
-    const names =
-      given === undefined
-        ? []
-        : [given]
-            .flat()
-            .flatMap((name) => name.split(','))
-            .filter((name) => name !== '')
-    const [first, ...further] = names
+    const names = [given].flat().flatMap((name) => name.split(','))
+    const [first, ...further] = new Set(names.filter((name) => name !== ''))
     return first === undefined ? [(await this.project()).endpoint.errorQueue ?? 'error'] : [first, ...further]
+  }
+
+  /**
+   * The error queue, of a command that works on one.
+   *
+   * @throws {NsbError} NSB_BAD_FLAG where several are named: none of them is left out unseen
+   */
+  protected async errorQueue(): Promise<string> {
+    const queues = await this.errorQueues()
+    const [queue] = queues
+    if (queues.length === 1) return queue
+    throw new NsbError({
+      code: 'NSB_BAD_FLAG',
+      message: `This works on one error queue, and ${this.originOf('error-queue')} names ${queues.length}: '${queues.join("', '")}'.`,
+      suggestions: [`Name one, and run it once for each: --error-queue ${shellWord(queue)}`],
+      details: { queues },
+    })
   }
 
   /** Runs when the command ends, the last one first, whatever happened. */

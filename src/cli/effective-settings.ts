@@ -7,7 +7,7 @@ export abstract class EffectiveSettings extends BaseCommand {
   protected async settings(): Promise<readonly ShownSetting[]> {
     const project = await this.project()
     const { broker, profile, storage, transport } = await this.connection()
-    const [errorQueue] = await this.errorQueues()
+    const errorQueues = await this.errorQueues()
     const ofFile = project.origins['endpoint.errorQueue']
     return [
       { key: 'profile', ...profile },
@@ -18,7 +18,7 @@ export abstract class EffectiveSettings extends BaseCommand {
       ...(storage === undefined ? [] : [{ key: 'storage', ...storage }]),
       {
         key: 'error-queue',
-        value: errorQueue,
+        value: errorQueues.join(','),
         origin: this.globals['error-queue'] === undefined ? (ofFile ?? 'default') : this.originOf('error-queue'),
       },
       ...settingsOf(project),

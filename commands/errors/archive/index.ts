@@ -42,7 +42,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not archived a
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsArchive)
-    const [queue] = await this.errorQueues()
+    const queue = await this.errorQueue()
     const criteria = await this.criteria(flags, args.ids ?? [])
     if (!flags.all && !flags.duplicates && !hasCriteria(criteria)) throw nothingSelected()
     if (!flags.keep && flags['to-file'] !== undefined)

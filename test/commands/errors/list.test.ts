@@ -194,6 +194,23 @@ describe('errors list', () => {
     assert.equal(fromEnvironment.json()['queue'], 'other')
   })
 
+  it('leaves no error queue out unseen: what works on one refuses several, wherever they are named', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'a', failureHeaders('a'))
+    putMessage(storage, 'other', 'b', failureHeaders('b'))
+
+    const [show, archive, twice] = await Promise.all([
+      nsb(['errors', 'show', 'a', '--error-queue', 'error', '--error-queue', 'other'], { cwd: folder }),
+      nsb(['errors', 'archive', '--all', '--yes', '--json'], { cwd: folder, env: { NSB_ERROR_QUEUE: 'error,other' } }),
+      nsb(['errors', 'show', 'a', '--error-queue', 'error', '--error-queue', 'error'], { cwd: folder }),
+    ])
+
+    assert.deepEqual([show.code, archive.code, twice.code], [2, 2, 0])
+    assert.match(show.stderr, /NSB_BAD_FLAG: .*--error-queue names 2: 'error', 'other'\./)
+    assert.match(archive.stderr, /NSB_BAD_FLAG: .*NSB_ERROR_QUEUE names 2: 'error', 'other'\./)
+    assert.equal(messagesIn(storage, 'error').length + messagesIn(storage, 'other').length, 2)
+  })
+
   it('refuses an id that means several messages with 2, an unknown one with 4', async () => {
     const { folder, storage } = projectWith()
     putMessage(storage, 'error', 'a', failureHeaders('a', { 'ServiceControl.Retry.UniqueMessageId': 'c118aaaa' }))
