@@ -30,7 +30,7 @@ export default class ErrorsImport extends ArchiveCommand {
 failed, or to --to, as errors replay sends it; whether it is in the error queue too is then not looked at.
 
 A failure that is in the queue already, or came before in the input, is skipped, so importing twice changes nothing. To know it, the
-queue is looked at; --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
+queue is looked at, which is refused beside a consumer; --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
 changed on purpose. A line that cannot be imported is named with its number and the reason, and the others are imported.
 
 Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were rejected or could not be sent; 4 there was no message; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
@@ -111,6 +111,8 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     }
     await this.noteOpenOperations(queue ?? errorQueue)
     if (queue !== undefined) await this.forgetSnapshot(queue)
+    // A journal is of what was begun, so all that may refuse comes before it.
+    const chosen = await options()
     if (isMissing) await transport.createQueues([queue])
     const record: ImportRecord = {
       replay,
@@ -123,7 +125,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     }
     const journal = await this.beginJournal('import', operation, queue ?? errorQueue, record)
     try {
-      const report = await importLines(transport, this.#lines(isStdin, path), { ...(await options()), journal })
+      const report = await importLines(transport, this.#lines(isStdin, path), { ...chosen, journal })
       const { failed, imported, read, rejected, skipped, stoppedBy } = report
       // What came from stdin does not come again.
       if (stoppedBy === undefined && (isStdin || !this.signal.aborted)) journal.end({ imported, skipped, rejected, failed })
