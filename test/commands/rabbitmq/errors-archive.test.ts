@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -197,15 +197,23 @@ describe('the archive of a broker', () => {
     expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(30))
   })
 
-  it('E-15 does not archive beside a consumer', async () => {
+  it('E-15 E-36 neither archives nor imports beside a consumer, who may have all of it in hand, and begins nothing', async () => {
     const { errors, shop } = await makeErrorWorld()
-    await errors.fill(2)
+    await errors.fill(1)
+    await shop.run('errors', 'export', '--file', 'a.ndjson')
     const stop = await errors.consume()
+    await expect.poll(() => errors.depth()).toBe(0)
 
-    const ended = await shop.run('errors', 'archive', '--all', '--yes', '--json')
+    const archived = await shop.run('errors', 'archive', '--all', '--yes', '--json')
+    const imported = await shop.run('errors', 'import', 'a.ndjson', '--yes', '--json')
+    const begun = existsSync(join(shop.state, 'operations'))
+    const unlooked = await shop.run('errors', 'import', 'a.ndjson', '--allow-duplicates', '--yes')
     await stop()
 
-    expect([ended.code, codeOf(ended)]).toEqual([6, 'NSB_QUEUE_HAS_CONSUMER'])
+    expect([archived.code, codeOf(archived)]).toEqual([6, 'NSB_QUEUE_HAS_CONSUMER'])
+    expect([imported.code, codeOf(imported)]).toEqual([6, 'NSB_QUEUE_HAS_CONSUMER'])
+    expect([begun, unlooked.code]).toEqual([false, 0])
+    expect(await errors.drain()).toHaveLength(2)
   })
 
   it('E-13 an export that nobody reads is ended by Ctrl-C, and gives everything back', { timeout: 60_000 }, async () => {

@@ -82,9 +82,9 @@ export async function isQueueMissing(transport: Transport, queue: string, isName
 }
 
 /**
- * Which failures are in the queue; to know it is to look at all of them.
+ * Which failures are in the queue; to know it is to look at all of them. Beside a consumer nobody knows it, who may have them in hand.
  *
- * @throws {NsbError} NSB_HOLD_TOO_SMALL, and those of a holding
+ * @throws {NsbError} NSB_HOLD_TOO_SMALL, and those of a holding that changes the queue
  */
 export async function presentIn(
   operations: Operations,
@@ -92,9 +92,8 @@ export async function presentIn(
   { maxHold, overrule, signal }: { readonly maxHold: number; readonly overrule: readonly string[]; readonly signal: AbortSignal },
 ): Promise<KeySet> {
   const present = new KeySet()
-  if (((await operations.inspect(queue))?.depth ?? 0) === 0) return present
   const holding = await holdIfThere(operations, queue, {
-    purpose: 'look',
+    purpose: operations.can.lookWithoutTrace ? 'look' : 'change',
     overrule,
     page,
     max: maxHold,
