@@ -47,21 +47,21 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     const by = flags.by as Classifier
     const now = Date.now()
 
-    let groups: readonly Group[] = []
+    const found: { readonly queue: string; readonly groups: readonly Group[] }[] = []
     const sums = { total: 0, ungrouped: 0, newerArrivals: 0 }
     let others = noOthers
     for (const queue of queues) {
       await this.noteOpenOperations(queue)
       const browsing = this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh)
-      const found = await groupFailed(transport, { ...this.besideLeftovers(transport, browsing), by })
-      await this.noteFacts(queue, found, flags['max-hold'])
-      if (found.takenAt === undefined) await this.noteLeftovers(transport)
-      groups = mergedGroups([...groups, ...found.groups])
-      for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += found[name]
-      others = addedOthers(others, found)
-      const facts = found.facts
+      const grouped = await groupFailed(transport, { ...this.besideLeftovers(transport, browsing), by })
+      await this.noteFacts(queue, grouped, flags['max-hold'])
+      if (grouped.takenAt === undefined) await this.noteLeftovers(transport)
+      found.push({ queue, groups: grouped.groups })
+      for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += grouped[name]
+      others = addedOthers(others, grouped)
+      const facts = grouped.facts
       if (facts !== undefined && facts.depth > 0 && flags.output !== 'ids') {
-        const oldest = found.oldest === undefined ? '' : `, oldest ${relativeTime(found.oldest, now)}`
+        const oldest = grouped.oldest === undefined ? '' : `, oldest ${relativeTime(grouped.oldest, now)}`
         const { profile, transport: kind } = await this.connection()
         this.note(
           this.colour.err.dim(
@@ -70,6 +70,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
         )
       }
     }
+    const groups = mergedGroups(found.flatMap((each) => each.groups))
     const shown = flags.top === undefined ? groups : groups.slice(0, flags.top)
     if (sums.total === 0) this.checkGroup(queues, criteria)
     const { newerArrivals, total, ungrouped } = sums
@@ -86,7 +87,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     const inTable = flags.output === undefined || flags.output === 'table' || flags.output === 'wide'
     const beside = [
       ...(ungrouped > 0 ? [{ count: ungrouped, text: `${ungrouped} in no group` }] : []),
-      ...(flags.kind === undefined ? otherKindsInWords(others) : []),
+      ...(flags.kind === undefined ? otherKindsInWords(others, (command) => this.placed(command)) : []),
     ]
     const rows: readonly Row[] = inTable && !this.jsonEnabled() && flags.sort === undefined ? [...shown, ...beside] : shown
     await this.list(rows, columns(now), flags, {
@@ -101,17 +102,18 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       areRows: rows !== shown,
       newerArrivals,
       kinds: (flags.kind ?? []).map((kind) => ` --kind ${kind}`).join(''),
+      errorQueue: queueOf(shown[0], found),
     })
     return { schema: 'nsb.errors.groups/1', ...summary, items: sortedRows(shown, columns(now), flags.sort).map(groupFields) }
   }
 
-  #hints(shown: readonly Group[], { areRows, beside, isEmpty, kinds, more, newerArrivals }: Found): void {
+  #hints(shown: readonly Group[], { areRows, beside, errorQueue, isEmpty, kinds, more, newerArrivals }: Found): void {
     if (isEmpty) this.note('the error queue is empty')
     if (more > 0) this.note(`${more} more groups (--top)`)
     if (!areRows) for (const { text } of beside) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     const [first] = shown
-    if (first !== undefined) this.next(...this.nextCommands(`${shortId(first.id)}${kinds}`))
+    if (first !== undefined) this.next(...this.nextCommands(`${shortId(first.id)}${kinds}`).map((command) => ({ command, errorQueue })))
   }
 
   /** What somebody wants to do with the largest group. @param group its id, with the kinds it is of where they were chosen */
@@ -138,6 +140,14 @@ interface Found {
   readonly newerArrivals: number
   /** As they were chosen. */
   readonly kinds: string
+  /** Where most of the first group lies. */
+  readonly errorQueue: string
+}
+
+/** Where most of a group lies: what is done with it is done in one queue. */
+function queueOf(group: Group | undefined, found: readonly { readonly queue: string; readonly groups: readonly Group[] }[]): string {
+  const counts = found.map(({ groups, queue }) => ({ queue, count: groups.find(({ id }) => id === group?.id)?.count ?? 0 }))
+  return counts.toSorted((a, b) => b.count - a.count)[0]?.queue ?? ''
 }
 
 function columns(now: number): readonly Column<Row>[] {

@@ -63,6 +63,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask
         await this.noteOpenOperations(queue)
         await this.forgetSnapshot(queue)
       },
+      placed: (command) => this.placed(command),
       confirm: (question, confirmation) => this.confirm(question, confirmation),
       out: (text) => this.out(text),
       note: (text) => this.note(text),

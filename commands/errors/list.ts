@@ -9,7 +9,6 @@ import { rowOrder, sortedRows, streamedList } from '../../src/cli/listing.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
-import type { FailedMessage } from '../../src/message/failure.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
@@ -116,7 +115,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
         await this.list(shown, columns, flags, { ...as, summary })
         for (const row of shown) write(row)
       } else streamed.end(summary)
-      this.#hints(first?.failed, {
+      this.#hints(first, {
         total,
         written,
         duplicates,
@@ -131,8 +130,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
-  #hints(first: FailedMessage | undefined, { duplicates, newerArrivals, others, total, unread, written }: Found): void {
-    const otherKinds = otherKindsInWords(others)
+  #hints(first: ListedRow | undefined, { duplicates, newerArrivals, others, total, unread, written }: Found): void {
+    const otherKinds = otherKindsInWords(others, (command) => this.placed(command))
     if (total === 0 && otherKinds.length === 0) this.note('the error queue is empty')
     else if (total === 0) this.note('no failure matches')
     if (written < total) this.note(`${total - written} more match (--limit)`)
@@ -142,11 +141,12 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     for (const { text } of otherKinds) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     if (first === undefined) return
-    const id = pastedId(first.uniqueId)
+    const { errorQueue, failed } = first
+    const id = pastedId(failed.uniqueId)
     // What does not say where it failed is sent nowhere without being told, an acknowledgement never; only endpoints say what became of it.
     const replay =
-      first.queue === undefined || first.kind === 'ack' ? [] : [`nsb errors replay ${id}${first.kind === 'failure' ? ' --wait' : ''}`]
-    this.next(`nsb errors show ${id}`, ...replay)
+      failed.queue === undefined || failed.kind === 'ack' ? [] : [`nsb errors replay ${id}${failed.kind === 'failure' ? ' --wait' : ''}`]
+    this.next(...[`nsb errors show ${id}`, ...replay].map((command) => ({ command, errorQueue })))
   }
 }
 

@@ -52,8 +52,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
 
   readonly #enough = new AbortController()
   #seen = 0
-  /** The unique id of the last one. */
-  #last: string | undefined
+  #last: { readonly errorQueue: string; readonly uniqueId: string } | undefined
   #queues: readonly string[] = []
   #where = { profile: '', transport: '' }
   #command: CommandPerMessage | undefined
@@ -98,7 +97,10 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     if (!this.signal.aborted && (counts?.failed ?? 0) > 0) this.finish(Exit.partly)
     const { failed = 0, run = 0, skipped = 0 } = counts ?? {}
     if (!this.jsonEnabled()) this.note(summaryOf(this.#seen, counts))
-    if (this.#last !== undefined) this.next(`nsb errors show ${pastedId(this.#last)}`, 'nsb errors')
+    if (this.#last !== undefined) {
+      const { errorQueue, uniqueId } = this.#last
+      this.next({ command: `nsb errors show ${pastedId(uniqueId)}`, errorQueue }, 'nsb errors')
+    }
     return {
       schema: 'nsb.summary/1',
       ...this.queueFields(this.#queues),
@@ -138,7 +140,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     if (this.jsonEnabled()) this.logJson(eventFields(event))
     if (event.kind !== 'failed') return this.#note(event)
     this.#seen++
-    this.#last = event.failed.uniqueId
+    this.#last = { errorQueue: event.errorQueue, uniqueId: event.failed.uniqueId }
     if (flags.output === 'ids') this.out(printableLine(event.failed.uniqueId))
     else {
       const terminal = process.stdout.isTTY

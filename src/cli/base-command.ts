@@ -60,6 +60,9 @@ export interface TransportChoice {
   readonly queueType?: 'quorum' | 'classic' | undefined
 }
 
+/** A command line to be typed next; with the error queue that it is about, where several may have been named to this one. */
+export type NextCommand = string | { readonly command: string; readonly errorQueue: string }
+
 /** How a list shows its rows beside a table. */
 export interface ListedAs<Row> {
   readonly id: (row: Row) => string
@@ -160,17 +163,26 @@ export abstract class BaseCommand extends Command {
   }
 
   /** The commands the person most likely wants now, on stderr; nothing under `--json` or `--quiet`. */
-  protected next(...commands: readonly string[]): void {
+  protected next(...commands: readonly NextCommand[]): void {
     if (this.jsonEnabled() || commands.length === 0) return
-    const shown = commands.map((command) => this.colour.err.command(printableLine(command + this.#placeFor(command))))
+    const shown = commands.map((next) =>
+      this.colour.err.command(typeof next === 'string' ? this.placed(next) : this.placed(next.command, next.errorQueue)),
+    )
     this.note(`Next: ${shown.join('      ')}`)
   }
 
-  /** Where this one was told to look, for the next one to look there as well; a connection may have a password. */
-  #placeFor(command: string): string {
-    if (!command.startsWith('nsb errors')) return ''
-    const given = (['profile', 'transport', 'storage', 'error-queue'] as const).filter((name) => this.#given.has(name))
-    return given.flatMap((name) => [this.globals[name] ?? []].flat().map((value) => ` --${name} ${shellWord(value)}`)).join('')
+  /**
+   * A command line to be shown, with where this one was told to look, for that one to look there as well; a connection may have a password.
+   *
+   * @param errorQueue the one it is about, of those that were named; undefined: all of them
+   */
+  protected placed(command: string, errorQueue?: string): string {
+    if (!command.startsWith('nsb errors')) return printableLine(command)
+    const given = (['profile', 'transport', 'storage'] as const).filter((name) => this.#given.has(name))
+    const place = given.map((name) => [name, this.globals[name] ?? ''] as const)
+    const isChosen = this.#given.has('error-queue') || (errorQueue !== undefined && this.#namedErrorQueues().length > 1)
+    const queues = isChosen ? [errorQueue ?? this.globals['error-queue'] ?? []].flat().map((name) => ['error-queue', name] as const) : []
+    return printableLine(command + [...place, ...queues].map(([name, value]) => ` --${name} ${shellWord(value)}`).join(''))
   }
 
   /** A table on stdout; nothing under `--json`. On a terminal the short forms are used and the last column is cut. */
@@ -315,11 +327,14 @@ export abstract class BaseCommand extends Command {
 
   /** The error queues, each once: flag, environment, nsb.json, `error`. */
   protected async errorQueues(): Promise<readonly [string, ...string[]]> {
-    const given = this.globals['error-queue'] ?? []
-    // oclif gives one text when the value comes from the environment.
-    const names = [given].flat().flatMap((name) => name.split(','))
-    const [first, ...further] = new Set(names.filter((name) => name !== ''))
+    const [first, ...further] = this.#namedErrorQueues()
     return first === undefined ? [(await this.project()).endpoint.errorQueue ?? 'error'] : [first, ...further]
+  }
+
+  #namedErrorQueues(): readonly string[] {
+    // oclif gives one text when the value comes from the environment.
+    const names = [this.globals['error-queue'] ?? []].flat().flatMap((name) => name.split(','))
+    return [...new Set(names)].filter((name) => name !== '')
   }
 
   /**

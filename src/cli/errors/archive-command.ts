@@ -111,7 +111,10 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
       this.showProblems(report)
-      if (report.interrupted) this.warning(`the last ones may be in '${queue}' still: nsb errors resume ${operation} removes them`)
+      if (report.interrupted) {
+        const resume = this.placed(`nsb errors resume ${operation}`, queue)
+        this.warning(`the last ones may be in '${queue}' still: ${resume} removes them`)
+      }
       return report
     } finally {
       journal.close()

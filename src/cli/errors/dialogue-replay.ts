@@ -64,9 +64,9 @@ async function run(
   }
 }
 
-function showReport({ colours, note, out, signal, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
+function showReport({ colours, note, out, placed, signal, warning }: DialogueParts, report: ReplayReport, waited: boolean): void {
   for (const line of failureLines(report, mostNamed)) note(`${colours.err.failure('✗')} ${line}`)
   for (const text of warningsOf(report, signal.aborted)) warning(text)
-  if (!report.isOver) warning(`it is not finished: nsb errors resume ${report.operation}`)
+  if (!report.isOver) warning(`it is not finished: ${placed(`nsb errors resume ${report.operation}`)}`)
   out(countsLine(report, outcomesOf(report, waited)))
 }

@@ -81,7 +81,7 @@ export abstract class ErrorsCommand extends BaseCommand {
       if (where !== this.place) continue
       const begun = `${printableLine(command)} ${operation} of '${printableLine(queue)}', begun ${relativeTime(Date.parse(startedAt), Date.now())}`
       if (isRunning(owner)) this.note(`${begun}, is running`)
-      else this.warning(`${begun}, is not finished: nsb errors resume ${operation}`)
+      else this.warning(`${begun}, is not finished: ${this.placed(`nsb errors resume ${operation}`, queue)}`)
     }
   }
 
@@ -181,12 +181,15 @@ export abstract class ErrorsCommand extends BaseCommand {
 
   /** Names the staging queues of replays that are not over and that nobody runs here. */
   protected async noteLeftovers(transport: Transport): Promise<void> {
-    const running = (await openOperations(stateFolder(process.env))).filter(({ owner }) => isRunning(owner))
+    const operations = await openOperations(stateFolder(process.env))
+    const running = operations.filter(({ owner }) => isRunning(owner))
     for (const { depth, operation, queue } of await this.#findLeftovers(transport)) {
       if (this.#warned.has(queue) || running.some((head) => head.operation === operation)) continue
       this.#warned.add(queue)
-      const resume = `nsb errors resume ${operation}`
-      this.warning(`${depth} message${depth === 1 ? '' : 's'} of a replay that is not over in ${queue}: ${resume}, or ${resume} --undo`)
+      // Without a journal nobody knows which one they came from.
+      const from = operations.find((head) => head.operation === operation)?.queue ?? '<queue>'
+      const [resume, undo] = ['', ' --undo'].map((how) => this.placed(`nsb errors resume ${operation}${how}`, from))
+      this.warning(`${depth} message${depth === 1 ? '' : 's'} of a replay that is not over in ${queue}: ${resume}, or ${undo}`)
     }
   }
 

@@ -21,6 +21,7 @@ import { relativeTime } from '../relative-time.ts'
 import { archiveInDialogue } from './dialogue-archive.ts'
 import { replayInDialogue } from './dialogue-replay.ts'
 import { shortId } from './errors-command.ts'
+import { otherKindsInWords } from './other-kinds.ts'
 import { targetLines } from './replay-report.ts'
 import { rememberedText, showText } from './show-text.ts'
 
@@ -39,6 +40,8 @@ export interface DialogueParts {
   readonly journalPlace: () => Promise<JournalPlace>
   /** What was seen of the queue does not hold any more from now on. */
   readonly beforeChange: () => Promise<void>
+  /** A command line as it is to be typed. */
+  readonly placed: (command: string) => string
   readonly confirm: (question: string, confirmation: Confirmation) => Promise<void>
   /** A result. */
   readonly out: (text: string) => void
@@ -70,14 +73,15 @@ export async function talkAboutErrors(parts: DialogueParts): Promise<void> {
   }
 }
 
-function noteFound({ note, queue }: DialogueParts, { groups, poison, takenAt, total, ungrouped }: Grouped): void {
+function noteFound({ note, placed, queue }: DialogueParts, found: Grouped): void {
+  const { groups, takenAt, total, ungrouped } = found
   const name = `'${printableLine(queue)}'`
   const age = takenAt === undefined ? '' : `, as it was ${relativeTime(takenAt, Date.now())}`
   note(
     groups.length === 0 ? `no failures in ${name}${age}` : `${name}: ${messages(total)} in ${groups.length} group${s(groups.length)}${age}`,
   )
   if (ungrouped > 0) note(`${ungrouped} in no group`)
-  if (poison > 0) note(`${poison} poison message${s(poison)}: nsb errors list --kind poison`)
+  for (const { text } of otherKindsInWords(found, placed)) note(text)
 }
 
 function chooseGroup({ signal }: DialogueParts, { groups, takenAt }: Grouped): Promise<Group | 'again' | 'quit'> {

@@ -6,13 +6,20 @@ const words: readonly (readonly [kind: keyof OtherKinds, one: string, several: s
   ['dlx', 'dead-lettered message', 'dead-lettered messages'],
 ]
 
-/** What lies in the queue and is not listed: `2 poison messages: nsb errors list --kind poison`. */
-export function otherKindsInWords(others: OtherKinds): readonly { readonly count: number; readonly text: string }[] {
+/**
+ * What lies in the queue and is not listed: `2 poison messages: nsb errors list --kind poison`.
+ *
+ * @param placed the command line as it is to be typed
+ */
+export function otherKindsInWords(
+  others: OtherKinds,
+  placed: (command: string) => string,
+): readonly { readonly count: number; readonly text: string }[] {
   return words
     .filter(([kind]) => others[kind] > 0)
     .map(([kind, one, several]) => ({
       count: others[kind],
-      text: `${others[kind]} ${others[kind] > 1 ? several : one}: nsb errors list --kind ${kind}`,
+      text: `${others[kind]} ${others[kind] > 1 ? several : one}: ${placed(`nsb errors list --kind ${kind}`)}`,
     }))
 }
 

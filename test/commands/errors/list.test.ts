@@ -112,6 +112,29 @@ describe('errors list', () => {
     assert.match(remembered.stderr, /^Next: nsb errors show \w{8} {6}nsb errors replay \w{8} --wait$/m)
   })
 
+  it('names in each command the error queue that it is about, where it was told to look into several', async () => {
+    const { folder, storage } = projectWith()
+    putMessage(storage, 'error', 'old', failureHeaders('old'))
+    for (const id of ['new', 'newer']) putMessage(storage, 'other', id, failureHeaders(id))
+    putMessage(storage, 'other', 'mt', fault, envelope)
+    const several = ['--error-queue', 'error', '--error-queue', 'other']
+
+    const [listed, grouped, remembered] = await Promise.all([
+      nsb(['errors', 'list', ...several], { cwd: folder }),
+      nsb(['errors', 'groups', ...several], { cwd: folder }),
+      nsb(['errors', 'groups'], { cwd: folder, env: { NSB_ERROR_QUEUE: 'error,other' } }),
+    ])
+
+    assert.match(
+      listed.stderr,
+      /^Next: nsb errors show \w{8} --error-queue (error|other) {6}nsb errors replay \w{8} --wait --error-queue \1$/m,
+    )
+    assert.match(listed.stderr, /^1 MassTransit fault: nsb errors list --kind masstransit --error-queue error --error-queue other$/m)
+    assert.match(grouped.stdout, /\(1 MassTransit fault: nsb errors list --kind masstransit --error-queue error --error-queue other\)/)
+    for (const { stderr } of [grouped, remembered])
+      assert.match(stderr, /^Next: nsb errors list --group \w{8} --error-queue other {6}nsb errors replay .* --wait --error-queue other$/m)
+  })
+
   it('shows a time that cannot be read as ? in a terminal and in a pipe', async () => {
     const { folder, storage } = projectWith()
     putMessage(storage, 'error', 'm1', failureHeaders('m1', { 'NServiceBus.TimeOfFailure': 'yesterday' }))

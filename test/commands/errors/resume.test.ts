@@ -97,7 +97,7 @@ describe('errors resume', () => {
     const { operation } = await interrupted(world, 'SIGKILL')
 
     const listed = await nsb(['errors', 'resume', '--list', '--json'], { cwd: folder, env })
-    const replayed = await nsb(['errors', 'replay', '--all', '--yes', '--json'], { cwd: folder, env })
+    const replayed = await nsb(['errors', 'replay', '--all', '--yes', '--json', '-p', 'default'], { cwd: folder, env })
 
     const [item] = listed.json()['items'] as Record<string, unknown>[]
     assert.deepEqual(
@@ -105,7 +105,10 @@ describe('errors resume', () => {
       [operation, 'replay', 'error', `learning ${storage}`, false],
     )
     assert.equal(replayed.code, 0, replayed.stderr)
-    assert.match(replayed.stderr, new RegExp(`replay ${operation} of 'error', begun .*, is not finished: nsb errors resume ${operation}`))
+    assert.match(
+      replayed.stderr,
+      new RegExp(`replay ${operation} of 'error', begun .*, is not finished: nsb errors resume ${operation} --profile default$`, 'm'),
+    )
     assert.equal(new Set(ids(storage, 'Shop.Server')).size, count)
     assert.equal(ids(storage, 'Shop.Server').length, count)
   })
