@@ -1,24 +1,30 @@
 import { Args, Flags } from '@oclif/core'
 import { boundMemory, replaysYoungMiB } from '../../src/cli/bounded-memory.ts'
-import { ErrorsCommand, maxHoldFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { operationFields, resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
+import { ErrorsCommand, maxHoldFlag } from '../../src/cli/errors/errors-command.ts'
+import { failureLines, warningsOf } from '../../src/cli/errors/replay-text.ts'
+import { type Leftovers, resumable } from '../../src/cli/errors/resumable.ts'
+import { resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
 import { chosenPace } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
-import { NsbError, errorText } from '../../src/message/nsb-error.ts'
+import { NsbError } from '../../src/message/nsb-error.ts'
 import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
 import { readReplayRecord } from '../../src/toolkit/errors/replay/replay-record.ts'
 import { adoptLeftover, leftoverOf } from '../../src/toolkit/errors/replay/resume-staged.ts'
+import { stagingLeftovers, stagingQueue } from '../../src/toolkit/errors/replay/staging.ts'
 import { type ResumeReport, findOperation, listOperations, mayBeThereTwice, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import { stateFolder } from '../../src/toolkit/state-folder.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 
+/** Messages that were not sent, or failed again, in lines of their own. */
+const mostShown = 20
+
 export default class ErrorsResume extends ErrorsCommand {
   static override summary = 'go on with an operation that was interrupted, or take it back'
   static override description =
-    `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice, for every time that it was killed: it says how many before it begins; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent.
+    `Reads the journal of an operation that was killed or interrupted, and the queue. Of a replay: what is known to have arrived is only removed from the error queue; what had been begun with is sent again, and up to a window of it may arrive twice, for every time that it was killed: it says how many before it begins; what had been selected and not begun with is sent; everything else stays. Options are those the operation was begun with. A journal is in the state folder of the machine where the operation began: elsewhere nobody can tell what was sent; --list names the staging queues of such operations too. Batches begin anew, with a question between them where there is a terminal.
 
 With --undo nothing is sent any more. Of a replay, what has arrived cannot be called back: it is removed from the error queue, and the rest stays there. Of a staged replay, what is in its staging queue goes back to the error queue as it was; that can be done from any machine.
 
@@ -54,7 +60,13 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
       this.#adopted(error, transport, args.operation, flags.undo),
     )
     const { queue, startedAt } = journal.head
-    if (!this.#isConfirmed) await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now())))
+    const { profile: connected, protect } = await this.connection()
+    const isAnswered = protect ? this.globals.confirm === connected.value : this.globals.yes === true
+    if (!this.#isConfirmed) {
+      const place = journal.phase === undefined ? queue : stagingQueue(journal.head.operation)
+      const waiting = (await transport.inspect(place))?.depth ?? 0
+      await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now()), waiting))
+    }
     await this.forgetSnapshot(queue)
     const twice = mayBeThereTwice(transport, journal, flags.undo)
     if (twice > 0)
@@ -70,7 +82,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
       progress: (step) => progress?.show(step),
       patching: patch === undefined ? undefined : await this.patching(patch, journal.head.operation, queue),
       pacing: ({ batch, batchPause, rate }) =>
-        pacingOf(chosenPace({ batch, rate, 'batch-pause': batchPause }, { interactive: this.terminal.interactive, yes: true }), {
+        pacingOf(chosenPace({ batch, rate, 'batch-pause': batchPause }, { interactive: this.terminal.interactive, yes: isAnswered }), {
           ask: (question, flag) => this.ask(question, flag),
           note: (text) => this.note(text),
           endProgress: () => progress?.end(),
@@ -102,20 +114,34 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   }
 
   async #list(): Promise<unknown> {
-    const operations = await listOperations(stateFolder(process.env))
+    const journals = await listOperations(stateFolder(process.env))
+    const operations = resumable(journals, await this.#leftovers())
     if (operations.length === 0) this.note('nothing can be resumed')
     else
       await this.table(operations, [
-        { name: 'operation', value: ({ head }) => head.operation },
-        { name: 'command', value: ({ head }) => printableLine(head.command) },
-        { name: 'queue', value: ({ head }) => printableLine(head.queue) },
-        { name: 'begun', value: ({ head }) => relativeTime(Date.parse(head.startedAt), Date.now()) },
-        { name: 'messages', value: ({ selected }) => String(selected) },
-        { name: 'safe', value: ({ safeCount }) => String(safeCount) },
-        { name: 'state', value: ({ running }) => (running ? 'running' : 'interrupted') },
-        { name: 'where', value: ({ head }) => printableLine(head.where) },
+        { name: 'operation', value: ({ operation }) => operation },
+        { name: 'command', value: ({ command }) => printableLine(command) },
+        { name: 'queue', value: ({ queue }) => queue && printableLine(queue) },
+        { name: 'begun', value: ({ startedAt }) => relativeTime(Date.parse(startedAt), Date.now()) },
+        { name: 'messages', value: ({ begun }) => begun, align: 'right' },
+        { name: 'safe', value: ({ safe }) => safe, align: 'right' },
+        { name: 'staged', value: ({ staged }) => staged, align: 'right' },
+        { name: 'state', value: ({ running }) => (running === undefined ? 'no journal here' : running ? 'running' : 'interrupted') },
+        { name: 'where', value: ({ where }) => printableLine(where) },
       ])
-    return { schema: 'nsb.errors.resume/1', items: operations.map(operationFields) }
+    return { schema: 'nsb.errors.resume/1', items: operations }
+  }
+
+  /** Staging queues of the transport that the command would connect with. Without it the journals are worth telling all the same. */
+  async #leftovers(): Promise<Leftovers> {
+    try {
+      const found = await stagingLeftovers(await this.openTransport())
+      return { found, where: (await this.journalled()).where }
+    } catch (error) {
+      if (!(error instanceof NsbError)) throw error
+      this.warning(`staging queues are not among them: ${error.message}`)
+      return { found: [], where: '' }
+    }
   }
 
   #progress(): Progress | undefined {
@@ -124,11 +150,8 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   }
 
   #show(report: ResumeReport): void {
-    for (const item of report.items.filter((each) => each.result === 'failed').slice(0, 20))
-      this.note(
-        `${this.colour.err.failure('✗')} ${printableLine(shortId(item.uniqueId))}  ${printableLine(item.target ?? '–')}  ${printableLine(item.error?.message ?? '')}`,
-      )
-    if (report.problem !== undefined) this.warning(`stopped: ${errorText(report.problem)}`)
+    for (const line of failureLines(report, mostShown)) this.note(`${this.colour.err.failure('✗')} ${line}`)
+    for (const warning of warningsOf(report, this.signal.aborted)) this.warning(warning)
     this.out(resumeLine(report))
     if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
     else if (report.failed > 0) this.next('nsb errors list', 'nsb errors groups')

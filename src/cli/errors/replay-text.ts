@@ -20,7 +20,7 @@ export function questionOf(most: number, plan: ReplayPlan | undefined, { queue, 
 const mostNamed = 5
 
 /** A line for each of the first that were not sent, and of those that failed again. */
-export function failureLines({ items }: ReplayReport, most: number): readonly string[] {
+export function failureLines({ items }: Pick<ReplayReport, 'items'>, most: number): readonly string[] {
   const resulting = (result: string): typeof items => items.filter((item) => item.result === result).slice(0, most)
   return [
     ...resulting('failed').map(({ error, target, uniqueId }) => line(uniqueId, target ?? '–', error?.message ?? 'was not sent')),
@@ -36,26 +36,29 @@ const longestReason = 1000
 const line = (uniqueId: string, what: string, reason: string): string =>
   [shortId(uniqueId), short(what), short(reason, longestReason)].map(printableLine).join('  ')
 
+/** What a report says of how it ended; that of a resume has some of it only where it was a replay. */
+type EarlyEnd = Pick<ReplayReport, 'problem' | 'staged' | 'stoppedAfter'> & Partial<Pick<ReplayReport, 'stopped' | 'sentUnnoted'>>
+
 /** Why it ended early, and where the rest is. */
-export function warningsOf(report: ReplayReport, isInterrupted: boolean): readonly string[] {
+export function warningsOf(report: EarlyEnd, isInterrupted: boolean): readonly string[] {
   const { problem, stopped, stoppedAfter } = report
   const warnings: string[] = []
   if (problem !== undefined) warnings.push(`stopped: ${errorText(problem)}${inBothPlaces(report)}`)
   else if (stoppedAfter !== undefined) warnings.push(`stopped after batch ${stoppedAfter.number}; ${restOf(report)}`)
-  else if (stopped) warnings.push(`stopped: too many failures; ${restOf(report)}`)
+  else if (stopped === true) warnings.push(`stopped: too many failures; ${restOf(report)}`)
   if (isInterrupted) warnings.push(`interrupted: ${restOf(report)}`)
   return warnings
 }
 
 /** Where what was not sent is. */
-function restOf({ staged }: ReplayReport): string {
+function restOf({ staged }: EarlyEnd): string {
   return staged === undefined || staged.left === 0
     ? 'the rest stays in the error queue'
     : `the rest is in ${staged.queue}, or in the error queue still`
 }
 
 /** What a person must know who finds a message twice. */
-function inBothPlaces({ sentUnnoted }: ReplayReport): string {
+function inBothPlaces({ sentUnnoted = 0 }: EarlyEnd): string {
   return sentUnnoted === 0
     ? ''
     : `. ${sentUnnoted} message${sentUnnoted === 1 ? ' was' : 's were'} sent and may be in the error queue as well`

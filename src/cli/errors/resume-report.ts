@@ -8,7 +8,7 @@ import { printableLine } from '../printable.ts'
 
 /** `nsb.errors.resume/1` */
 export function resumeDocument(profile: string, report: ResumeReport): object {
-  const { isOver, more, note: _, problem, undone, waited, ...others } = report
+  const { isOver, more, note: _, problem, sentUnnoted = 0, stopped, stoppedAfter, undone, waited, ...others } = report
   return {
     schema: 'nsb.errors.resume/1',
     profile,
@@ -17,26 +17,23 @@ export function resumeDocument(profile: string, report: ResumeReport): object {
     ...(waited
       ? { succeeded: count(report, 'succeeded'), failedAgain: count(report, 'failedAgain'), noAnswer: count(report, 'noAnswer') }
       : {}),
+    ...(stopped === true ? { stopped } : {}),
+    ...(stoppedAfter === undefined ? {} : { stoppedAfterBatch: stoppedAfter.number }),
+    ...(sentUnnoted > 0 ? { inBothPlaces: sentUnnoted } : {}),
     ...(isOver ? {} : { resumable: true }),
     ...(problem === undefined ? {} : { problem: errorText(problem) }),
     ...more,
   }
 }
 
-/** An operation in the document of `--list`. */
-export function operationFields({ head, running, safeCount, selected }: ReadJournal & { readonly running: boolean }): object {
-  const { command, operation, profile, queue, startedAt, where } = head
-  return { operation, command, profile, where, queue, startedAt, begun: selected, safe: safeCount, running }
-}
-
-/** What is about to happen, and what a person must know before it. */
-export function resumeQuestion({ head, phase, safeCount, selected }: ReadJournal, undo: boolean, begun: string): string {
+/** What is about to happen, and what a person must know before it. @param waiting messages in its staging queue, or else in the error queue */
+export function resumeQuestion({ head, phase, safeCount, selected }: ReadJournal, undo: boolean, begun: string, waiting: number): string {
   const operation = `${printableLine(head.command)} ${head.operation} of '${printableLine(head.queue)}', begun ${begun}`
   const counts =
     phase === phases.moving
       ? ` (${safeCount} of ${selected} messages are in its staging queue, and none was sent)`
       : head.command === 'replay'
-        ? ` (of ${selected} that it had begun with ${safeCount} are known to have arrived${undo ? '; what was sent cannot be called back' : ''})`
+        ? ` (of ${selected} that it had begun with ${safeCount} are known to have arrived; ${waiting} ${waiting === 1 ? 'message is' : 'messages are'} in ${phase === undefined ? 'the error queue' : 'its staging queue'}${undo ? '; what was sent cannot be called back' : ''})`
         : ''
   return `${undo ? 'Take back' : 'Go on with'} ${operation}${counts}?`
 }
@@ -83,11 +80,14 @@ export function resumeLine(report: ResumeReport): string {
   ].join(', ')
 }
 
-/** Not done before failed again before no answer yet. */
+/** Not done before failed again before no answer yet; as of a replay, outcomes that ended it between two batches are the answer. */
 export function resumeExitCode(report: ResumeReport): number {
-  if (report.failed > 0 || !report.isOver || ((report.uncertain ?? 0) > 0 && report.leftInQueue > 0)) return Exit.partly
-  if (report.waited && count(report, 'failedAgain') > 0) return Exit.negative
-  return report.waited && count(report, 'noAnswer') > 0 ? Exit.timedOut : Exit.done
+  const { failed, isOver, leftInQueue, stoppedAfter, uncertain = 0, waited } = report
+  const [failedAgain, noAnswer] = waited ? [count(report, 'failedAgain'), count(report, 'noAnswer')] : [0, 0]
+  const isStoppedForOutcomes = stoppedAfter !== undefined && failedAgain + noAnswer > 0
+  if (failed > 0 || (!isOver && !isStoppedForOutcomes) || (uncertain > 0 && leftInQueue > 0)) return Exit.partly
+  if (failedAgain > 0) return Exit.negative
+  return noAnswer > 0 ? Exit.timedOut : Exit.done
 }
 
 function count({ items }: ResumeReport, result: ReplayResult): number {

@@ -6,7 +6,7 @@ import { type ReadJournal, isRunning, operationIds, readJournal } from './journa
 import type { Patching } from './edit/patching.ts'
 import type { Pacing } from './replay/pace.ts'
 import type { PaceRecord } from './replay/replay-record.ts'
-import type { ReplayRun, ReplayedMessage } from './replay/replay.ts'
+import type { ReplayReport, ReplayRun, ReplayedMessage } from './replay/replay.ts'
 import { phases } from './replay/staging.ts'
 
 export interface ResumeOptions {
@@ -54,6 +54,10 @@ export interface ResumeReport {
   readonly isOver: boolean
   /** Why a step could not be noted. */
   readonly problem: unknown
+  /** Of a replay, as its own report says it. */
+  readonly stopped?: ReplayReport['stopped']
+  readonly stoppedAfter?: ReplayReport['stoppedAfter']
+  readonly sentUnnoted?: ReplayReport['sentUnnoted']
   /** For the outcome of each message. */
   readonly waited: boolean
   /** What its command says in place of the counts; undefined: they say it. */

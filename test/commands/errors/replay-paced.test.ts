@@ -222,6 +222,34 @@ describe('errors replay in batches', () => {
       assert.match(terminal.screen, /stopped after batch 1; the rest stays in the error queue/)
       assert.deepEqual(world.ids('error'), ['m0002', 'm0003', 'm0004'])
     })
+
+    it('who resumes it is asked between two batches too, and sees how many wait', { timeout: 60_000 }, async () => {
+      const world = worldWith(8)
+      const replay = startInTerminal(['errors', 'replay', '--all', '--staged', '--batch', '1,2,rest'], world.folder, world.env)
+      await replay.shows('Replay 8 messages to Sales?')
+      replay.type('y\r')
+      await replay.shows('Continue? [Y/n/all]')
+      replay.type('n\r')
+      assert.equal(await replay.ended, 3)
+
+      const here = await world.run('resume', '--list', '--json')
+      const elsewhere = await nsb(['errors', 'resume', '--list'], {
+        cwd: world.folder,
+        env: { NSB_STATE_DIR: join(world.folder, 'other') },
+      })
+      const resumed = startInTerminal(['errors', 'resume'], world.folder, world.env)
+      await resumed.shows('known to have arrived; 7 messages are in its staging')
+      resumed.type('y\r')
+      await resumed.shows('batch 1: 1 sent. Continue? [Y/n/all]')
+      resumed.type('n\r')
+
+      assert.equal(await resumed.ended, 3)
+      assert.match(resumed.screen, /stopped after batch 1; the rest is in nsb\.staging\./)
+      assert.deepEqual(world.ids('Sales'), numbers(2))
+      const [listed] = here.json()['items'] as Record<string, unknown>[]
+      assert.deepEqual([listed?.['begun'], listed?.['safe'], listed?.['staged'], listed?.['running']], [1, 1, 7, false])
+      assert.match(elsewhere.stdout, new RegExp(`^${String(listed?.['operation'])} +replay +– +.* 7 +no journal here`, 'm'))
+    })
   })
 })
 

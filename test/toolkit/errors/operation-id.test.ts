@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
-import { newOperationId } from '../../../src/toolkit/errors/operation-id.ts'
+import { newOperationId, timeOfOperation } from '../../../src/toolkit/errors/operation-id.ts'
 
 describe('an operation id', () => {
   it('has 26 characters that sort by time and differ', () => {
@@ -9,5 +9,9 @@ describe('an operation id', () => {
     assert.deepEqual(ids.toSorted(), ids)
     for (const id of ids) assert.match(id, /^[0-9A-HJKMNP-TV-Z]{26}$/)
     assert.notEqual(newOperationId(5), newOperationId(5))
+    assert.deepEqual(
+      [0, 1_800_000_000_000].map((time) => timeOfOperation(newOperationId(time))),
+      [0, 1_800_000_000_000],
+    )
   })
 })

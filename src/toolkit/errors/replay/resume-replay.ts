@@ -50,10 +50,20 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
     newerArrivals: report.newerArrivals,
     items: report.items,
     isOver: report.isOver,
-    problem: report.problem,
+    ...endOf(report),
     waited: run.waitMs !== undefined,
     ...(journal.unknown > 0 && isBrokerQueue(facts) ? { uncertain: journal.unknown } : {}),
   }
+}
+
+/** Why it ended early. */
+export function endOf({
+  problem,
+  sentUnnoted,
+  stopped,
+  stoppedAfter,
+}: ReplayReport): Pick<ResumeReport, 'problem' | 'stopped' | 'stoppedAfter' | 'sentUnnoted'> {
+  return { problem, stopped, sentUnnoted, ...(stoppedAfter && { stoppedAfter }) }
 }
 
 /** As the replay was run, but for its journal. */

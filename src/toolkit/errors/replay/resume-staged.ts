@@ -7,7 +7,7 @@ import type { ReplayOptions } from './plan.ts'
 import { type JournalPlace, type ReplayRecord, beginReplayJournal } from './replay-record.ts'
 import type { ReplayReport, ReplayRun } from './replay.ts'
 import { type ResumeOptions, type ResumeReport, mayBeThereTwice } from '../resume.ts'
-import { goOn, nothing, resumedOptions, resumedRun } from './resume-replay.ts'
+import { endOf, goOn, nothing, resumedOptions, resumedRun } from './resume-replay.ts'
 import { readHeld } from './sending-back.ts'
 import { drainStaging, goOnAfterMoving, moveToStaging } from './staged-replay.ts'
 import { type StagingLeftover, moveUnchanged, phases, stagingLeftovers, stagingQueue } from './staging.ts'
@@ -150,7 +150,7 @@ function uncertainIn({ unknown }: ReadJournal, transport: Transport): Pick<Resum
 }
 
 function told({ head }: ReadJournal, report: ReplayReport, { waitMs }: ReplayRun): ResumeReport {
-  const { failed, isOver, items, leftInQueue, newerArrivals, problem, staged } = report
+  const { failed, isOver, items, leftInQueue, newerArrivals, staged } = report
   return {
     ...nothing,
     operation: head.operation,
@@ -162,7 +162,7 @@ function told({ head }: ReadJournal, report: ReplayReport, { waitMs }: ReplayRun
     newerArrivals,
     items,
     isOver,
-    problem,
+    ...endOf(report),
     waited: waitMs !== undefined,
     ...(staged === undefined ? {} : { staged }),
     ...(report.duplicates > 0 ? { more: { duplicates: report.duplicates } } : {}),
