@@ -87,7 +87,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       exclusive: ['keep-ack', 'same-native-id'],
     }),
     ...paceFlags,
-    'keep-ack': Flags.boolean({ helpGroup: 'ACT', summary: "keep ServiceControl's acknowledgement address; its queue must exist" }),
+    'keep-ack': Flags.boolean({
+      helpGroup: 'ACT',
+      summary: "keep ServiceControl's acknowledgement address; its queue must exist",
+      exclusive: ['wait'],
+    }),
     'same-native-id': Flags.boolean({ helpGroup: 'ACT', summary: 'keep the native message id' }),
     'max-hold': maxHoldFlag,
     'allow-reorder': Flags.boolean({

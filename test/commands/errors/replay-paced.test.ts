@@ -112,6 +112,7 @@ describe('errors replay at a rate', () => {
     ['a rate that is none', ['--rate', 'fast']],
     ['a batch that is none', ['--batch', '1,none']],
     ['a pause without batches', ['--batch-pause', '1s']],
+    ['acknowledgements for somebody else and for us', ['--keep-ack', '--wait']],
   ])('%s is a usage error, and nothing is sent', async (_title, flags) => {
     const world = worldWith(1)
 
