@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, fstatSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import { Args, Flags } from '@oclif/core'
 import { ArchiveCommand, mostWithoutTyping } from '../../src/cli/errors/archive-command.ts'
 import { importDocument, importExitCode, importSummary } from '../../src/cli/errors/archive-report.ts'
@@ -15,10 +16,12 @@ import {
   isQueueMissing,
   presentIn,
 } from '../../src/toolkit/errors/archive/import.ts'
-import { type ReadLine, readLines } from '../../src/toolkit/errors/archive/read-lines.ts'
+import { type ReadLine, readLines, withFirst } from '../../src/toolkit/errors/archive/read-lines.ts'
 import { type ImportRecord, importedFile } from '../../src/toolkit/errors/archive/resume-import.ts'
+import { Spool } from '../../src/toolkit/errors/archive/spool.ts'
 import { KeySet } from '../../src/toolkit/errors/journal/key-set.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
+import { stateFolder } from '../../src/toolkit/state-folder.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 
 const mostShown = 20
@@ -30,7 +33,8 @@ export default class ErrorsImport extends ArchiveCommand {
 failed, or to --to, as errors replay sends it; whether it is in the error queue too is then not looked at.
 
 A failure that is in the queue already, or came before in the input, is skipped, so importing twice changes nothing. To know it, the
-queue is looked at, which is refused beside a consumer; --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
+queue is looked at, which is refused beside a consumer, and for stdin when its end has come: an export that writes there has the queue
+in hand until then. --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
 changed on purpose. A line that cannot be imported is named with its number and the reason, and the others are imported.
 
 Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were rejected or could not be sent; 4 there was no message; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
@@ -76,6 +80,10 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const holding = { maxHold: flags['max-hold'], overrule: this.overrule, signal: this.signal }
     const isLooking = !allowDuplicates && !flags.replay && queue !== undefined
     const operation = newOperationId(Date.now())
+    // Who writes to the pipe, an export perhaps, has the queue in hand until the last line has come.
+    const spool = isStdin && isLooking && !isFile(process.stdin.fd) ? await this.#spooled(operation) : undefined
+    const lines = (): Promise<AsyncIterable<ReadLine>> =>
+      this.#lines(spool?.read() ?? (isStdin ? process.stdin : createReadStream(path)), isStdin ? '-' : path)
     const progress = this.progress()
     this.atEnd(async () => progress?.end())
     let of = 0
@@ -98,10 +106,9 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const isConfirmed = isStdin || (this.globals.yes === true && !protect)
 
     if (flags['dry-run'] || !isConfirmed) {
-      const planned = await importLines(transport, this.#lines(isStdin, path), await options())
+      const planned = await importLines(transport, await lines(), await options())
       this.signal.throwIfAborted()
       of = planned.read
-      if (planned.read === 0) throw nothingToImport(args.source)
       await this.#showTargets(transport, planned)
       if (flags['dry-run']) return this.#end(about, operation, planned, true)
       if (planned.imported > 0)
@@ -112,6 +119,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     await this.noteOpenOperations(queue ?? errorQueue)
     if (queue !== undefined) await this.forgetSnapshot(queue)
     // A journal is of what was begun, so all that may refuse comes before it.
+    const input = await lines()
     const chosen = await options()
     if (isMissing) await transport.createQueues([queue])
     const record: ImportRecord = {
@@ -125,11 +133,10 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     }
     const journal = await this.beginJournal('import', operation, queue ?? errorQueue, record)
     try {
-      const report = await importLines(transport, this.#lines(isStdin, path), { ...chosen, journal })
-      const { failed, imported, read, rejected, skipped, stoppedBy } = report
+      const report = await importLines(transport, input, { ...chosen, journal })
+      const { failed, imported, rejected, skipped, stoppedBy } = report
       // What came from stdin does not come again.
       if (stoppedBy === undefined && (isStdin || !this.signal.aborted)) journal.end({ imported, skipped, rejected, failed })
-      if (read === 0 && !this.signal.aborted) throw nothingToImport(args.source)
       if (this.signal.aborted)
         this.warning(`interrupted: the rest was not imported${isStdin ? '' : `; nsb errors resume ${operation} goes on with it`}`)
       return this.#end(about, operation, report, false)
@@ -138,14 +145,39 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     }
   }
 
-  async *#lines(isStdin: boolean, path: string): AsyncIterable<ReadLine> {
-    const input = isStdin ? process.stdin : createReadStream(path)
+  /** All that comes from stdin, once its end has come. */
+  async #spooled(operation: string): Promise<Spool> {
+    const input = process.stdin
+    const end = (): void => void input.destroy()
+    this.signal.addEventListener('abort', end)
+    try {
+      const spool = await Spool.of(input as AsyncIterable<Uint8Array>, stateFolder(process.env), `import-${operation}.ndjson`)
+      this.atEnd(() => spool.close())
+      this.signal.throwIfAborted()
+      return spool
+    } catch (error) {
+      this.signal.throwIfAborted()
+      throw error instanceof NsbError ? error : cannotRead('-', error)
+    } finally {
+      this.signal.removeEventListener('abort', end)
+    }
+  }
+
+  /** @throws {NsbError} NSB_NOTHING_MATCHED, NSB_BAD_INPUT: nothing of it can be imported */
+  async #lines(input: Readable, source: string): Promise<AsyncIterable<ReadLine>> {
+    const { first, lines } = await withFirst(this.#read(input, source))
+    this.signal.throwIfAborted()
+    if (first === undefined) throw nothingToImport(source)
+    return lines
+  }
+
+  async *#read(input: Readable, source: string): AsyncIterable<ReadLine> {
     const end = (): void => void input.destroy()
     this.signal.addEventListener('abort', end)
     try {
       for await (const line of readLines(input as AsyncIterable<Uint8Array>)) if (!isSummary(line)) yield line
     } catch (error) {
-      if (!this.signal.aborted) throw cannotRead(isStdin ? '-' : path, error)
+      if (!this.signal.aborted) throw cannotRead(source, error)
     } finally {
       this.signal.removeEventListener('abort', end)
     }
@@ -180,6 +212,11 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
 
 /** The last line of `export --json`. */
 const isSummary = ({ text }: ReadLine): boolean => text.startsWith('{"schema":"nsb.summary/1"')
+
+/** Is it there as a whole already? */
+function isFile(descriptor: number): boolean {
+  return fstatSync(descriptor).isFile()
+}
 
 const whereTo = (queue: string | undefined): string => (queue === undefined ? 'where each of them failed' : `'${printableLine(queue)}'`)
 

@@ -49,3 +49,20 @@ export async function* readLines(input: AsyncIterable<Uint8Array>, longest = lon
   const read = line(true)
   if (read !== undefined) yield read
 }
+
+/** Waits for the first line, so that what is wrong with the whole input is known before anything is begun. */
+export async function withFirst(lines: AsyncIterable<ReadLine>): Promise<{ first: ReadLine | undefined; lines: AsyncIterable<ReadLine> }> {
+  const rest = lines[Symbol.asyncIterator]()
+  const { done, value } = await rest.next()
+  const first = done === true ? undefined : value
+  return { first, lines: first === undefined ? lines : joined(first, rest) }
+}
+
+async function* joined(first: ReadLine, rest: AsyncIterator<ReadLine>): AsyncIterable<ReadLine> {
+  try {
+    yield first
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}

@@ -235,7 +235,7 @@ class HeldSelection implements Selection {
       const found: SelectedMessage[] = []
       for (const message of messages) {
         const failed = readHeld(message)
-        if (isMeant(failed) && matches(failed, message.headers, message.body)) found.push({ message, failed })
+        if (isMeant(failed) && matches(failed, message)) found.push({ message, failed })
       }
       yield found
     }
