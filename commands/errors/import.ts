@@ -168,6 +168,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const { first, lines } = await withFirst(this.#read(input, source))
     this.signal.throwIfAborted()
     if (first === undefined) throw nothingToImport(source)
+    if (/^\s*[{[]\s*$/.test(first.text)) throw notOneALine(source)
     return lines
   }
 
@@ -219,6 +220,16 @@ function isFile(descriptor: number): boolean {
 }
 
 const whereTo = (queue: string | undefined): string => (queue === undefined ? 'where each of them failed' : `'${printableLine(queue)}'`)
+
+/** JSON as people read it. */
+function notOneALine(source: string): NsbError {
+  return new NsbError({
+    code: 'NSB_BAD_INPUT',
+    message: `The messages in '${source}' are spread over several lines each; import needs one message a line. Nothing was imported.`,
+    suggestions: [`jq -c . ${source === '-' ? '' : '<file> '}| nsb errors import - --yes`, `of an array: jq -c '.[]'`],
+    details: { source },
+  })
+}
 
 function nothingToImport(source: string): NsbError {
   return new NsbError({

@@ -171,7 +171,7 @@ describe('errors import', () => {
     expect(copies.every((headers) => headers['Nsb.Replay.Count'] === '1' && headers['NServiceBus.TimeOfFailure'] === undefined)).toBe(true)
   })
 
-  it('E-32 imports nothing without a yes, an input, or a queue that is there', async () => {
+  it('E-32 E-38 imports nothing, and begins nothing, without a yes, lines of messages, or a queue that is there', async () => {
     const at = place()
     writeFileSync(join(at.folder, 'a.ndjson'), line('m1'))
 
@@ -183,6 +183,8 @@ describe('errors import', () => {
       await at.run(['errors', 'import', 'a.ndjson', '--to', 'Nowhere', '--yes', '--json']),
       await at.run(['errors', 'import', 'a.ndjson', '--to', '../x', '--yes', '--json']),
       await at.run(['errors', 'import', '.', '--yes', '--json']),
+      // As jq writes without -c.
+      await at.run(['errors', 'import', '-', '--replay', '--yes', '--json'], JSON.stringify(JSON.parse(line('m1')), null, 2)),
     ]
 
     expect(answers.map((ended) => [codeOf(ended), ended.code])).toEqual([
@@ -193,8 +195,11 @@ describe('errors import', () => {
       ['NSB_QUEUE_NOT_FOUND', 4],
       ['NSB_BAD_ADDRESS', 2],
       ['NSB_BAD_INPUT', 2],
+      ['NSB_BAD_INPUT', 2],
     ])
-    expect(idsIn(at, 'error')).toEqual([])
+    expect(answers.at(-1)?.stderr).toContain('jq -c . | nsb errors import -')
+    expect([idsIn(at, 'error'), idsIn(at, 'Sales')]).toEqual([[], []])
+    expect(existsSync(join(at.folder, 'state', 'operations'))).toBe(false)
   })
 
   it('E-36 imports a message of a broker: what has a type becomes the text that RabbitMQ shows', async () => {
