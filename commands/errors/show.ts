@@ -9,6 +9,7 @@ import { showInPager } from '../../src/cli/pager.ts'
 import { type FailedMessage, isTextBody } from '../../src/message/failure.ts'
 import { stackTraceOf } from '../../src/message/foreign-failure.ts'
 import { Header } from '../../src/message/headers.ts'
+import { operatorHeaders } from '../../src/message/native-headers.ts'
 import { type Shown, rememberFailed, showFailed } from '../../src/toolkit/errors/browse/browse.ts'
 import { failedFields, isoTime } from '../../src/toolkit/errors/documents.ts'
 import { replayHistory } from '../../src/toolkit/errors/browse/replay-history.ts'
@@ -102,7 +103,7 @@ function shownFields({ failed, message }: Shown): object {
   return {
     ...failedFields(failed),
     ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined)),
-    headers: message.headers,
+    headers: operatorHeaders(message),
     body: {
       encoding: text ? 'utf8' : 'base64',
       ...(message.headers[Header.ContentType] === undefined ? {} : { contentType: message.headers[Header.ContentType] }),

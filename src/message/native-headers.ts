@@ -67,6 +67,39 @@ export function isNotShown(name: string): boolean {
   return mayBeStripped(name) && stripped.has(name)
 }
 
+/** What a queue counts is none of the message's. */
+const counted: ReadonlySet<string> = new Set([Native.DeliveryCount, Native.AcquiredCount])
+
+/** Do brokers and client libraries write it, so that no handler sees it, and whoever operates the queue does? */
+export function isForOperators(name: string): boolean {
+  return isNotShown(name) && !counted.has(name)
+}
+
+/** A message that is held in a queue, as far as it was read. */
+export interface HeldHeaders {
+  readonly headers: Headers
+  /** `HeldMessage.native`. */
+  readonly native?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** One of the headers that {@link isForOperators} names, as text; undefined: the message has none of that name. */
+export function operatorHeader({ headers, native }: HeldHeaders, name: string): string | undefined {
+  // In a folder they are headers like others.
+  if (Object.hasOwn(headers, name)) return headers[name]
+  const hidden = native?.['headers']
+  if (typeof hidden !== 'object' || hidden === null || !Object.hasOwn(hidden, name)) return undefined
+  const value = (hidden as Readonly<Record<string, unknown>>)[name]
+  return typeof value === 'string' ? value : textOf(value)
+}
+
+/** All headers of a message, those that no handler sees included: what a broker says of a dead letter, and what delays and confirms it. */
+export function operatorHeaders(message: HeldHeaders): Headers {
+  const hidden = message.native?.['headers']
+  if (typeof hidden !== 'object' || hidden === null) return message.headers
+  const names = Object.keys(hidden).filter(isForOperators)
+  return { ...message.headers, ...Object.fromEntries(names.map((name) => [name, operatorHeader(message, name) ?? ''])) }
+}
+
 /** What most names are not can be told from two letters. */
 function mayBeStripped(name: string): boolean {
   return name.charCodeAt(0) === x || name.charCodeAt(12) === capitalT

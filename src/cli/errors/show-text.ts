@@ -1,5 +1,6 @@
 import { type FailedMessage, displayTypeOf } from '../../message/failure.ts'
 import { stackTraceOf } from '../../message/foreign-failure.ts'
+import { operatorHeaders } from '../../message/native-headers.ts'
 import type { Remembered, Shown } from '../../toolkit/errors/browse/browse.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
@@ -26,7 +27,7 @@ export async function showText(
   return [
     ...failureLines({ failed, message }, choice.stack, colours),
     ...bodyLines(await bodyText(message.headers, message.body, bodyAtAGlance), colours),
-    ...(choice.headers ? ['', ...headerLines(message.headers, colours)] : []),
+    ...(choice.headers ? ['', ...headerLines(operatorHeaders(message), colours)] : []),
   ].join('\n')
 }
 

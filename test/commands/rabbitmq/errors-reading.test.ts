@@ -67,7 +67,8 @@ describe('what other systems left in an error queue of a broker', () => {
     const cached = await shop.run('errors', 'list', '--kind', 'dlx', '--json', '--cached', '--connection', host.url)
     const groups = await shop.run('errors')
     const byQueue = await shop.run('errors', 'groups', '--kind', 'dlx', '--by', 'queue', '--json')
-    const shown = await shop.run('errors', 'show', 'dead-1', '--refresh')
+    const rejected = await shop.run('errors', 'list', '--kind', 'dlx', '--header', 'x-first-death-reason=rejected', '--count')
+    const shown = await shop.run('errors', 'show', 'dead-1', '--headers')
     const replayed = await shop.run('errors', 'replay', '--kind', 'dlx', '--yes', '--json')
 
     expect(
@@ -82,7 +83,11 @@ describe('what other systems left in an error queue of a broker', () => {
     expect(itemsOf(cached)).toEqual(itemsOf(listed))
     expect(groups.stdout).toMatch(/\(2 dead-lettered messages: nsb errors list --kind dlx\)/)
     expect(itemsOf(byQueue)).toMatchObject([{ title: 'orders', count: 2 }])
+    expect(rejected.stdout).toBe('2\n')
     expect(shown.stdout).toMatch(/^failed {6}.* in orders .*queue orders$/m)
+    expect(shown.stdout).toMatch(
+      /^x-death: .*queue=orders,.*routing-keys=orders.*\nx-first-death-exchange:.*\nx-first-death-queue: orders$/m,
+    )
     expect([replayed.code, replayed.json()['published']], replayed.stderr).toEqual([0, 2])
     const copies = await ErrorQueue.open(host, 'orders').drain()
     expect(copies.map(({ body }) => body)).toEqual(['{"OrderId":1}', '{"OrderId":1}'])

@@ -4,7 +4,7 @@ import { type Classifier, type Group, displayTitle, groupId, groupTitle, headers
 import { checkHold, holdIfThere } from '../hold.ts'
 import { couldMean, idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
-import { type Criteria, hasCriteria, needsBodies, selector } from '../select/select.ts'
+import { type Criteria, hasCriteria, needsBodies, needsNative, selector } from '../select/select.ts'
 import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
 
 export interface BrowseOptions {
@@ -121,9 +121,9 @@ async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: 
   return { facts: found.facts, ...others, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
 }
 
-/** The type of a fault of MassTransit is in its body. */
+/** The type of a fault of MassTransit is in its body. Without bodies nothing native is given either. */
 function canDoWithoutBodies(criteria: Criteria): boolean {
-  return !needsBodies(criteria) && criteria.kind?.includes('masstransit') !== true
+  return !needsBodies(criteria) && !needsNative(criteria) && criteria.kind?.includes('masstransit') !== true
 }
 
 export interface ListedFailure {
@@ -188,7 +188,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       read++
       if (!couldBeMeant(failed)) return
       if (ids.length > 0) named.push(failed)
-      if (!matches(failed, message.headers, held?.body)) return
+      if (!matches(failed, held ?? message)) return
       total++
       const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
       const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
@@ -228,7 +228,7 @@ export async function groupFailed(operations: Operations, options: BrowseOptions
   const browsed = await browse(operations, options, {
     withoutBodies: canDoWithoutBodies(options.criteria),
     seen(failed, message, held) {
-      if (!matches(failed, message.headers, held?.body)) return
+      if (!matches(failed, held ?? message)) return
       total++
       if (failed.failedAt !== undefined && (oldest === undefined || failed.failedAt < oldest)) oldest = failed.failedAt
       const title = groupTitle(headersToGroup(failed, message.headers), options.by)

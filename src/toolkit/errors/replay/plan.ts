@@ -145,7 +145,7 @@ export async function planHeld(
       const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
       if (!isNamed(failed)) continue
       if (ids.length > 0) named.push(failed)
-      if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
+      if (!isReplayable(failed) || !matches(failed, message)) continue
       if (ids.length > 0) couldBeMeant.push(planned(message, failed, options))
       else choice.add(planned(message, failed, options))
       const looking = selected(message, failed)

@@ -23,7 +23,7 @@ export async function rememberedTargets(
   const counts = new Map<string | undefined, number>()
   for await (const entry of found.entries) {
     const failed = entry.failed ?? readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
-    if (!isReplayable(failed) || !matches(failed, entry.headers, undefined)) continue
+    if (!isReplayable(failed) || !matches(failed, entry)) continue
     const { target } = planned(entry, failed, options)
     counts.set(target, (counts.get(target) ?? 0) + 1)
   }

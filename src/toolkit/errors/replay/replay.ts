@@ -166,7 +166,7 @@ export function replayAsTheyCome(transport: Transport, noted: NotedHolding, opti
         if (selected >= most || sending.stopped) break
         read++
         const failed = readHeld(message)
-        if (!isReplayable(failed) || !matches(failed, message.headers, message.body)) continue
+        if (!isReplayable(failed) || !matches(failed, message)) continue
         if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
         else {
           const begun = sending.add(message, planned(message, failed, options), failed)

@@ -219,6 +219,6 @@ class Going {
   #isRest(message: HeldMessage, failed: ReturnType<typeof readHeld>): boolean {
     const { now } = this.#record.chosen
     if (this.#room <= 0 || failed.failedAt === undefined || failed.failedAt > now || !isReplayable(failed)) return false
-    return this.#isNamed(failed) && this.#matches(failed, message.headers, message.body)
+    return this.#isNamed(failed) && this.#matches(failed, message)
   }
 }

@@ -1,8 +1,8 @@
 import { type FailedKind, type FailedMessage, displayTypeOf, failedKinds } from '../../../message/failure.ts'
+import { type HeldHeaders, isForOperators, operatorHeader } from '../../../message/native-headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import { shortTypeName } from '../../../message/type-names.ts'
 import { parseDuration } from '../../../message/wire-formats.ts'
-import type { Headers } from '../../../transport/transport.ts'
 import type { BodyPath } from './body-path.ts'
 import { groupsBeginning, headersToGroup } from './group.ts'
 
@@ -31,16 +31,23 @@ export interface Criteria {
   readonly notReplayed?: boolean
 }
 
-/**
- * Answers for one entry of an error queue. Ids are not looked at: which entry an id means depends on all of them.
- *
- * @param body undefined: it was not read, see {@link needsBodies}
- */
-export type Matches = (failed: FailedMessage, headers: Headers, body: Uint8Array | undefined) => boolean
+/** An entry of an error queue, as far as it was read. */
+export interface Judged extends HeldHeaders {
+  /** undefined: see {@link needsBodies} */
+  readonly body?: Uint8Array | undefined
+}
+
+/** Answers for one entry of an error queue. Ids are not looked at: which entry an id means depends on all of them. */
+export type Matches = (failed: FailedMessage, message: Judged) => boolean
 
 /** Can the criteria only be judged with the bodies? */
 export function needsBodies({ body }: Criteria): boolean {
   return body !== undefined && body.length > 0
+}
+
+/** Is a header named that brokers write, and that is therefore only in what is native about a message? */
+export function needsNative({ header = [] }: Criteria): boolean {
+  return header.some((text) => isForOperators(headerNamed(text).name))
 }
 
 /** Did somebody say which messages are meant? */
@@ -88,18 +95,15 @@ export function selector(criteria: Criteria, now: number, meant: Map<string, str
       (matches) => (failed) => failed.conversationId !== undefined && matches(failed.conversationId),
     ),
     // Every --header narrows further: ORing "has A" and "has B" is not what anybody means.
-    ...(criteria.header ?? []).map((text): Matches => {
-      const matches = headerCriterion(text)
-      return (_, headers) => matches(headers)
-    }),
+    ...(criteria.header ?? []).map((text) => headerCriterion(text)),
     ...(since === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt >= since]),
     ...(until === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt < until]),
     ...(needsBodies(criteria) ? [bodyCriterion(criteria.body ?? [])] : []),
-    ...(criteria.notReplayed === true ? [(_: FailedMessage, headers: Headers) => headers['Nsb.Replay.Count'] === undefined] : []),
+    ...(criteria.notReplayed === true ? [(_: FailedMessage, { headers }: Judged) => headers['Nsb.Replay.Count'] === undefined] : []),
     // Last: what another criterion leaves out is nobody's second group, and ids take the longest to find out.
     ...(groups.length === 0 ? [] : [inOneOf(groups, meant)]),
   ]
-  return (failed, headers, body) => all.every((matches) => matches(failed, headers, body))
+  return (failed, message) => all.every((matches) => matches(failed, message))
 }
 
 // Without --kind only failures are meant, unless an entry was named by its id.
@@ -112,7 +116,7 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
 }
 
 function inOneOf(prefixes: readonly string[], meant: Map<string, string>): Matches {
-  return (failed, headers) => {
+  return (failed, { headers }) => {
     const own = headersToGroup(failed, headers)
     let isIn = false
     for (const prefix of prefixes)
@@ -136,7 +140,7 @@ function severalGroups(prefix: string, candidates: readonly string[]): NsbError 
 }
 
 function bodyCriterion(paths: readonly BodyPath[]): Matches {
-  return (_, __, body) => body !== undefined && paths.some((path) => path.matches(body))
+  return (_, { body }) => body !== undefined && paths.some((path) => path.matches(body))
 }
 
 type TextTest = (text: string) => boolean
@@ -201,15 +205,26 @@ function groupPrefix(id: string): string {
   return prefix
 }
 
-function headerCriterion(text: string): (headers: Headers) => boolean {
+function headerNamed(text: string): {
+  readonly negated: boolean
+  readonly name: string
+  readonly operator: string
+  readonly value: string
+} {
   const negated = text.startsWith('!')
-  const [, name = '', operator, value = ''] = /^([^=~]+)([=~])?(.*)$/s.exec(negated ? text.slice(1) : text) ?? []
+  const [, name = '', operator = '', value = ''] = /^([^=~]+)([=~])?(.*)$/s.exec(negated ? text.slice(1) : text) ?? []
+  return { negated, name, operator, value }
+}
+
+function headerCriterion(text: string): Matches {
+  const { name, negated, operator, value } = headerNamed(text)
   if (name === '') throw badCriterion(`--header '${text}'`, `name, name=value or 'name~regex'`)
   const regex = operator === '~' ? compile(value, '', `--header ${text}`) : undefined
-  return (headers) => {
+  const isHidden = isForOperators(name)
+  return (_, message) => {
     // A header may have the name of something that every object has.
-    const found = Object.hasOwn(headers, name) ? headers[name] : undefined
-    const matches = found !== undefined && (regex === undefined ? operator === undefined || found === value : regex.test(found))
+    const found = isHidden ? operatorHeader(message, name) : Object.hasOwn(message.headers, name) ? message.headers[name] : undefined
+    const matches = found !== undefined && (regex === undefined ? operator === '' || found === value : regex.test(found))
     return matches !== negated
   }
 }

@@ -103,8 +103,7 @@ type IsWanted = (message: IncomingMessage, failed: FailedMessage) => boolean
 function newMatcher({ criteria, now }: WatchOptions): IsWanted {
   const matches = selector(criteria, now)
   const ids = criteria.ids ?? []
-  return (message, failed) =>
-    (ids.length === 0 || ids.some((id) => couldMean(id, failed))) && matches(failed, message.headers, message.body)
+  return (message, failed) => (ids.length === 0 || ids.some((id) => couldMean(id, failed))) && matches(failed, message)
 }
 
 /** The end of the watching, by the signal or by an error. */

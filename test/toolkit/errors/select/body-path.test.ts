@@ -54,8 +54,8 @@ describe('criteria with paths', () => {
   it('match when one of them finds something, and never without the body', async () => {
     const matches = selector({ body: [await bodyPath('$.a'), await bodyPath('$.b')] }, 0)
 
-    assert.equal(matches(failed, headers, bytes('{"b":1}')), true)
-    assert.equal(matches(failed, headers, bytes('{"c":1}')), false)
-    assert.equal(matches(failed, headers, undefined), false)
+    assert.equal(matches(failed, { headers, body: bytes('{"b":1}') }), true)
+    assert.equal(matches(failed, { headers, body: bytes('{"c":1}') }), false)
+    assert.equal(matches(failed, { headers }), false)
   })
 })

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { readFailure } from '../../../../src/message/failure.ts'
 import { deterministicGuid } from '../../../../src/message/ids.ts'
+import { operatorHeaders } from '../../../../src/message/native-headers.ts'
 import { groupId } from '../../../../src/toolkit/errors/select/group.ts'
 import { couldMean, idMatcher, resolveIds } from '../../../../src/toolkit/errors/select/resolve-ids.ts'
-import { type Criteria, hasCriteria, selector } from '../../../../src/toolkit/errors/select/select.ts'
+import { type Criteria, hasCriteria, needsNative, selector } from '../../../../src/toolkit/errors/select/select.ts'
 
 const now = Date.UTC(2026, 10, 21, 12)
 const headers: Record<string, string> = {
@@ -22,7 +23,7 @@ const headers: Record<string, string> = {
   Tenant: 'blue',
 }
 
-const matches = (criteria: Criteria, of = headers): boolean => selector(criteria, now)(readFailure(of, 'native'), of, undefined)
+const matches = (criteria: Criteria, of = headers): boolean => selector(criteria, now)(readFailure(of, 'native'), { headers: of })
 
 describe('one criterion', () => {
   it.each<[Criteria, boolean]>([
@@ -89,13 +90,39 @@ describe('several criteria', () => {
   })
 })
 
+describe('headers that no handler sees', () => {
+  const died = [{ count: 2, reason: 'rejected', queue: 'orders', exchange: '', 'routing-keys': ['orders'] }]
+  const native = { messageId: 'd1', headers: { 'x-death': died, 'x-first-death-reason': 'rejected', 'x-delivery-count': 3, Tenant: 7 } }
+  const message = { headers: { Tenant: '7' }, native }
+  const failed = readFailure(message.headers, 'd1', false, message)
+  const isFound = (...header: string[]): boolean => selector({ kind: ['dlx'], header }, now)(failed, message)
+
+  it('E-42 are those of a dead letter for whoever operates the queue, as text, and what a queue counts is not', () => {
+    assert.equal(isFound('x-first-death-reason=rejected', 'x-death~queue=orders,.*routing-keys=orders', '!x-last-death-queue'), true)
+    assert.equal(isFound('x-first-death-reason=expired'), false)
+    assert.equal(isFound('x-delivery-count'), false)
+    assert.deepEqual(operatorHeaders(message), {
+      Tenant: '7',
+      'x-death': 'count=2,reason=rejected,queue=orders,exchange=,routing-keys=orders',
+      'x-first-death-reason': 'rejected',
+    })
+  })
+
+  it('are read only where one of them is named', () => {
+    assert.deepEqual(
+      [{}, { header: ['Tenant=7', 'x-tenant'] }, { header: ['!x-death'] }].map((criteria) => needsNative(criteria)),
+      [false, false, true],
+    )
+  })
+})
+
 describe('the beginning of a group id', () => {
   // Both have a group id that begins with c4bb.
   const of = (endpoint: string, more = {}): Record<string, string> => ({ ...headers, 'NServiceBus.ProcessingEndpoint': endpoint, ...more })
   const [one, other] = [of('Shop.362'), of('Shop.525')]
   const judge = (criteria: Criteria, meant?: Map<string, string>): ((of: Record<string, string>) => boolean) => {
     const judged = selector(criteria, now, meant)
-    return (each) => judged(readFailure(each, 'native'), each, undefined)
+    return (each) => judged(readFailure(each, 'native'), { headers: each })
   }
 
   it('that means two groups is refused with both, at the first message of the second', () => {
