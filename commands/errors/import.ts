@@ -110,7 +110,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       this.signal.throwIfAborted()
       of = planned.read
       await this.#showTargets(transport, planned)
-      if (flags['dry-run']) return this.#end(about, operation, planned, true)
+      if (flags['dry-run']) return this.#end(about, operation, planned, { dryRun: true, replay })
       if (planned.imported > 0)
         await this.confirm(`Import ${planned.imported} message${planned.imported > 1 ? 's' : ''} to ${whereTo(queue)}?`, {
           typed: planned.imported > mostWithoutTyping || flags.to !== undefined ? String(planned.imported) : undefined,
@@ -139,7 +139,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       if (stoppedBy === undefined && (isStdin || !this.signal.aborted)) journal.end({ imported, skipped, rejected, failed })
       if (this.signal.aborted)
         this.warning(`interrupted: the rest was not imported${isStdin ? '' : `; nsb errors resume ${operation} goes on with it`}`)
-      return this.#end(about, operation, report, false)
+      return this.#end(about, operation, report, { dryRun: false, replay })
     } finally {
       journal.close()
     }
@@ -193,12 +193,21 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     if (all.length > mostShown) this.note(`  and ${all.length - mostShown} other queues`)
   }
 
-  #end(about: { profile: string; queue?: string }, operation: string, report: ImportReport, dryRun: boolean): unknown {
+  #end(
+    about: { profile: string; queue?: string },
+    operation: string,
+    report: ImportReport,
+    { dryRun, replay }: { readonly dryRun: boolean; readonly replay: boolean },
+  ): unknown {
     for (const item of report.items.filter(({ error }) => error !== undefined).slice(0, mostShown)) this.note(this.#problemLine(item))
     if (report.items.some(({ error }) => error?.code === 'NSB_HASH_MISMATCH'))
       this.note('--no-hash imports lines whose bodies were changed on purpose')
     if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest was not imported`)
     if (report.skipped > 0) this.note('skipped is what is in the queue already, or twice in the file; --allow-duplicates imports that too')
+    if (replay && report.notRemoved > 0)
+      this.note(
+        `${report.notRemoved} of them came from an export without --remove: the originals may be in the error queue still (nsb errors archive)`,
+      )
     if (dryRun) this.note('dry run: nothing was changed')
     this.out(importSummary(report, dryRun ? undefined : operation))
     this.finish(importExitCode(report))

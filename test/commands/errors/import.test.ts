@@ -156,7 +156,7 @@ describe('errors import', () => {
     const at = place()
     writeFileSync(join(at.folder, 'nsb.json'), '{"redirects":{"OldSales":"Sales"}}')
     const input = [
-      line('m1'),
+      line('m1', { operation: '01JD3K' }),
       line('m2', { headers: { 'NServiceBus.FailedQ': 'OldSales' } }),
       line('m3', { headers: { 'NServiceBus.FailedQ': '../../etc' } }),
       line('m4', { headers: { 'NServiceBus.FailedQ': '' } }),
@@ -166,6 +166,7 @@ describe('errors import', () => {
 
     expect(ended.code).toBe(3)
     expect(ended.json()).toMatchObject({ imported: 2, failed: 2 })
+    expect(ended.stderr).toContain('1 of them came from an export without --remove')
     const copies = messagesIn(at.storage, 'Sales').map(({ headers }) => headers)
     expect(idsIn(at, 'Sales')).toEqual(['m1', 'm2'])
     expect(copies.every((headers) => headers['Nsb.Replay.Count'] === '1' && headers['NServiceBus.TimeOfFailure'] === undefined)).toBe(true)

@@ -61,6 +61,8 @@ export interface ImportReport {
   readonly skipped: number
   readonly rejected: number
   readonly failed: number
+  /** Of those imported: their lines were written without removing the message, so it is where it was. */
+  readonly notRemoved: number
   /** Without {@link ImportOptions.everyItem} only those that are not in the queue now, 1,000 at most. */
   readonly items: readonly ImportedLine[]
   /** For each target how many. */
@@ -125,6 +127,8 @@ export async function importLines(transport: Transport, lines: AsyncIterable<Rea
 interface Ready {
   readonly item: ImportedLine
   readonly message: OutgoingMessage
+  /** Only an operation removes what it has saved. */
+  readonly isRemoved: boolean
 }
 
 class Importing implements ImportReport {
@@ -133,6 +137,7 @@ class Importing implements ImportReport {
   skipped = 0
   rejected = 0
   failed = 0
+  notRemoved = 0
   readonly items: ImportedLine[] = []
   readonly targets = new Map<string, number>()
   stoppedBy: unknown
@@ -194,7 +199,7 @@ class Importing implements ImportReport {
     try {
       const first = journal.select(batch.map(({ item }) => String(item.line)))
       const results = await Promise.allSettled(batch.map(({ message }) => this.#transport.dispatch([message])))
-      for (const [index, result] of results.entries()) this.#settle((batch[index] as Ready).item, result)
+      for (const [index, result] of results.entries()) this.#settle(batch[index] as Ready, result)
       journal.safe(results.flatMap(({ status }, index) => (status === 'fulfilled' ? [first + index] : [])))
     } catch (error) {
       // Of the journal: it can be said no more what was sent.
@@ -226,7 +231,8 @@ class Importing implements ImportReport {
     const problem = await this.#problemOf(target)
     if (problem !== undefined) return this.#fail(item, problem)
     this.targets.set(target, (this.targets.get(target) ?? 0) + 1)
-    this.#batch.push({ item, message: replay ? this.#copyOf(saved, target, await this.#kindOf(target)) : unchanged(saved, target) })
+    const message = replay ? this.#copyOf(saved, target, await this.#kindOf(target)) : unchanged(saved, target)
+    this.#batch.push({ item, message, isRemoved: saved.operation !== undefined })
     this.#bytes += saved.body.length
     if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.#next()
   }
@@ -264,10 +270,11 @@ class Importing implements ImportReport {
     return known
   }
 
-  #settle(item: ImportedLine, result: PromiseSettledResult<void>): void {
+  #settle({ isRemoved, item }: Ready, result: PromiseSettledResult<void>): void {
     if (result.status === 'rejected') return this.#fail(item, result.reason)
     this.#inARow = 0
     this.imported++
+    if (!isRemoved) this.notRemoved++
     this.#note(item)
   }
 
