@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core'
 import type { InferredFlags } from '@oclif/core/interfaces'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, refreshFlag, shortId } from '../../src/cli/errors/errors-command.ts'
-import { addedOthers, otherKindFields, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
+import { addedOthers, otherKindFields, otherKindsInWords, whyNothing } from '../../src/cli/errors/other-kinds.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
 import { sortedRows } from '../../src/cli/listing.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
@@ -11,6 +11,7 @@ import type { Column } from '../../src/cli/table.ts'
 import { groupFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import { groupFields, isoTime } from '../../src/toolkit/errors/documents.ts'
 import { type Classifier, type Group, classifierNames, mergedGroups } from '../../src/toolkit/errors/select/group.ts'
+import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
 export default class ErrorsGroups extends ErrorsCommand {
   static override summary = 'failed messages by group, the largest first'
@@ -48,6 +49,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     const now = Date.now()
 
     const found: { readonly queue: string; readonly groups: readonly Group[] }[] = []
+    let depth = 0
     const sums = { total: 0, ungrouped: 0, newerArrivals: 0 }
     let others = noOthers
     for (const queue of queues) {
@@ -60,6 +62,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += grouped[name]
       others = addedOthers(others, grouped)
       const facts = grouped.facts
+      depth += facts?.depth ?? 0
       if (facts !== undefined && facts.depth > 0 && flags.output !== 'ids') {
         const oldest = grouped.oldest === undefined ? '' : `, oldest ${relativeTime(grouped.oldest, now)}`
         const { profile, transport: kind } = await this.connection()
@@ -87,7 +90,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     const inTable = flags.output === undefined || flags.output === 'table' || flags.output === 'wide'
     const beside = [
       ...(ungrouped > 0 ? [{ count: ungrouped, text: `${ungrouped} in no group` }] : []),
-      ...(flags.kind === undefined ? otherKindsInWords(others, (command) => this.placed(command)) : []),
+      ...(flags.kind === undefined ? otherKindsInWords(others, total === 0 && !hasCriteria(criteria), (text) => this.placed(text)) : []),
     ]
     const rows: readonly Row[] = inTable && !this.jsonEnabled() && flags.sort === undefined ? [...shown, ...beside] : shown
     await this.list(rows, columns(now), flags, {
@@ -98,7 +101,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     this.#hints(shown, {
       more: groups.length - shown.length,
       beside,
-      isEmpty: total === 0 && beside.length === 0,
+      nothing: total === 0 && beside.length === 0 ? whyNothing(depth, flags.kind) : undefined,
       areRows: rows !== shown,
       newerArrivals,
       kinds: (flags.kind ?? []).map((kind) => ` --kind ${kind}`).join(''),
@@ -107,8 +110,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     return { schema: 'nsb.errors.groups/1', ...summary, items: sortedRows(shown, columns(now), flags.sort).map(groupFields) }
   }
 
-  #hints(shown: readonly Group[], { areRows, beside, errorQueue, isEmpty, kinds, more, newerArrivals }: Found): void {
-    if (isEmpty) this.note('the error queue is empty')
+  #hints(shown: readonly Group[], { areRows, beside, errorQueue, kinds, more, newerArrivals, nothing }: Found): void {
+    if (nothing !== undefined) this.note(nothing)
     if (more > 0) this.note(`${more} more groups (--top)`)
     if (!areRows) for (const { text } of beside) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
@@ -134,7 +137,8 @@ type Row = Group | Beside
 interface Found {
   readonly more: number
   readonly beside: readonly Beside[]
-  readonly isEmpty: boolean
+  /** What is said where there is nothing. */
+  readonly nothing: string | undefined
   /** They were shown in the table. */
   readonly areRows: boolean
   readonly newerArrivals: number

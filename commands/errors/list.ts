@@ -2,13 +2,13 @@ import { Args, Flags } from '@oclif/core'
 import { boundMemory } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag, pastedId, refreshFlag } from '../../src/cli/errors/errors-command.ts'
 import { type ListedRow, listColumns } from '../../src/cli/errors/list-columns.ts'
-import { addedOthers, otherKindsInWords } from '../../src/cli/errors/other-kinds.ts'
+import { addedOthers, otherKindsInWords, whyNothing } from '../../src/cli/errors/other-kinds.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { listingFlags } from '../../src/cli/global-flags.ts'
 import { rowOrder, sortedRows, streamedList } from '../../src/cli/listing.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
-import { type OtherKinds, byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
+import { byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
@@ -81,7 +81,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     let rows: readonly ListedRow[] = []
     let others = noOthers
     let first: ListedRow | undefined
-    let [total, newerArrivals, unread, written, duplicates] = [0, 0, 0, 0, 0]
+    let [total, depth, newerArrivals, unread, written, duplicates] = [0, 0, 0, 0, 0, 0]
     const write = (row: ListedRow): void => {
       first ??= row
       written++
@@ -102,6 +102,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       rows = [...rows, ...listed.items.map((item) => ({ ...item, errorQueue: queue }))]
       unread += listed.unread
       total += listed.total
+      depth += listed.facts?.depth ?? 0
       newerArrivals += listed.newerArrivals
       others = addedOthers(others, listed)
     }
@@ -119,7 +120,9 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
         total,
         written,
         duplicates,
-        others: flags.kind === undefined ? others : noOthers,
+        nothing: whyNothing(depth, flags.kind),
+        others:
+          flags.kind === undefined ? otherKindsInWords(others, total === 0 && !hasCriteria(criteria), (text) => this.placed(text)) : [],
         newerArrivals,
         unread,
       })
@@ -130,15 +133,13 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
-  #hints(first: ListedRow | undefined, { duplicates, newerArrivals, others, total, unread, written }: Found): void {
-    const otherKinds = otherKindsInWords(others, (command) => this.placed(command))
-    if (total === 0 && otherKinds.length === 0) this.note('the error queue is empty')
-    else if (total === 0) this.note('no failure matches')
+  #hints(first: ListedRow | undefined, { duplicates, newerArrivals, nothing, others, total, unread, written }: Found): void {
+    if (total === 0) this.note(nothing)
     if (written < total) this.note(`${total - written} more match (--limit)`)
     if (unread > 0) this.note(`the ${unread} oldest entries were not read and count as failures; --count and every criterion read them all`)
     if (duplicates > 0)
       this.note(`${duplicates} of them ${duplicates > 1 ? 'are copies' : 'is a copy'} of a failure that is listed as well (dup)`)
-    for (const { text } of otherKinds) this.note(text)
+    for (const { text } of others) this.note(text)
     if (newerArrivals > 0) this.note(`${newerArrivals} newer message${newerArrivals > 1 ? 's' : ''} arrived meanwhile`)
     if (first === undefined) return
     const { errorQueue, failed } = first
@@ -155,7 +156,9 @@ interface Found {
   readonly total: number
   readonly written: number
   readonly duplicates: number
-  readonly others: OtherKinds
+  readonly others: readonly { readonly text: string }[]
+  /** What is said where there is nothing. */
+  readonly nothing: string
   readonly newerArrivals: number
   readonly unread: number
 }

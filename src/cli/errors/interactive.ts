@@ -12,7 +12,7 @@ import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
 import type { Classifier, Group } from '../../toolkit/errors/select/group.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/replay/plan.ts'
 import type { JournalPlace } from '../../toolkit/errors/replay/replay-record.ts'
-import type { Criteria } from '../../toolkit/errors/select/select.ts'
+import { type Criteria, hasCriteria } from '../../toolkit/errors/select/select.ts'
 import type { Transport } from '../../transport/transport.ts'
 import { type Choice, type Confirmation, choose } from '../ask.ts'
 import type { Colours } from '../colour.ts'
@@ -73,7 +73,7 @@ export async function talkAboutErrors(parts: DialogueParts): Promise<void> {
   }
 }
 
-function noteFound({ note, placed, queue }: DialogueParts, found: Grouped): void {
+function noteFound({ criteria, note, placed, queue }: DialogueParts, found: Grouped): void {
   const { groups, takenAt, total, ungrouped } = found
   const name = `'${printableLine(queue)}'`
   const age = takenAt === undefined ? '' : `, as it was ${relativeTime(takenAt, Date.now())}`
@@ -81,7 +81,7 @@ function noteFound({ note, placed, queue }: DialogueParts, found: Grouped): void
     groups.length === 0 ? `no failures in ${name}${age}` : `${name}: ${messages(total)} in ${groups.length} group${s(groups.length)}${age}`,
   )
   if (ungrouped > 0) note(`${ungrouped} in no group`)
-  for (const { text } of otherKindsInWords(found, placed)) note(text)
+  for (const { text } of otherKindsInWords(found, groups.length === 0 && !hasCriteria(criteria), placed)) note(text)
 }
 
 function chooseGroup({ signal }: DialogueParts, { groups, takenAt }: Grouped): Promise<Group | 'again' | 'quit'> {

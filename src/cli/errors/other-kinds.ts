@@ -4,19 +4,22 @@ const words: readonly (readonly [kind: keyof OtherKinds, one: string, several: s
   ['poison', 'poison message', 'poison messages'],
   ['masstransit', 'MassTransit fault', 'MassTransit faults'],
   ['dlx', 'dead-lettered message', 'dead-lettered messages'],
+  ['ack', 'acknowledgement', 'acknowledgements'],
 ]
 
 /**
  * What lies in the queue and is not listed: `2 poison messages: nsb errors list --kind poison`.
  *
+ * @param isAlone nothing else was found, and nothing was left out: only then are acknowledgements somebody's concern
  * @param placed the command line as it is to be typed
  */
 export function otherKindsInWords(
   others: OtherKinds,
+  isAlone: boolean,
   placed: (command: string) => string,
 ): readonly { readonly count: number; readonly text: string }[] {
   return words
-    .filter(([kind]) => others[kind] > 0)
+    .filter(([kind]) => others[kind] > 0 && (kind !== 'ack' || isAlone))
     .map(([kind, one, several]) => ({
       count: others[kind],
       text: `${others[kind]} ${others[kind] > 1 ? several : one}: ${placed(`nsb errors list --kind ${kind}`)}`,
@@ -25,7 +28,18 @@ export function otherKindsInWords(
 
 /** Adds up what several queues have. */
 export function addedOthers(a: OtherKinds, b: OtherKinds): OtherKinds {
-  return { poison: a.poison + b.poison, masstransit: a.masstransit + b.masstransit, dlx: a.dlx + b.dlx }
+  return { poison: a.poison + b.poison, masstransit: a.masstransit + b.masstransit, dlx: a.dlx + b.dlx, ack: a.ack + b.ack }
+}
+
+/**
+ * Why a list has no line.
+ *
+ * @param depth of all the queues that were read
+ * @param kinds as they were chosen
+ */
+export function whyNothing(depth: number, kinds: readonly string[] | undefined): string {
+  if (depth === 0) return 'the error queue is empty'
+  return kinds === undefined ? 'no failure matches' : `no entry of kind ${kinds.join(' or ')} matches`
 }
 
 /** Of JSON: `poison` always, the others where there are some. */

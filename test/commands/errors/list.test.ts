@@ -72,8 +72,19 @@ describe('errors list', () => {
       '',
     )
 
-    assert.equal((await nsb(['errors', 'list', '--json'], { cwd: folder })).json()['total'], 0)
-    assert.equal((await nsb(['errors', 'list', '--kind', 'ack', '--json'], { cwd: folder })).json()['total'], 1)
+    const [failures, groups, dead, acknowledgements] = await Promise.all([
+      nsb(['errors', 'list'], { cwd: folder }),
+      nsb(['errors'], { cwd: folder }),
+      nsb(['errors', 'list', '--kind', 'dlx'], { cwd: folder }),
+      nsb(['errors', 'list', '--kind', 'ack', '--json'], { cwd: folder }),
+    ])
+
+    assert.equal(failures.stdout, '')
+    assert.match(failures.stderr, /^no failure matches\n1 acknowledgement: nsb errors list --kind ack$/m)
+    assert.match(groups.stdout, /\(1 acknowledgement: nsb errors list --kind ack\)/)
+    assert.match(dead.stderr, /^no entry of kind dlx matches$/m)
+    assert.equal(acknowledgements.json()['total'], 1)
+    for (const { stderr } of [failures, groups, dead]) assert.doesNotMatch(stderr, /empty/)
   })
 
   it('says that the queue is empty where nothing ever failed, with exit code 0', async () => {

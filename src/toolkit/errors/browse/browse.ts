@@ -24,11 +24,12 @@ export interface BrowseOptions {
   opened?(facts: QueueFacts): void
 }
 
-/** How many entries are of the kinds that are not listed unless they are asked for; acknowledgements are nobody's concern. */
+/** How many entries are of the kinds that are not listed unless they are asked for. */
 export interface OtherKinds {
   readonly poison: number
   readonly masstransit: number
   readonly dlx: number
+  readonly ack: number
 }
 
 /** What was there beside what was asked for. */
@@ -53,7 +54,7 @@ interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'
   enough?(this: void): boolean
 }
 
-export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0 }
+export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0, ack: 0 }
 const isOther = (kind: FailedKind): kind is keyof OtherKinds => kind in noOthers
 
 /** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
