@@ -165,6 +165,6 @@ function targetLine({ target, count, facts, problem }: PlannedTarget): string {
     typeof facts?.consumers === 'number' && facts.kind !== 'folder'
       ? `, ${facts.consumers} consumer${facts.consumers === 1 ? '' : 's'}`
       : ''
-  const what = facts === undefined ? printableLine(short(problemText(problem))) : `queue exists${consumers}`
+  const what = problem !== undefined || facts === undefined ? printableLine(short(problemText(problem))) : `queue exists${consumers}`
   return `${printableLine(short(target ?? '–'))}  ${count}  (${what})`
 }

@@ -194,6 +194,23 @@ describe('errors replay', () => {
     assert.equal(messagesIn(storage, 'error').length, 2)
   })
 
+  it('E-23 sends nothing into a queue that no endpoint reads, whoever names it', async () => {
+    const { folder, storage } = projectWith('12-error-queue')
+    for (const queue of ['nsb.acks', 'nsb.staging.x', 'nsb.v2.delay-level-00']) mkdirSync(join(storage, queue))
+    putMessage(storage, 'error', 'a', failureHeaders('a', { 'NServiceBus.FailedQ': 'nsb.acks' }))
+    putMessage(storage, 'error', 'b', failureHeaders('b', { 'ServiceControl.RetryTo': 'nsb.staging.x' }))
+    putMessage(storage, 'error', 'c', failureHeaders('c', { 'NServiceBus.FailedQ': 'NSB.Lock.error' }))
+
+    const own = await nsb(['errors', 'replay', 'a', 'b', 'c', '--wait=1s', '--yes', '--json'], { cwd: folder })
+    const named = await nsb(['errors', 'replay', '--all', '--to', 'nsb.v2.delay-level-00', '--yes', '--json'], { cwd: folder })
+
+    assert.deepEqual([own.code, named.code], [3, 2])
+    const codes = (own.json()['items'] as { error: { code: string } }[]).map((item) => item.error.code)
+    assert.deepEqual([codes, own.json()['published']], [['NSB_RESERVED_QUEUE', 'NSB_RESERVED_QUEUE', 'NSB_RESERVED_QUEUE'], 0])
+    assert.equal((named.json()['error'] as { code: string }).code, 'NSB_RESERVED_QUEUE')
+    assert.equal(messagesIn(storage, 'error').length, 4)
+  })
+
   it('refuses such an address of --to with 2, and a queue that does not exist with 4', async () => {
     const { folder, storage } = projectWith('12-error-queue')
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import amqplib from 'amqplib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { brokerShop } from '../../support/broker-shop.ts'
@@ -221,6 +222,27 @@ describe('the errors commands', () => {
 
       expect([words, ended.code, codeOf(ended)]).toEqual([words, 4, 'NSB_QUEUE_NOT_FOUND'])
     }
+  })
+
+  it('E-23 lose nothing to a queue that takes a message and goes with its connection', async () => {
+    const { errors, host, shop } = await makeErrorWorld()
+    const other = await amqplib.connect(host.url)
+    onTestFinished(() => other.close())
+    const { queue: exclusive } = await (await other.createChannel()).assertQueue('', { exclusive: true })
+    const targets = [`nsb.lock.${errors.name}`, 'nsb.acks', exclusive]
+    await errors.put(
+      targets.map((target, index) => ({ body: target, headers: failureHeaders(`m${index}`, { 'NServiceBus.FailedQ': target }) })),
+    )
+
+    const ended = await shop.run('errors', 'replay', '--all', '--yes', '--json')
+
+    const codes = (ended.json()['items'] as { error: { code: string } }[]).map((item) => item.error.code)
+    expect([ended.code, ended.json()['published'], codes.toSorted()]).toEqual([
+      3,
+      0,
+      ['NSB_QUEUE_LOCKED', 'NSB_RESERVED_QUEUE', 'NSB_RESERVED_QUEUE'],
+    ])
+    expect((await bodiesIn(errors)).toSorted()).toEqual(targets.toSorted())
   })
 
   it('E-25 E-32 change nothing in a dry run, and nothing without a yes', async () => {

@@ -88,7 +88,7 @@ export async function checkSelection(operations: Operations, { all, criteria, qu
     })
   if (criteria.kind?.every((kind) => kind === 'ack') === true) throw onlyAcknowledgements()
   if (to === undefined) return
-  const problem = (await operations.inspect(to)) === undefined ? await whyNoQueue(operations, to) : targetProblem(to, queue)
+  const problem = targetProblem(to, queue) ?? ((await operations.inspect(to)) === undefined ? await whyNoQueue(operations, to) : undefined)
   if (problem !== undefined) throw problem
 }
 
@@ -289,9 +289,25 @@ export function noTarget(): NsbError {
   })
 }
 
-/** Why a message cannot be sent there, as far as that can be told without asking: it is nowhere, or the queue that it lies in. */
+/**
+ * Queues of nsb's own and of the delays of NServiceBus. A lock is there, takes a message, and is gone with the connection; what is in the
+ * others expires, is somebody else's, or goes nowhere.
+ */
+const reserved = /^nsb\.(?:(?:lock|staging|probe|reply)\.|acks$|(?:v\d+\.)?delay-|v\d+\.verify-stream)/i
+
+/**
+ * Why a message cannot be sent there, as far as that can be told without asking: it is nowhere, the queue that it lies in, or one that no
+ * endpoint reads.
+ */
 export function targetProblem(target: string | undefined, errorQueue: string): NsbError | undefined {
   if (target === undefined) return noTarget()
+  if (reserved.test(target))
+    return new NsbError({
+      code: 'NSB_RESERVED_QUEUE',
+      message: `No endpoint reads the queue '${target}': it is for the work of nsb or of the transport, and a message would be lost there.`,
+      suggestions: ['Name the queue of an endpoint: nsb errors replay <id> --to <queue>'],
+      details: { target },
+    })
   if (target !== errorQueue) return undefined
   return new NsbError({
     code: 'NSB_INTO_ITSELF',

@@ -9,6 +9,7 @@ import { keyOf } from '../journal/message-key.ts'
 import type { BatchOutcome } from './pace.ts'
 import { type PlannedMessage, targetProblem } from './plan.ts'
 import type { ReplayRun, ReplayedMessage } from './replay.ts'
+import { isBrokerQueue } from '../../broker-queue.ts'
 import { unchangedCopy } from './staging.ts'
 
 /** So many failures in a row are no accident. */
@@ -78,6 +79,9 @@ export class SendingBack {
   #stopped = false
   #wake = (): void => {}
   readonly #queueExists = new Map<string, Promise<boolean>>()
+  /** Targets that nobody has to himself; the others have been asked for. */
+  readonly #open = new Set<string>()
+  readonly #looks = new Map<string, Promise<void>>()
   /** Of targets that did not take a message. */
   readonly #gone = new Map<string, Promise<boolean>>()
 
@@ -276,15 +280,38 @@ export class SendingBack {
   }
 
   #sendOne(message: HeldMessage, item: ReplayedMessage, failed: FailedMessage): Promise<void> {
-    if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, item, failed, false)
-    return this.#isAcknowledged(message).then((keep) => this.#consume(message, item, failed, keep))
-  }
-
-  #consume(message: HeldMessage, item: ReplayedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
-    const { target, uniqueId } = item
-    const { acknowledgeTo, answers, holding, queue, run } = this.#options
+    const { holding, queue } = this.#options
+    const { target } = item
     const problem = targetProblem(target, queue)
     if (problem !== undefined || target === undefined) return Promise.reject(problem)
+    if (this.#open.has(target) || !isBrokerQueue(holding.facts)) return this.#sendThere(message, target, item, failed)
+    return this.#checkOpen(target).then(() => this.#sendThere(message, target, item, failed))
+  }
+
+  /** A queue that a connection has to itself takes and confirms a message, and is gone with that connection. @throws {NsbError} NSB_QUEUE_LOCKED */
+  #checkOpen(target: string): Promise<void> {
+    const look =
+      this.#looks.get(target) ??
+      this.#options.operations.inspect(target).then(
+        () => void this.#open.add(target),
+        (error: unknown) => {
+          if (error instanceof NsbError && error.code === 'NSB_QUEUE_LOCKED') throw error
+          // Whether it is there, and may be sent to, its own answer says.
+          this.#open.add(target)
+        },
+      )
+    this.#looks.set(target, look)
+    return look
+  }
+
+  #sendThere(message: HeldMessage, target: string, item: ReplayedMessage, failed: FailedMessage): Promise<void> {
+    if (!this.#options.run.keepAcknowledgeTo) return this.#consume(message, target, item, failed, false)
+    return this.#isAcknowledged(message).then((keep) => this.#consume(message, target, item, failed, keep))
+  }
+
+  #consume(message: HeldMessage, target: string, item: ReplayedMessage, failed: FailedMessage, keepAcknowledgeTo: boolean): Promise<void> {
+    const { acknowledgeTo, answers, holding, run } = this.#options
+    const { uniqueId } = item
     if (run.staging?.step === 'move') return holding.consume(message, [unchangedCopy(message, run.staging.queue, holding.facts.kind)])
     if (run.patching !== undefined)
       return run.patching.copyOf(message, failed, target, acknowledgeTo).then((copy) => {
