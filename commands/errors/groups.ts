@@ -20,7 +20,7 @@ export default class ErrorsGroups extends ErrorsCommand {
 
 What is in no group, and entries of other kinds, are counted below the groups.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown, or a queue that was named; 5 the transport cannot be reached.`
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown, or a queue that was named is not on the broker (a folder is made by the first failure); 5 the transport cannot be reached.`
   static override examples = [
     '<%= config.bin %> errors groups',
     '<%= config.bin %> errors groups --by type --since 1d',

@@ -28,7 +28,7 @@ little memory; in every other case what is shown is held in memory, about 1 KiB 
 
 --body takes a JSONPath (RFC 9535) and reads the bodies. Numbers are compared as numbers: '$[?$.Total == 10]' finds 10.0.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is unknown, or a queue that was named; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is unknown, or a queue that was named is not on the broker (a folder is made by the first failure); 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
   static override aliases = ['errors:ls']
   static override examples = [
     '<%= config.bin %> errors list',
