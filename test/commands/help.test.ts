@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Config } from '@oclif/core'
 import { describe, expect, it } from 'vitest'
+import { globalFlags } from '../../src/cli/global-flags.ts'
 import { nsb, temporaryFolder } from '../cli/nsb.ts'
 
 const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
@@ -29,6 +32,18 @@ describe('nsb help <CODE>', () => {
     expect([human.code, human.stdout, code]).toEqual([4, '', 4])
     expect(human.stderr).toContain('Try: nsb help NSB_NO_ROUTE')
     expect(json()).toMatchObject({ error: { code: 'NSB_NOT_FOUND' } })
+  })
+})
+
+describe('the help of every command', () => {
+  it('has the global flags, and no flag that excludes one that is not there', async () => {
+    const { commands } = await Config.load({ root: fileURLToPath(new URL('../..', import.meta.url)) })
+
+    for (const { flags, id } of commands) {
+      expect(Object.keys(flags), id).toEqual(expect.arrayContaining([...Object.keys(globalFlags), 'json']))
+      expect(Object.keys(flags), id).toEqual(expect.arrayContaining(Object.values(flags).flatMap(({ exclusive = [] }) => exclusive)))
+    }
+    expect(commands.length).toBeGreaterThan(30)
   })
 })
 
