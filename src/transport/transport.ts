@@ -156,7 +156,10 @@ export interface HoldOptions {
   readonly ahead?: number
   /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
   readonly newestFirst?: boolean
-  /** With `look`: neither bodies nor `native` are wanted. A transport that saves nothing by that may give them all the same, others give empty ones. */
+  /**
+   * With `look`: of a message that an endpoint says failed (`NServiceBus.FailedQ`) neither body nor `native` is wanted. A transport that
+   * saves nothing by that may give them all the same, others give empty ones.
+   */
   readonly withoutBodies?: boolean
   /**
    * With `change`: of a message that was given to {@link Holding.consume} only its ids are wanted from then on. A transport that holds it

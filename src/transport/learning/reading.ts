@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { Headers } from '../transport.ts'
+import { Header } from '../../message/headers.ts'
 import { parseTimeSpan } from '../../message/wire-formats.ts'
 import { errorCode, nativeIdOf } from './layout.ts'
 import { readMetadata } from './metadata.ts'
@@ -16,7 +17,7 @@ const noBody = new Uint8Array()
 /**
  * Reads a message whose metadata file is at `path`, wherever that is; the body is always in the queue's `.bodies`.
  *
- * @param withoutBody it must be there, but is not read
+ * @param withoutBody it must be there, but is not read of what an endpoint says failed; what others say of it may be in the body alone
  */
 export function readMessage(storage: StorageFolder, queue: string, path: string, fileName: string, withoutBody = false): Reading {
   const text = readOr(path, (file) => readFileSync(file, 'utf8'))
@@ -31,7 +32,8 @@ export function readMessage(storage: StorageFolder, queue: string, path: string,
     }
   const nativeId = nativeIdOf(fileName)
   const bodyPath = storage.bodyPath(queue, nativeId)
-  const body = withoutBody ? (existsSync(bodyPath) ? noBody : undefined) : readOr(bodyPath, (file) => readFileSync(file))
+  const isLeftOut = withoutBody && metadata.headers[Header.FailedQ] !== undefined
+  const body = isLeftOut ? (existsSync(bodyPath) ? noBody : undefined) : readOr(bodyPath, (file) => readFileSync(file))
   if (body) return { kind: 'message', headers: metadata.headers, body, timeToBeReceivedMs: timeToBeReceived(metadata.timeToBeReceived) }
   if (!statSync(path, { throwIfNoEntry: false })) return { kind: 'gone' }
   const reason = `the message of the metadata file '${fileName}' has no body file '.bodies/${nativeId}.body.txt'`
