@@ -57,12 +57,13 @@ export function readFailure(headers: Headers, nativeId: string, unreadable = fal
   const kind = kindOf(headers, beside)
   const foreign = isForeign(kind) ? foreignFailure(kind, headers, beside) : undefined
   const ownId = present(headers[Header.MessageId])
-  const id = ownId ?? foreign?.id ?? (nativeId === '' ? idOfBody(beside.body) : nativeId)
+  // The copy of a message that another system sent has another native id, and the same envelope.
+  const id = ownId ?? foreign?.messageId ?? (nativeId === '' ? idOfBody(beside.body) : nativeId)
   const sender = senderOf(headers)
   const endpoint = endpointOf(headers)
   return {
     uniqueId: unreadable ? nativeId : uniqueIdOf(headers, id, foreign?.queue ?? endpoint),
-    messageId: ownId ?? foreign?.messageId ?? id,
+    messageId: id,
     kind,
     type: typeOf(headers) ?? foreign?.type,
     endpoint: foreign?.queue ?? endpoint,

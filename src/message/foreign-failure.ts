@@ -15,8 +15,6 @@ export interface BesideHeaders {
 
 /** What another system says of a message that failed; absent fields are undefined. */
 export interface ForeignFailure {
-  /** By which it is known, before what the body says: bodies are not always read. */
-  readonly id: string | undefined
   readonly messageId: string | undefined
   readonly type: string | undefined
   /** Where it failed, and where a replay sends it. */
@@ -33,7 +31,6 @@ export interface ForeignFailure {
 }
 
 const nothing: ForeignFailure = {
-  id: undefined,
   messageId: undefined,
   type: undefined,
   queue: undefined,
@@ -78,7 +75,6 @@ function massTransitFault(headers: Headers, beside: BesideHeaders): ForeignFailu
   const types = Array.isArray(envelope['messageType']) ? envelope['messageType'] : []
   const typeNames = of('MessageType', 'MT-MessageType', 'MT-Message-Type') ?? present(types[0]) ?? of('MT-Fault-MessageType')
   return {
-    id,
     messageId: id ?? present(envelope['messageId']),
     type: typeNames === undefined ? undefined : typeOfUrn(typeNames),
     queue: lastSegment(of('MT-Fault-InputAddress')) ?? withoutSuffix(beside.queue),
@@ -171,9 +167,10 @@ function firstDeathOf(headers: Headers, native: BesideHeaders['native']): Death 
   return { queue: of('x-first-death-queue'), reason: of('x-first-death-reason') }
 }
 
-/** AMQP counts seconds. */
+/** AMQP counts seconds; `value` is of amqplib, `v` of a line that was saved. */
 function timeOf(time: unknown): number | undefined {
-  const seconds: unknown = typeof time === 'object' && time !== null && 'value' in time ? time.value : time
+  const typed = typeof time === 'object' && time !== null ? (time as { readonly value?: unknown; readonly v?: unknown }) : undefined
+  const seconds = typed === undefined ? time : (typed.value ?? typed.v)
   if (typeof seconds === 'string') return parseTimestampLeniently(seconds)
   const ms = typeof seconds === 'number' ? seconds * 1000 : Number.NaN
   return Math.abs(ms) <= 8.64e15 ? ms : undefined

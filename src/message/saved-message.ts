@@ -125,6 +125,40 @@ export function readSaved({ body, headers, native, nativeId, queue, unreadable }
   return readFailure(headers, nativeId, unreadable !== undefined, { native, body, queue })
 }
 
+/** What a broker says of a dead letter. */
+const ofDeath = /^x-(?:death|(?:first|last)-death-\w+)$/
+const deaths = 'x-death'
+
+/** Its headers where there are only texts: what a broker says of a dead letter is shown then, `x-death` as JSON. */
+export function textHeaders({ headers, native }: Pick<SavedMessage, 'headers' | 'native'>): Headers {
+  const hidden = native['headers']
+  const names = isObject(hidden) ? Object.keys(hidden).filter((name) => ofDeath.test(name)) : []
+  if (names.length === 0) return headers
+  const texts = names.map((name): [string, string] => {
+    const value = (hidden as JsonObject)[name]
+    return [name, typeof value === 'string' ? value : JSON.stringify(typed(value, true))]
+  })
+  return { ...headers, ...Object.fromEntries(texts) }
+}
+
+/** Its typed properties, with the `x-death` that {@link textHeaders} made a text. */
+export function typedProperties({ headers, native }: Pick<SavedMessage, 'headers' | 'native'>): SavedMessage['native'] {
+  const hidden = isObject(native['headers']) ? native['headers'] : {}
+  const text = headers[deaths]
+  const table = text === undefined || Object.hasOwn(hidden, deaths) ? undefined : tableIn(text)
+  return table === undefined ? native : { ...native, headers: { ...hidden, [deaths]: table } }
+}
+
+/** undefined: somebody else's text. */
+function tableIn(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? untyped(value, deaths) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Why a line cannot be taken for a message. */
 export class BadLineError extends NsbError {
   constructor(reason: string, code: 'NSB_BAD_LINE' | 'NSB_HASH_MISMATCH' = 'NSB_BAD_LINE', cause?: unknown) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
-import { readFailure } from '../../src/message/failure.ts'
+import { readFailure, uniqueIdOf } from '../../src/message/failure.ts'
 import { type BesideHeaders, stackTraceOf } from '../../src/message/foreign-failure.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -59,12 +59,13 @@ describe('a fault of MassTransit', () => {
     assert.deepEqual([failed.messageId, failed.type], ['raw-7', 'Shop.SubmitOrder'])
   })
 
-  it('is known by the same unique id whether its body was read or not', () => {
-    const read = readFailure(fault, 'native', false, { body: bytes(JSON.stringify(envelope)) })
-    const unread = readFailure(fault, 'native', false, { body: new Uint8Array() })
+  it('E-36 is known by the id in its envelope, whatever native id its copy has', () => {
+    const [one, other] = ['native', 'file-7'].map((nativeId) =>
+      readFailure(fault, nativeId, false, { body: bytes(JSON.stringify(envelope)) }),
+    )
 
-    assert.equal(read.uniqueId, unread.uniqueId)
-    assert.equal(unread.messageId, 'native')
+    assert.equal(one?.uniqueId, other?.uniqueId)
+    assert.equal(one?.uniqueId, uniqueIdOf({}, envelope.messageId, 'submit-order'))
   })
 
   it.each([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Saveable, readSavedLine, savedLine } from '../../src/message/saved-message.ts'
+import { readFailure } from '../../src/message/failure.ts'
+import { type Saveable, readSavedLine, savedLine, textHeaders, typedProperties } from '../../src/message/saved-message.ts'
 
 const held = (more: Partial<Saveable> = {}): Saveable => ({
   headers: { 'NServiceBus.MessageId': 'm1', 'NServiceBus.FailedQ': 'Sales', 'NServiceBus.ContentType': 'application/json' },
@@ -124,6 +125,28 @@ describe('the line of a saved message', () => {
     const changed = JSON.stringify({ ...lineOf(), body: { encoding: 'utf8', data: 'x' } })
 
     expect(readSavedLine(changed, { verifyHash: false }).body.toString()).toBe('x')
+  })
+})
+
+describe('what a broker says of a dead letter', () => {
+  const death = {
+    queue: 'Sales',
+    count: { '!': 'int64', value: 2n ** 60n },
+    time: { '!': 'timestamp', value: 1_795_000_000 },
+    'routing-keys': ['Sales'],
+  }
+  const saved = { headers: { text: 'x' }, native: { type: 'A', headers: { 'x-death': [death], 'x-first-death-queue': 'Sales', other: 7 } } }
+
+  it('E-36 E-42 is kept where headers are texts, and has its types again afterwards', () => {
+    const headers = textHeaders(saved)
+
+    expect(headers).toEqual({ text: 'x', 'x-death': expect.any(String) as string, 'x-first-death-queue': 'Sales' })
+    expect(readFailure(headers, 'd1')).toMatchObject({ kind: 'dlx', queue: 'Sales', failedAt: 1_795_000_000_000 })
+    expect(typedProperties({ headers, native: {} })).toEqual({ headers: { 'x-death': [death] } })
+  })
+
+  it.each(['count=1', '{}', '[{"!":"colour","v":1}]', '['.repeat(100_000)])('E-36 stays a text that somebody else wrote: %.20s', (text) => {
+    expect(typedProperties({ headers: { 'x-death': text }, native: { type: 'A' } })).toEqual({ type: 'A' })
   })
 })
 

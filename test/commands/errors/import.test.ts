@@ -207,7 +207,7 @@ describe('errors import', () => {
     const at = place()
     const input = line('m1', {
       properties: { deliveryMode: 1, correlationId: 'c1', replyTo: 'Web' },
-      headers: { count: { '!': 'long', v: 7 }, at: { '!': 'timestamp', v: 0 }, 'x-death': [{ queue: 'Sales' }] },
+      headers: { count: { '!': 'long', v: 7 }, at: { '!': 'timestamp', v: 0 } },
     })
 
     const { code } = await at.run(['errors', 'import', '-', '--yes'], input)
@@ -220,7 +220,51 @@ describe('errors import', () => {
       'NServiceBus.CorrelationId': 'c1',
       'NServiceBus.ReplyToAddress': 'Web',
     })
-    expect(message?.headers).not.toHaveProperty('x-death')
+  })
+
+  it('E-36 E-42 imports a dead letter and a fault of MassTransit as what they are, and twice changes nothing', async () => {
+    const at = place()
+    const time = { '!': 'timestamp', v: 1_795_000_000 }
+    const of = (headers: Record<string, unknown>, data: string, messageId: string): string =>
+      `${JSON.stringify({
+        schema: 'nsb.message/1',
+        queue: 'Sales_error',
+        properties: { messageId },
+        headers,
+        body: { encoding: 'utf8', data },
+        sha256: createHash('sha256').update(data).digest('hex'),
+      })}\n`
+    const input = [
+      of(
+        { 'x-death': [{ queue: 'Sales', reason: 'rejected', count: { '!': 'long', v: 1 }, time }], 'x-first-death-queue': 'Sales' },
+        '{}',
+        'd1',
+      ),
+      of(
+        { 'MT-Reason': 'fault', 'MT-Fault-Timestamp': '2026-11-21T09:00:00Z' },
+        '{"messageId":"mt-1","messageType":["urn:message:Shop:A"]}',
+        'n1',
+      ),
+      of({ text: 'x' }, '{}', 'p1'),
+    ].join('')
+
+    const rounds = [1, 2].map(() => ['errors', 'import', '-', '--yes', '--json'])
+    const imported = []
+    for (const words of rounds) imported.push((await at.run(words, input)).json()['imported'])
+    const { items } = (await at.run(['errors', 'list', '--kind', 'dlx', '--kind', 'masstransit', '--kind', 'poison', '--json'])).json() as {
+      items: Record<string, unknown>[]
+    }
+
+    expect(imported).toEqual([3, 0])
+    expect(
+      items.map(({ exceptionMessage, failedAt, kind, messageId, queue }) => [kind, messageId, queue, failedAt, exceptionMessage]),
+    ).toEqual(
+      expect.arrayContaining([
+        ['dlx', 'd1', 'Sales', new Date(1_795_000_000_000).toISOString(), 'rejected'],
+        ['masstransit', 'mt-1', undefined, '2026-11-21T09:00:00.000Z', undefined],
+        ['poison', 'p1', undefined, undefined, undefined],
+      ]),
+    )
   })
 
   it('E-36 makes the error queue of a folder where nothing ever failed', async () => {

@@ -1,7 +1,7 @@
-import { type FailedMessage, uniqueIdOf } from '../../../message/failure.ts'
+import { type FailedMessage, isForeign, uniqueIdOf } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
-import { BadLineError, type SavedMessage, readSaved, readSavedLine } from '../../../message/saved-message.ts'
+import { BadLineError, type SavedMessage, readSaved, readSavedLine, textHeaders, typedProperties } from '../../../message/saved-message.ts'
 import type { Operations, OutgoingMessage, QueueFacts, Transport } from '../../../transport/transport.ts'
 import { ownReplays, replayHeaders } from '../copy.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
@@ -222,7 +222,9 @@ class Importing implements ImportReport {
     const { present, queue, redirects, replay } = this.#options
     const failed = readSaved(saved)
     const { uniqueId } = failed
-    const key = keyOf(saved, failed)
+    // What other systems do not say is concluded from the queue it lies in.
+    const isOfQueue = queue !== undefined && !replay && isForeign(failed.kind)
+    const key = keyOf(saved, isOfQueue ? readSaved({ ...saved, queue }) : failed)
     if (present !== undefined && (present.has(key) || (failed.failedAt !== undefined && !this.#seen.add(key))))
       return this.#skip({ line, uniqueId, result: 'skipped' })
     const target = replay ? targetOf(failed, saved.headers[Header.RetryTo], { to: queue, redirects }) : queue
@@ -231,7 +233,8 @@ class Importing implements ImportReport {
     const problem = await this.#problemOf(target)
     if (problem !== undefined) return this.#fail(item, problem)
     this.targets.set(target, (this.targets.get(target) ?? 0) + 1)
-    const message = replay ? this.#copyOf(saved, target, await this.#kindOf(target)) : unchanged(saved, target)
+    const kind = await this.#kindOf(target)
+    const message = replay ? this.#copyOf(saved, target, kind) : unchanged(saved, target, kind)
     this.#batch.push({ item, message, isRemoved: saved.operation !== undefined })
     this.#bytes += saved.body.length
     if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.#next()
@@ -296,13 +299,16 @@ class Importing implements ImportReport {
   }
 }
 
-function unchanged(saved: SavedMessage, queue: string): OutgoingMessage {
-  const { body, native } = saved
+function unchanged(saved: SavedMessage, queue: string, kind: QueueFacts['kind'] | undefined): OutgoingMessage {
+  const isFolder = kind === 'folder'
+  const native = isFolder ? saved.native : typedProperties(saved)
+  const texts = isFolder ? textHeaders(saved) : saved.headers
   const id = readSaved(saved).messageId
-  // A folder knows what has no id of its own by its file, and the copy gets another file.
-  const isKnownByFile = id !== '' && id === saved.nativeId && !saved.headers[Header.MessageId] && native['messageId'] === undefined
-  const headers = isKnownByFile ? { ...saved.headers, [Header.MessageId]: id } : saved.headers
-  return { id, headers, body, native, to: { exactQueue: queue }, unchanged: true }
+  const keepsNativeId = !isFolder && saved.nativeId === (native['messageId'] ?? '')
+  // What is known by its native id alone is known again by a header, where the copy gets another one.
+  const isUnknown = !keepsNativeId && !texts[Header.MessageId] && readSaved({ ...saved, nativeId: `${saved.nativeId}?` }).messageId !== id
+  const headers = isUnknown ? { ...texts, [Header.MessageId]: id } : texts
+  return { id, headers, body: saved.body, native, to: { exactQueue: queue }, unchanged: true }
 }
 
 /** The same for an entry and for its copy by {@link unchanged}, which can always be read. */
