@@ -34,22 +34,20 @@ export async function ifThere<T>(held: Promise<T>): Promise<T | undefined> {
 /**
  * Refuses to read a part of a broker's queue: its order would change, and what was said of it would be half true. Nothing was read yet.
  *
+ * @param instead what does the same without holding all of them, where something does
  * @throws {NsbError} NSB_HOLD_TOO_SMALL
  */
 export function checkHold(
   facts: QueueFacts,
   { maxHold, overrule }: { readonly maxHold: number; readonly overrule: readonly string[] },
+  instead: readonly string[] = [],
 ): void {
   const { depth, queue } = facts
   if (!isBrokerQueue(facts) || depth <= maxHold || overrule.includes('NSB_HOLD_TOO_SMALL')) return
   throw new NsbError({
     code: 'NSB_HOLD_TOO_SMALL',
     message: `Queue '${queue}' has ${depth} messages, and at most ${maxHold} are held at once. Nothing was read: to read all of them the broker has to hold them in memory.`,
-    suggestions: [
-      `Hold them all: --max-hold ${depth}`,
-      'Take every message, which holds none: nsb errors replay --all, nsb errors archive --all',
-      'Or read the oldest, and let the rest change its place: --force',
-    ],
+    suggestions: [`Hold them all: --max-hold ${depth}`, ...instead, 'Or read the oldest, and let the rest change its place: --force'],
     details: { queue, depth, maxHold },
   })
 }

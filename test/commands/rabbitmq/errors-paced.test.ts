@@ -213,7 +213,7 @@ describe('errors replay on a broker', () => {
     const ended = await shop.run(...flags, '--allow-reorder')
 
     assert.equal(refused.code, 6)
-    assert.match(refused.stdout, /NSB_HOLD_TOO_SMALL/)
+    assert.match(refused.stdout, /NSB_HOLD_TOO_SMALL.*nsb errors replay --all/s)
     assert.equal(ended.code, 0, ended.stderr)
     assert.deepEqual(await bodiesIn(sales), ['m1', 'm2'])
     assert.deepEqual((await bodiesIn(errors)).toSorted(), ['m3', 'm4', 'm5', 'm6'])

@@ -200,6 +200,7 @@ describe('the errors commands', () => {
 
     expect([listed.code, codeOf(listed)]).toEqual([6, 'NSB_HOLD_TOO_SMALL'])
     expect(listed.stderr).toContain('--max-hold 5')
+    expect(listed.stderr).not.toMatch(/--all|archive|replay/)
     expect((await errors.drain()).every(({ redelivered }) => !redelivered)).toBe(true)
   })
 

@@ -104,7 +104,7 @@ export async function presentIn(
   })
   if (holding === undefined) return present
   try {
-    checkHold(holding.facts, { maxHold, overrule })
+    checkHold(holding.facts, { maxHold, overrule }, ['Or import without a look at what is there already: --allow-duplicates'])
     for await (const messages of holding.pages()) for (const message of messages) present.add(keyOf(message, readHeld(message)))
   } finally {
     await holding.giveBack()

@@ -94,7 +94,7 @@ export async function select(operations: Operations, options: SelectionOptions, 
     return again
   })
   try {
-    if (!everything) checkHold(first.facts, options)
+    if (!everything) checkHold(first.facts, options, ['Or take every message, which holds few of them at a time: nsb errors archive --all'])
     if (needsPlan) await selection.plan(!lookIsFree)
   } catch (error) {
     await selection.release()

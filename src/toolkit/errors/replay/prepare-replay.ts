@@ -53,7 +53,8 @@ export async function prepareReplay(
   const { holding } = noted
   const release = async (): Promise<void> => void (await holding.giveBack())
   try {
-    if (!(asTheyCome && everything)) checkHold(holding.facts, options)
+    if (!(asTheyCome && everything))
+      checkHold(holding.facts, options, ['Or take every message, which holds few of them at a time: nsb errors replay --all'])
     if (!asTheyCome) return await prepareByHolding(transport, noted, options)
   } catch (error) {
     await release()
