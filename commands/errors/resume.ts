@@ -98,7 +98,8 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   /** A staged replay that was begun elsewhere: its queue is there, and its journal is not. @param missing why there is no journal */
   async #adopted(missing: unknown, transport: Transport, id: string | undefined, undo: boolean): Promise<ReadJournal> {
     const isMissing = missing instanceof NsbError && missing.code === 'NSB_OPERATION_NOT_FOUND'
-    const leftover = isMissing && id !== undefined ? await leftoverOf(transport, id) : undefined
+    const leftover =
+      isMissing && id !== undefined ? await leftoverOf(transport, id).catch((error: unknown) => unlisted(error, missing)) : undefined
     if (leftover === undefined) throw missing
     const { depth, operation, queue: staging } = leftover
     const queue = await this.errorQueue()
@@ -156,4 +157,16 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
     else if (report.failed > 0) this.next('nsb errors list', 'nsb errors groups')
   }
+}
+
+/** There is no journal, and staging queues cannot be listed; the one of a whole id can be asked for. */
+function unlisted(error: unknown, missing: NsbError): never {
+  if (!(error instanceof NsbError)) throw error
+  const { code, details, message, suggestions } = missing
+  throw new NsbError({
+    code,
+    message: `${message} Nor can staging queues be looked for: ${error.message}`,
+    suggestions: ['Name all 26 characters of the operation', ...suggestions],
+    details,
+  })
 }

@@ -14,6 +14,7 @@ import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listi
 import { printable, printableJson, printableLine } from './printable.ts'
 import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
 import { type Column, drawTable } from './table.ts'
+import { sayElsewhere } from './unwritable-output.ts'
 
 /** Values of the global flags, as parsed. */
 export interface GlobalFlags {
@@ -139,12 +140,13 @@ export abstract class BaseCommand extends Command {
   }
 
   override logJson(document: unknown): void {
-    process.stdout.write(`${printableJson(JSON.stringify(document, null, 2))}\n`)
+    const text = printableJson(JSON.stringify(document, null, 2))
+    process.stdout.write(`${text}\n`, (error) => sayElsewhere(text, error))
   }
 
   /** A result line on stdout; nothing under `--json`. */
   protected out(text: string): void {
-    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`)
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`, (error) => sayElsewhere(text, error))
   }
 
   /** A note on stderr; nothing under `--quiet`. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { NsbError, errorText } from '../message/nsb-error.ts'
+import { refuseNamedPipe } from './read-file.ts'
 
 /**
  * Reads ids from a file, or from stdin for `-`.
@@ -9,9 +10,11 @@ import { NsbError, errorText } from '../message/nsb-error.ts'
  */
 export async function readIds(source: string): Promise<string[]> {
   if (source === '-' && process.stdin.isTTY) throw badInput(`--from - reads ids from stdin, and stdin is a terminal.`)
-  const content = await (source === '-' ? text(process.stdin) : readFile(source, 'utf8')).catch((error: unknown) => {
-    throw badInput(`--from '${source}' cannot be read: ${errorText(error)}`)
-  })
+  const content = await (source === '-' ? text(process.stdin) : refuseNamedPipe(source).then(() => readFile(source, 'utf8'))).catch(
+    (error: unknown) => {
+      throw badInput(`--from '${source}' cannot be read: ${errorText(error)}`)
+    },
+  )
   const ids = idsIn(content)
   if (ids.length === 0) throw badInput(`--from '${source}' has no ids.`)
   return ids

@@ -12,3 +12,13 @@ export function reportUnwritable(error: Error): void {
   })
   process.stderr.write(`${errorLines(reportedError(problem), noColours, false)}\n`)
 }
+
+/** A summary, rather than a list. */
+const longestSaid = 4000
+
+/** What a command has done is worth knowing where stdout did not take it. @param error undefined: it did */
+export function sayElsewhere(text: string, error: NodeJS.ErrnoException | null | undefined): void {
+  // Whoever closed it does not want to read it.
+  if (!error || error.code === 'EPIPE' || text.length > longestSaid) return
+  process.stderr.write(`${text}\n`)
+}

@@ -247,6 +247,16 @@ export const any = handler(command('Shop.Any', { '~standard': { version: 1, vend
     },
   )
 
+  it.skipIf(!existsSync('/dev/full'))('CLI-3 what was done is said on stderr where stdout is full', () => {
+    const { folder } = projectWith('12-error-queue')
+    const full = openSync('/dev/full', 'w')
+    const ended = spawnSync(process.execPath, [run, 'errors', 'replay', '--all', '--yes'], { cwd: folder, stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+
+    assert.equal(ended.status, 5)
+    assert.match(ended.stderr.toString(), /^replayed 1, left in queue 0, operation [0-9A-Z]{26}\nError NSB_CANNOT_ACCESS: /m)
+  })
+
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],

@@ -175,7 +175,10 @@ export abstract class ErrorsCommand extends BaseCommand {
   }
 
   #findLeftovers(transport: Transport): Promise<readonly StagingLeftover[]> {
-    this.#leftovers ??= stagingLeftovers(transport)
+    this.#leftovers ??= stagingLeftovers(transport).catch((error: unknown) => {
+      if (error instanceof NsbError) return []
+      throw error
+    })
     return this.#leftovers
   }
 

@@ -10,7 +10,7 @@ import { type ResumeOptions, type ResumeReport, mayBeThereTwice } from '../resum
 import { endOf, goOn, nothing, resumedOptions, resumedRun } from './resume-replay.ts'
 import { readHeld } from './sending-back.ts'
 import { drainStaging, goOnAfterMoving, moveToStaging } from './staged-replay.ts'
-import { type StagingLeftover, moveUnchanged, phases, stagingLeftovers, stagingQueue } from './staging.ts'
+import { type StagingLeftover, moveUnchanged, operationOf, phases, stagingLeftovers, stagingQueue } from './staging.ts'
 
 /** What the halves of a resumption are given. */
 interface Resumption {
@@ -185,9 +185,20 @@ function emptyReport({ head }: ReadJournal): ReplayReport {
   return { operation: head.operation, ...counts, stopped: false, problem: undefined, isOver: true }
 }
 
-/** The staging queue of an operation whose journal is not here. @param id how the operation begins */
+/**
+ * The staging queue of an operation whose journal is not here.
+ *
+ * @param id the whole id, or how the operation begins
+ * @throws {NsbError} where queues cannot be listed, and it is not the whole id
+ */
 export async function leftoverOf(transport: Transport, id: string): Promise<StagingLeftover | undefined> {
-  const found = (await stagingLeftovers(transport)).filter(({ operation }) => operation.startsWith(id.toUpperCase()))
+  const operation = operationOf(stagingQueue(id.toUpperCase()))
+  if (operation !== undefined) {
+    const queue = stagingQueue(operation)
+    const facts = await transport.inspect(queue)
+    return facts && { operation, queue, depth: facts.depth }
+  }
+  const found = (await stagingLeftovers(transport)).filter((each) => each.operation.startsWith(id.toUpperCase()))
   return found.length === 1 ? found[0] : undefined
 }
 

@@ -1,4 +1,3 @@
-import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Holding, Operations, OutgoingMessage, QueueFacts, Transport } from '../../../transport/transport.ts'
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { replayPage } from './plan.ts'
@@ -26,12 +25,13 @@ export interface StagingLeftover {
   readonly depth: number
 }
 
-/** All staging queues, oldest first; none where queues cannot be listed. Their names come from the broker, so others than ours are left out. */
+/**
+ * All staging queues, oldest first. Their names come from the broker, so others than ours are left out.
+ *
+ * @throws {NsbError} where queues cannot be listed: a broker does that through its management API alone
+ */
 export async function stagingLeftovers(operations: Operations): Promise<readonly StagingLeftover[]> {
-  const found = await operations.queues(prefix).catch((error: unknown) => {
-    if (error instanceof NsbError) return []
-    throw error
-  })
+  const found = await operations.queues(prefix)
   return found
     .flatMap(({ depth, queue }) => {
       const operation = operationOf(queue)

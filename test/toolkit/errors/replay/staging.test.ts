@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
+import { leftoverOf } from '../../../../src/toolkit/errors/replay/resume-staged.ts'
 import { StagedHolding, moveUnchanged, operationOf, stagingLeftovers, stagingQueue } from '../../../../src/toolkit/errors/replay/staging.ts'
 import { NsbError } from '../../../../src/message/nsb-error.ts'
 import { openTransport } from '../../../../src/transport/open.ts'
-import type { HeldMessage, Operations, Transport } from '../../../../src/transport/transport.ts'
+import type { HeldMessage, Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 
 const operation = '01JD3KAAAAAAAAAAAAAAAAAAAA'
@@ -64,12 +65,13 @@ describe('a staging queue', () => {
     assert.deepEqual(await stagingLeftovers(transport), [{ operation, queue, depth: 3 }])
   })
 
-  it('is not looked for where queues cannot be listed', async () => {
-    const unlisted = {
-      queues: () => Promise.reject(new NsbError({ code: 'NSB_MANAGEMENT_UNREACHABLE', message: 'no' })),
-    } as unknown as Operations
+  it('is found by the whole id of its operation where queues cannot be listed', async () => {
+    const transport = await worldWith(3)
+    transport.queues = () => Promise.reject(new NsbError({ code: 'NSB_MANAGEMENT_UNREACHABLE', message: 'no' }))
 
-    assert.deepEqual(await stagingLeftovers(unlisted), [])
+    assert.deepEqual(await leftoverOf(transport, operation.toLowerCase()), { operation, queue, depth: 3 })
+    assert.equal(await leftoverOf(transport, `${operation.slice(0, 25)}B`), undefined)
+    await assert.rejects(leftoverOf(transport, operation.slice(0, 8)), { code: 'NSB_MANAGEMENT_UNREACHABLE' })
   })
 })
 
