@@ -11,6 +11,7 @@ import { boundMemory } from '../bounded-memory.ts'
 import { printableLine } from '../printable.ts'
 import { Progress } from '../progress.ts'
 import { selectionFlags } from '../selection-flags.ts'
+import { duplicatesNote } from './archive-report.ts'
 import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from './errors-command.ts'
 
 /** Above that the number has to be typed. */
@@ -89,7 +90,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     this.atEnd(async () => void (await selection.release()))
     const most = selection.count ?? Math.min(selection.facts.depth, options.limit ?? selection.facts.depth)
     if (most === 0) throw nothingMatched(queue, options.criteria)
-    this.#noteDuplicates(selection, options)
+    const isSaid = this.#noteDuplicates(selection, options)
     await this.confirmWhileHeld(removal.question(`${most} message${most > 1 ? 's' : ''}`), {
       typed: most > mostWithoutTyping || removal.mustType ? String(most) : undefined,
     })
@@ -111,6 +112,7 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
       this.showProblems(report)
+      if (!isSaid) this.noteLeftOut(report, true)
       if (report.interrupted) {
         const resume = this.placed(`nsb errors resume ${operation}`, queue)
         this.warning(`the last ones may be in '${queue}' still: ${resume} removes them`)
@@ -166,11 +168,19 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     return quiet ? undefined : new Progress({ write: (text) => process.stderr.write(text), terminal: process.stderr.isTTY, now: Date.now })
   }
 
-  #noteDuplicates({ count, duplicates }: Selection, options: SelectionOptions): void {
-    if (count === undefined || duplicates === 0 || options.duplicates) return
+  /** Says of which failures a further copy was left out. */
+  protected noteLeftOut(report: ArchiveReport, removes: boolean): void {
+    const note = duplicatesNote(report, removes)
+    if (note !== undefined) this.warning(note)
+  }
+
+  /** @returns whether there was something to say: where nobody has looked, it is known afterwards */
+  #noteDuplicates({ count, duplicates }: Selection, options: SelectionOptions): boolean {
+    if (count === undefined || duplicates === 0 || options.duplicates) return false
     this.warning(
       `${duplicates} duplicate${duplicates > 1 ? 's' : ''} of other entries will stay in the error queue; --duplicates selects them`,
     )
+    return true
   }
 }
 

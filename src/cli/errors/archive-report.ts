@@ -50,10 +50,20 @@ export function archiveSummary(word: string, report: ArchiveReport, operation: s
     `selected ${report.selected}`,
     `${word} ${report.done}`,
     ...(report.failed > 0 ? [`failed ${report.failed}`] : []),
+    ...(report.duplicates > 0 ? [`duplicates ${report.duplicates}`] : []),
     `left in queue ${report.leftInQueue}`,
     ...(report.newerArrivals > 0 ? [`newer arrivals ${report.newerArrivals}`] : []),
     ...(operation === undefined ? [] : [`operation ${operation}`]),
   ].join(', ')
+}
+
+/** Of what was left out, unless that was said before. */
+export function duplicatesNote({ duplicates }: ArchiveReport, removes: boolean): string | undefined {
+  if (duplicates === 0) return undefined
+  const which = `${duplicates} duplicate${duplicates > 1 ? 's' : ''} of other entries`
+  return removes
+    ? `${which} stayed in the error queue: run it again for them`
+    : `${which} ${duplicates > 1 ? 'were' : 'was'} left out; --duplicates selects them`
 }
 
 export function archiveExitCode({ failed, interrupted, stoppedBy, unread }: ArchiveReport): number {

@@ -78,6 +78,19 @@ describe('errors archive', () => {
     expect(after).toEqual(expect.arrayContaining(before))
   })
 
+  it('E-36 says which copies of a failure it has left out, with --yes too', async () => {
+    const at = place(2)
+    const m1 = failureHeaders('m1', { 'NServiceBus.TimeOfFailure': '2026-11-21 00:00:01:000000 Z' })
+    for (const copy of ['copy-1', 'copy-2']) putMessage(at.storage, 'error', copy, m1)
+
+    const exported = await at.run('errors', 'export', '--file', 'a.ndjson')
+    const archived = await at.run('errors', 'archive', '--all', '--yes')
+
+    expect(exported.stderr).toContain('2 duplicates of other entries were left out; --duplicates selects them')
+    expect(archived.stdout).toContain('selected 2, archived 2, duplicates 2, left in queue 2, operation ')
+    expect(archived.stderr).toContain('2 duplicates of other entries stayed in the error queue: run it again for them')
+  })
+
   it('E-36 says in one line how it ended', async () => {
     const at = place(3)
 

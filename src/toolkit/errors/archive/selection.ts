@@ -32,7 +32,7 @@ export interface Selection {
   readonly facts: QueueFacts
   /** How many; undefined: nobody has looked yet. */
   readonly count: number | undefined
-  /** Copies of failures that come again, as far as was looked. */
+  /** Copies of failures that come again and are not selected, as far as was looked. */
   readonly duplicates: number
   /** Not read, because as many are held as may be, and none of them leaves. */
   readonly unread: number
@@ -174,7 +174,7 @@ class HeldSelection implements Selection {
   /** Asked once for each message that matches. */
   #isWanted({ failedAt, uniqueId }: Pick<FailedMessage, 'uniqueId' | 'failedAt'>): boolean {
     const isDuplicate = this.#seen.isDuplicate(uniqueId, failedAt)
-    if (isDuplicate) this.duplicates++
+    if (isDuplicate && !this.#options.duplicates) this.duplicates++
     return isDuplicate === this.#options.duplicates
   }
 
