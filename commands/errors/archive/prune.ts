@@ -11,8 +11,9 @@ const mostShown = 20
 export default class ErrorsArchivePrune extends ErrorsCommand {
   static override summary = 'remove old files of the archive'
   static override description =
-    `Removes the files of days that ended longer ago than --older-than: all queues of the profile, or those of --error-queue. The day is that
-of UTC, and a file goes as a whole. Files that were named with --to-file are left alone. The messages are nowhere then.
+    `Removes the files of days that ended longer ago than --older-than, and that nobody has written to since: one that was copied back or
+changed yesterday stays. Of all queues of the profile, or of those of --error-queue. The day is that of UTC, and a file goes as a whole.
+Files that were named with --to-file are left alone. The messages are nowhere then.
 
 Exit codes: 0 all done; 2 usage; 3 some files could not be removed; 4 no file is that old; 5 the archive cannot be read; 6 not confirmed.`
   static override examples = [
@@ -64,7 +65,7 @@ const messagesIn = (archives: readonly OldArchive[]): number => archives.reduce(
 function nothingOld(before: number): NsbError {
   return new NsbError({
     code: 'NSB_NOTHING_MATCHED',
-    message: `No file of the archive is from before ${new Date(before).toISOString()}.`,
+    message: `No file of the archive is of a day before ${new Date(before).toISOString()}, with nothing written to it since.`,
     suggestions: ['A shorter --older-than finds more'],
   })
 }
