@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import { boundMemory, replaysYoungMiB } from '../../src/cli/bounded-memory.ts'
 import { ErrorsCommand, maxHoldFlag } from '../../src/cli/errors/errors-command.ts'
 import { failureLines, warningsOf } from '../../src/cli/errors/replay-text.ts'
-import { type Leftovers, resumable } from '../../src/cli/errors/resumable.ts'
+import { type Leftovers, type Resumable, resumable } from '../../src/cli/errors/resumable.ts'
 import { resumeDocument, resumeExitCode, resumeLine, resumeQuestion } from '../../src/cli/errors/resume-report.ts'
 import { chosenPace } from '../../src/cli/errors/pace-flags.ts'
 import { pacingOf } from '../../src/cli/errors/replay-pacing.ts'
@@ -10,6 +10,7 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
+import { knownOperations } from '../../src/toolkit/errors/journal/operations.ts'
 import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
 import { readReplayRecord } from '../../src/toolkit/errors/replay/replay-record.ts'
 import { adoptLeftover, leftoverOf } from '../../src/toolkit/errors/replay/resume-staged.ts'
@@ -115,20 +116,21 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   }
 
   async #list(): Promise<unknown> {
-    const journals = await listOperations(stateFolder(process.env))
-    const operations = resumable(journals, await this.#leftovers())
+    const folder = stateFolder(process.env)
+    const { damaged } = await knownOperations(folder)
+    const operations = resumable(await listOperations(folder), damaged, await this.#leftovers())
     if (operations.length === 0) this.note('nothing can be resumed')
     else
       await this.table(operations, [
         { name: 'operation', value: ({ operation }) => operation },
-        { name: 'command', value: ({ command }) => printableLine(command) },
+        { name: 'command', value: ({ command }) => command && printableLine(command) },
         { name: 'queue', value: ({ queue }) => queue && printableLine(queue) },
         { name: 'begun', value: ({ startedAt }) => relativeTime(Date.parse(startedAt), Date.now()) },
         { name: 'messages', value: ({ begun }) => begun, align: 'right' },
         { name: 'safe', value: ({ safe }) => safe, align: 'right' },
         { name: 'staged', value: ({ staged }) => staged, align: 'right' },
-        { name: 'state', value: ({ running }) => (running === undefined ? 'no journal here' : running ? 'running' : 'interrupted') },
-        { name: 'where', value: ({ where }) => printableLine(where) },
+        { name: 'state', value: stateOf },
+        { name: 'where', value: ({ damaged: path, where = path ?? '' }) => printableLine(where) },
       ])
     return { schema: 'nsb.errors.resume/1', items: operations }
   }
@@ -157,6 +159,11 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     if (!report.isOver) this.next(`nsb errors resume ${report.operation}`)
     else if (report.failed > 0) this.next('nsb errors list', 'nsb errors groups')
   }
+}
+
+function stateOf({ damaged, running }: Resumable): string {
+  if (damaged !== undefined) return 'damaged journal'
+  return running === undefined ? 'no journal here' : running ? 'running' : 'interrupted'
 }
 
 /** There is no journal, and staging queues cannot be listed; the one of a whole id can be asked for. */

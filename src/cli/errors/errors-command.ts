@@ -6,7 +6,7 @@ import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse/browse.
 import type { Patching } from '../../toolkit/errors/edit/patching.ts'
 import type { Criteria } from '../../toolkit/errors/select/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
-import { openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
+import { knownOperations, openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
 import type { JournalPlace } from '../../toolkit/errors/replay/replay-record.ts'
 import { type StagingLeftover, stagingLeftovers } from '../../toolkit/errors/replay/staging.ts'
 import { SnapshotFile } from '../../toolkit/errors/browse/snapshot.ts'
@@ -76,8 +76,15 @@ export abstract class ErrorsCommand extends BaseCommand {
 
   /** Says which operations on the queue were begun and are not over. */
   protected async noteOpenOperations(queue: string): Promise<void> {
-    const folder = stateFolder(process.env)
-    for (const { command, operation, owner, startedAt, where } of (await openOperations(folder)).filter((head) => head.queue === queue)) {
+    const { damaged, open } = await knownOperations(stateFolder(process.env))
+    for (const { operation, path } of damaged) {
+      if (this.#warned.has(path)) continue
+      this.#warned.add(path)
+      this.warning(
+        `the journal of operation ${operation} cannot be read: what it has sent is not known, and may be sent twice. When that is settled: rm '${printableLine(path)}'`,
+      )
+    }
+    for (const { command, operation, owner, startedAt, where } of open.filter((head) => head.queue === queue)) {
       if (where !== this.place) continue
       const begun = `${printableLine(command)} ${operation} of '${printableLine(queue)}', begun ${relativeTime(Date.parse(startedAt), Date.now())}`
       if (isRunning(owner)) this.note(`${begun}, is running`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Journal, type OperationHead } from '../../../src/toolkit/errors/journal/journal.ts'
@@ -148,5 +148,18 @@ describe('errors resume', () => {
     assert.equal(ended.code, 4)
     assert.match(ended.stderr, /NSB_OPERATION_NOT_FOUND/)
     assert.deepEqual([listed.code, listed.stdout, listed.stderr], [0, '', 'nothing can be resumed\n'])
+  })
+
+  it('E-24 names an operation whose journal is damaged, and what may follow from that', async () => {
+    const { folder } = projectWith('12-error-queue')
+    const [state, operation] = [join(folder, 'state'), newOperationId(Date.now())]
+    mkdirSync(join(state, 'operations'), { recursive: true })
+    writeFileSync(join(state, 'operations', `${operation}.ndjson`), '')
+
+    const listed = await nsb(['errors', 'resume', '--list'], { cwd: folder, env: { NSB_STATE_DIR: state } })
+    const groups = await nsb(['errors', 'groups'], { cwd: folder, env: { NSB_STATE_DIR: state } })
+
+    assert.match(listed.stdout, new RegExp(`^${operation} .*damaged journal .*${operation}\\.ndjson$`, 'm'))
+    assert.match(groups.stderr, new RegExp(`the journal of operation ${operation} cannot be read: .* may be sent twice`))
   })
 })

@@ -8,15 +8,31 @@ const longestHead = 16 * 1024 * 1024
 /** How long the journal of an operation that is over is kept. */
 const keptMs = 30 * 24 * 3_600_000
 
-/** Operations that were begun and are not over, oldest first; those that run now included. Of each only the two ends of its journal are read. */
-export async function openOperations(stateFolder: string): Promise<readonly OperationHead[]> {
+/** What journals say of operations, oldest first. */
+export interface KnownOperations {
+  /** Begun and not over; those that run now included. */
+  readonly open: readonly OperationHead[]
+  /** Their journals say nothing that can be read, so what they have done is not known. */
+  readonly damaged: readonly { readonly operation: string; readonly path: string }[]
+}
+
+/** Of each journal only the two ends are read. */
+export async function knownOperations(stateFolder: string): Promise<KnownOperations> {
   const open: OperationHead[] = []
+  const damaged: { readonly operation: string; readonly path: string }[] = []
   for (const operation of await operationIds(stateFolder)) {
-    const ends = endsOf(journalPath(stateFolder, operation))
+    const path = journalPath(stateFolder, operation)
+    const ends = endsOf(path)
     const head = ends === undefined ? undefined : recordOf(ends.first)
-    if (head !== undefined && isHead(head, operation) && !isEnd(ends?.last)) open.push(head)
+    if (head === undefined || !isHead(head, operation)) damaged.push({ operation, path })
+    else if (!isEnd(ends?.last)) open.push(head)
   }
-  return open
+  return { open, damaged }
+}
+
+/** Operations that were begun and are not over, oldest first; those that run now included. */
+export async function openOperations(stateFolder: string): Promise<readonly OperationHead[]> {
+  return (await knownOperations(stateFolder)).open
 }
 
 /** Removes journals of operations that have been over for 30 days. What cannot be removed stays. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Journal, type OperationHead, journalPath, thisProcess } from '../../../../src/toolkit/errors/journal/journal.ts'
 import { KeySet } from '../../../../src/toolkit/errors/journal/key-set.ts'
 import { keyOf } from '../../../../src/toolkit/errors/journal/message-key.ts'
-import { openOperations, removeOldJournals } from '../../../../src/toolkit/errors/journal/operations.ts'
+import { knownOperations, removeOldJournals } from '../../../../src/toolkit/errors/journal/operations.ts'
 import { isRunning, operationIds, readJournal } from '../../../../src/toolkit/errors/journal/read-journal.ts'
 import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
@@ -146,7 +146,9 @@ describe('the journal of an operation', () => {
     mkdirSync(journalPath(folder, newOperationId(Date.now())))
     execFileSync('mkfifo', [journalPath(folder, pipe)])
 
-    expect((await openOperations(folder)).map(({ operation }) => operation)).toEqual([op.operation])
+    const { damaged, open } = await knownOperations(folder)
+    expect(open.map(({ operation }) => operation)).toEqual([op.operation])
+    expect(damaged).toHaveLength(2)
     expect(await readJournal(folder, pipe)).toBeUndefined()
     await removeOldJournals(folder, Date.now() + 365 * 24 * 3_600_000)
     expect(await operationIds(folder)).toHaveLength(3)
