@@ -1,6 +1,6 @@
 import { errorText } from '../../message/nsb-error.ts'
 import type { ReplayOptions, ReplayPlan } from '../../toolkit/errors/replay/plan.ts'
-import type { ReplayReport } from '../../toolkit/errors/replay/replay.ts'
+import type { ReplayReport, ReplayedMessage } from '../../toolkit/errors/replay/replay.ts'
 import { printableLine } from '../printable.ts'
 import { shortId } from './errors-command.ts'
 import { type ReplayOutcomes, short } from './replay-report.ts'
@@ -19,15 +19,30 @@ export function questionOf(most: number, plan: ReplayPlan | undefined, { queue, 
 /** Of the targets, in a question. */
 const mostNamed = 5
 
-/** A line for each of the first that were not sent, and of those that failed again. */
+/** So many with the same reason have lines of their own. */
+const mostAlike = 3
+
+/**
+ * A line for each of the first that were not sent, and of those that failed again. Of many with one reason only the first have lines, and
+ * the codes say where the next step is: `nsb help <code>`.
+ */
 export function failureLines({ items }: Pick<ReplayReport, 'items'>, most: number): readonly string[] {
-  const resulting = (result: string): typeof items => items.filter((item) => item.result === result).slice(0, most)
-  return [
-    ...resulting('failed').map(({ error, target, uniqueId }) => line(uniqueId, target ?? '–', error?.message ?? 'was not sent')),
-    ...resulting('failedAgain').map(({ exception, sentAs, uniqueId }) =>
-      line(sentAs ?? uniqueId, 'failed again', exception?.split('\n', 1)[0] ?? ''),
-    ),
-  ]
+  const byReason = new Map<string, ReplayedMessage[]>()
+  for (const item of items) {
+    if (item.result !== 'failed') continue
+    const reason = `${item.error?.code ?? 'NSB_UNEXPECTED'}: ${item.error?.message ?? 'was not sent'}`
+    const alike = byReason.get(reason)
+    if (alike === undefined) byReason.set(reason, [item])
+    else alike.push(item)
+  }
+  const unsent = [...byReason].flatMap(([reason, alike]) => [
+    ...alike.slice(0, mostAlike).map(({ target, uniqueId }) => line(uniqueId, target ?? '–', reason)),
+    ...(alike.length > mostAlike ? [`${alike.length - mostAlike} more for that reason`] : []),
+  ])
+  const failedAgain = items
+    .filter(({ result }) => result === 'failedAgain')
+    .map(({ exception, sentAs, uniqueId }) => line(sentAs ?? uniqueId, 'failed again', exception?.split('\n', 1)[0] ?? ''))
+  return [...unsent.slice(0, most), ...failedAgain.slice(0, most)]
 }
 
 /** Of what was said of a message, which may quote all of it. */

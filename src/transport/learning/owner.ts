@@ -127,7 +127,7 @@ export class Owner {
   #write(): void {
     makeFolders(this.#folder)
     const marker: Marker = { pid: process.pid, host: hostname(), processStart: processStart(process.pid), queues: this.#queues }
-    this.#storage.move(this.#storage.writeTemporary(`${JSON.stringify(marker)}\n`, randomUUID()), `${this.#folder}/${this.prefix}`)
+    this.#storage.writeWhole(`${this.#folder}/${this.prefix}`, `${JSON.stringify(marker)}\n`, randomUUID())
   }
 
   #look(prefix: string, now: number): Ownership {

@@ -138,8 +138,25 @@ export class StorageFolder {
   /** Writes where no reader looks, for {@link move} to make it visible at once and whole. @param name not used by anybody else */
   writeTemporary(text: string, name: string): string {
     const path = `${this.#temporary}/${name}-${temporaryFiles++}`
-    writeFile(path, text, 'w')
+    try {
+      writeFile(path, text, 'w')
+    } catch (error) {
+      // On a full disk it is empty, and would stay.
+      removeIfPossible(path)
+      throw error
+    }
     return path
+  }
+
+  /** A file that is there whole or not at all. @param name not used by anybody else */
+  writeWhole(to: string, text: string, name: string): void {
+    const temporary = this.writeTemporary(text, name)
+    try {
+      this.move(temporary, to)
+    } catch (error) {
+      removeIfPossible(temporary)
+      throw error
+    }
   }
 
   /** Renames, making the target's folder when it is missing. */

@@ -77,7 +77,7 @@ export class Subscriptions {
   }
 
   #write(path: string, queue: string): void {
-    this.#storage.move(this.#storage.writeTemporary(queue, randomUUID()), path)
+    this.#storage.writeWhole(path, queue, randomUUID())
     this.#made.set(path, queue)
   }
 

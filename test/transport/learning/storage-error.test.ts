@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { NsbError } from '../../../src/message/nsb-error.ts'
 import { StorageError, storageErrorOf } from '../../../src/transport/learning/storage-error.ts'
+import { StorageFolder, removeFile } from '../../../src/transport/learning/storage.ts'
+import { fillDisk, mountDisk, whyNoDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { consume, depthIs, hasCode, message, openLearning, receive, toAddress, until } from './support.ts'
 
@@ -109,4 +111,16 @@ describe('a transaction that cannot be finished', () => {
     assert.equal(seen.errors.length, 1)
     assert.deepEqual(readdirSync(folder).toSorted(), ['targets.json', 'x.metadata.out'])
   })
+})
+
+it.skipIf(whyNoDisk() !== undefined)('E-37 on a full disk no temporary file is left behind', () => {
+  const disk = join(tempFolder(), 'disk')
+  mountDisk(disk, 64)
+  const storage = new StorageFolder(disk)
+  removeFile(storage.writeTemporary('a text', 'first'))
+  fillDisk(disk)
+
+  assert.throws(() => storage.writeTemporary('x'.repeat(10_000), 'second'), { code: 'ENOSPC' })
+
+  assert.deepEqual(readdirSync(join(disk, '.nsb', 'tmp')), [])
 })
