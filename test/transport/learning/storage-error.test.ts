@@ -6,7 +6,7 @@ import { describe, it } from 'vitest'
 import { NsbError } from '../../../src/message/nsb-error.ts'
 import { StorageError, storageErrorOf } from '../../../src/transport/learning/storage-error.ts'
 import { StorageFolder, removeFile } from '../../../src/transport/learning/storage.ts'
-import { fillDisk, mountDisk, whyNoDisk } from '../../support/small-disk.ts'
+import { fillDisk, mountDisk, unmount, whyNoDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { consume, depthIs, hasCode, message, openLearning, receive, toAddress, until } from './support.ts'
 
@@ -123,4 +123,5 @@ it.skipIf(whyNoDisk() !== undefined)('E-37 on a full disk no temporary file is l
   assert.throws(() => storage.writeTemporary('x'.repeat(10_000), 'second'), { code: 'ENOSPC' })
 
   assert.deepEqual(readdirSync(join(disk, '.nsb', 'tmp')), [])
+  unmount(disk)
 })
