@@ -103,8 +103,10 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     // A file that gets no message is not made.
     const open = file === undefined ? undefined : (): Promise<ArchiveFile> => (opening ??= file())
     const journal = await this.beginJournal(removal.command, operation, queue, removal.path === undefined ? {} : { file: removal.path })
+    let isBegun = false
+    const begun = (): void => void (isBegun = true)
     try {
-      beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now })
+      beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now, begun })
       const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
       // What was safe and could not be removed can be finished later.
       if (!report.interrupted && (report.failed === 0 || isOfFile(report.stoppedBy)))
@@ -118,6 +120,9 @@ export abstract class ArchiveCommand extends ErrorsCommand {
         this.warning(`the last ones may be in '${queue}' still: ${resume} removes them`)
       }
       return report
+    } catch (error) {
+      if (!isBegun) journal.end({ selected: 0 })
+      throw error
     } finally {
       journal.close()
       await opening?.then((opened) => opened.close()).catch(() => undefined)

@@ -32,6 +32,7 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
   const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
   let journal: Journal | undefined
   let opening: Promise<ArchiveFile> | undefined
+  let isBegun = false
   try {
     await beforeChange()
     const operation = newOperationId(Date.now())
@@ -44,7 +45,8 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
     })
     // A file that gets no message is not made.
     const file = (): Promise<ArchiveFile> => (opening ??= ArchiveFile.open(path, { isOwn: true }))
-    beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now })
+    const begun = (): void => void (isBegun = true)
+    beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file, kind: selection.facts.kind, clock: Date.now, begun })
     const report = await removeSelected(transport, selection, {
       operation,
       queue,
@@ -62,6 +64,9 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
     out(archiveSummary('archived', report, operation))
     signal.throwIfAborted()
     return report.selected === 0 ? limit : report.done
+  } catch (error) {
+    if (!isBegun) journal?.end({ selected: 0 })
+    throw error
   } finally {
     await selection.release()
     journal?.close()

@@ -57,11 +57,14 @@ export interface RemovingOptions {
   readonly clock: () => number
   /** Archived by this operation already. */
   readonly isArchived?: (key: string) => boolean
+  /** The first group is about to be noted: what goes wrong before is a refusal, after which nothing has to be finished. */
+  readonly begun?: () => void
 }
 
 /** The step before messages leave their queue: each group is noted, then safe in the file, then noted as safe. */
-export function archiveBeforeRemoving({ clock, file, isArchived, journal, kind, operation, queue }: RemovingOptions) {
+export function archiveBeforeRemoving({ begun, clock, file, isArchived, journal, kind, operation, queue }: RemovingOptions) {
   return async (group: readonly HeldMessage[]): Promise<void> => {
+    begun?.()
     const keys = group.map((message) => keyOf(message, readHeld(message), kind))
     const first = journal.select(keys)
     if (file === undefined) return
