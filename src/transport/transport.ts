@@ -154,6 +154,8 @@ export interface HoldOptions {
    * consumer then brings them, for as long as most of them leave. Default: a page is taken when it is asked for.
    */
   readonly ahead?: number
+  /** With `change`: all that is read is consumed, so that the last look which a message has may be spent on it. Default: false. */
+  readonly takesAll?: boolean
   /** Pages begin at the end of the queue; only where {@link Operations.can} says `newestFirst`. Default: false, the order of the queue. */
   readonly newestFirst?: boolean
   /**

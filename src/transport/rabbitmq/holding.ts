@@ -66,7 +66,8 @@ export class RabbitHolding implements Holding {
 
   static async open(options: RabbitHoldingOptions): Promise<RabbitHolding> {
     const { clock, connection, facts, hold, limits, warn } = options
-    const looks = new LooksLeft({ queue: facts.queue, limits, overrule: hold.overrule, warn, exhausted: () => options.exhausted() })
+    const { overrule, takesAll } = hold
+    const looks = new LooksLeft({ queue: facts.queue, limits, overrule, takesAll, warn, exhausted: () => options.exhausted() })
     const messages = new HeldMessages({ queue: facts.queue, clock, looks, hold })
     const acknowledges = hold.purpose === 'change'
     const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, acknowledges, warn, changed: () => messages.changed() })

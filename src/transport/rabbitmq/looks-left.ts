@@ -4,15 +4,21 @@ import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.
 
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
+/** What is taken out of the queue spends one: it is there still when the connection is lost, and survives that. */
+const fewestToTake = 1
 /** With fewer it is said how many there are. */
 const fewLooks = 5
 
 const raiseLimit = 'Where a policy sets the limit, raise it: rabbitmqctl set_policy; one that the queue was made with stays'
 
+const takeOut =
+  'take them out and bring them back, which counts anew: nsb errors export --all --remove --file <file>, nsb errors import <file>'
+
 export interface LooksLeftOptions {
   readonly queue: string
   readonly limits: HeldLimits
   readonly overrule: HoldOptions['overrule']
+  readonly takesAll?: boolean | undefined
   readonly warn: (warning: string) => void
   /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */
   readonly exhausted: () => void
@@ -37,17 +43,20 @@ export class LooksLeft {
 
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
   check(messages: readonly HeldMessage[]): void {
-    const { exhausted, limits, overrule, queue, warn } = this.#options
+    const { exhausted, limits, overrule, queue, takesAll, warn } = this.#options
     if (limits.kind === 'classic' || limits.limit === 'unlimited') return
     const limit = limits.limit === 'unknown' ? assumedLimit : limits.limit
     const left = limit - messages.reduce((most, message) => Math.max(most, message.givenBack), 0)
-    if (left < fewestLooks && !overrule.includes('NSB_LOOKS_EXHAUSTED')) {
+    if (left < (takesAll === true ? fewestToTake : fewestLooks) && !overrule.includes('NSB_LOOKS_EXHAUSTED')) {
       exhausted()
       throw looksExhausted(queue, limits, left)
     }
     if (left >= fewLooks || this.#warned) return
     this.#warned = true
-    warn(`Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}.`)
+    if (takesAll === true) return
+    warn(
+      `Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}. Or ${takeOut}.`,
+    )
   }
 }
 
@@ -57,7 +66,11 @@ export function looksExhausted(queue: string, { limit: known }: QueueLimits, lef
   return new NsbError({
     code: 'NSB_LOOKS_EXHAUSTED',
     message: `Queue '${queue}' is not read: ${left === undefined ? 'its messages have been given back almost as often as they may be' : `its messages were given back ${limit - left} times`}, and after ${limit} the broker drops them.`,
-    suggestions: [raiseLimit, 'Or read it all the same: --force; what is at its limit then moves to the end of the queue'],
+    suggestions: [
+      raiseLimit,
+      `With --force, ${takeOut}`,
+      'Or read it all the same: --force; what is at its limit then moves to the end of the queue, and is lost if nsb is killed meanwhile (kill -9)',
+    ],
     details: { queue, limit, ...(left === undefined ? {} : { looksLeft: left }) },
   })
 }

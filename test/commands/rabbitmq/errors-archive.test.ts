@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -153,6 +153,28 @@ describe('the archive of a broker', () => {
     expect(code).toBe(0)
     expect(json()).toMatchObject({ selected: 20, archived: 20, leftInQueue: 20 })
     expect((await errors.drain()).map(({ body }) => body)).toEqual(numbers(40).filter((id) => Number(id.slice(1)) % 2 === 1))
+  })
+
+  it('E-12 E-36 the last look is enough to take everything out, and none is left to begin anything with', async () => {
+    const { errors, shop } = await makeErrorWorld({ kind: 'quorum', deliveryLimit: 2 })
+    await errors.fill(5)
+    const listed = await shop.run('errors', 'list')
+
+    const removed = await shop.run('errors', 'export', '--all', '--remove', '--file', 'a.ndjson', '--yes')
+    const imported = await shop.run('errors', 'import', 'a.ndjson', '--yes')
+    const counts = (await errors.drain()).map(({ headers }) => headers['x-delivery-count'])
+    await errors.fill(5)
+    await shop.run('errors', 'list')
+    await shop.run('errors', 'list', '--refresh')
+    // As on another machine, which learns it from the messages only.
+    rmSync(join(shop.state, 'exhausted'), { recursive: true })
+    const refused = await shop.run('errors', 'archive', '--all', '--yes', '--json')
+
+    expect([listed.code, removed.code, imported.code], removed.stderr + imported.stderr).toEqual([0, 0, 0])
+    expect(counts).toEqual([0, 0, 0, 0, 0])
+    expect([refused.code, codeOf(refused)]).toEqual([6, 'NSB_LOOKS_EXHAUSTED'])
+    expect((await shop.run('errors', 'resume', '--list', '--json')).json()).toMatchObject({ items: [] })
+    await expect.poll(() => errors.depth()).toBe(5)
   })
 
   it('E-36 archives by id with one delivery of the others', async () => {

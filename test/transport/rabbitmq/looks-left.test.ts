@@ -4,12 +4,13 @@ import { LooksLeft } from '../../../src/transport/rabbitmq/looks-left.ts'
 import type { HeldLimits } from '../../../src/transport/rabbitmq/queue-limits.ts'
 import type { HeldMessage } from '../../../src/transport/transport.ts'
 
-function looksOf(limits: HeldLimits, overrule: readonly string[] = []) {
+function looksOf(limits: HeldLimits, overrule: readonly string[] = [], takesAll = false) {
   const [warnings, exhausted]: [string[], string[]] = [[], []]
   const looks = new LooksLeft({
     queue: 'error',
     limits,
     overrule,
+    takesAll,
     warn: (text) => warnings.push(text),
     exhausted: () => exhausted.push(''),
   })
@@ -38,10 +39,20 @@ describe('the looks that are left of a queue', () => {
       code: 'NSB_LOOKS_EXHAUSTED',
       suggestions: [
         'Where a policy sets the limit, raise it: rabbitmqctl set_policy; one that the queue was made with stays',
-        'Or read it all the same: --force; what is at its limit then moves to the end of the queue',
+        'With --force, take them out and bring them back, which counts anew: nsb errors export --all --remove --file <file>, nsb errors import <file>',
+        'Or read it all the same: --force; what is at its limit then moves to the end of the queue, and is lost if nsb is killed meanwhile (kill -9)',
       ],
     })
     assert.equal(exhausted.length, 1)
+  })
+
+  it('E-12 may be spent to the last by what is taken out of the queue, and at the limit nothing is taken that a lost connection would drop', () => {
+    const { looks, warnings } = looksOf(limited, [], true)
+
+    looks.check(givenBack(19))
+
+    assert.deepEqual(warnings, [])
+    assert.throws(() => looks.check(givenBack(20)), { code: 'NSB_LOOKS_EXHAUSTED' })
   })
 
   it('E-12 end nothing when that is overruled', () => {

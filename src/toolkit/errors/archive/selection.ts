@@ -80,6 +80,7 @@ export async function select(operations: Operations, options: SelectionOptions, 
       page,
       max: everything ? Math.max(maxHold, 4 * page) : maxHold,
       signal,
+      takesAll: everything,
       beforeRemove: (group) => needs.beforeRemove(group),
       ...more,
     })
