@@ -8,6 +8,8 @@ import { listingFlags } from '../../src/cli/global-flags.ts'
 import { rowOrder, sortedRows, streamedList } from '../../src/cli/listing.ts'
 import { printable } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
+import { flagWords } from '../../src/cli/shell-word.ts'
+import { NsbError } from '../../src/message/nsb-error.ts'
 import { byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
 import { failedFields } from '../../src/toolkit/errors/documents.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
@@ -20,11 +22,13 @@ export default class ErrorsList extends ErrorsCommand {
 On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, without bodies and in a file of your own, for
 groups, show and list --cached, which then touch nothing.
 
-With --sort the first --limit of all that match are shown, in that order; otherwise the newest.
+With --sort the first --limit of all that match are shown, in that order; otherwise the newest. --page 2 shows those after them, and so on, as
+long as nothing comes or goes meanwhile; on RabbitMQ --cached keeps it so, and costs no delivery.
 
 The learning transport lists by the time of the files: without criteria and --sort only the newest entries are read, 1,000 at least, and the
 older ones count as failures. There -o ids, ndjson and csv without --sort are written while the queue is read, so that any --limit needs
-little memory; in every other case what is shown is held in memory, about 1 KiB for each of --limit.
+little memory; in every other case what is shown is held in memory, about 1 KiB for each of --limit. Of a page that is not the first, what
+comes before it is held as well with --sort and on RabbitMQ.
 
 --body takes a JSONPath (RFC 9535) and reads the bodies. Numbers are compared as numbers: '$[?$.Total == 10]' finds 10.0.
 
@@ -45,7 +49,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     ...selectionFlags,
     ...listingFlags,
     limit: Flags.integer({ default: 50, min: 0, helpValue: '<n>', helpGroup: 'OUTPUT', summary: 'messages to show' }),
-    count: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only how many' }),
+    page: Flags.integer({ min: 1, helpValue: '<n>', helpGroup: 'OUTPUT', summary: 'which --limit of them: 2 are those after the first' }),
+    count: Flags.boolean({ helpGroup: 'OUTPUT', summary: 'only how many', exclusive: ['page'] }),
     'fail-if-any': Flags.boolean({ helpGroup: 'OUTPUT', summary: 'exit 8 when something matched' }),
     cached: Flags.boolean({
       helpGroup: 'CONNECTION',
@@ -57,7 +62,10 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
   }
 
   async run(): Promise<unknown> {
-    const { args, flags } = await this.parse(ErrorsList)
+    const { args, flags, metadata } = await this.parse(ErrorsList)
+    const { limit, page = 1 } = flags
+    if (limit === 0 && flags.page !== undefined) throw noPages(page)
+    const skip = (page - 1) * limit
     const release = boundMemory()
     this.atEnd(async () => release())
     const criteria = await this.criteria(flags, args.ids ?? [])
@@ -92,7 +100,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       await this.noteOpenOperations(queue)
       const listed = await listFailed(transport, {
         ...this.besideLeftovers(transport, this.browseOptions(queue, criteria, flags['max-hold'], flags.cached)),
-        limit: flags.limit,
+        ...(queues.length === 1 ? { skip, limit } : { limit: skip + limit }),
         exact: flags.count,
         ...(order && { order: (a, b) => order({ ...a, errorQueue: queue }, { ...b, errorQueue: queue }) }),
         ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
@@ -106,9 +114,17 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       newerArrivals += listed.newerArrivals
       others = addedOthers(others, listed)
     }
-    const shown = sortedRows(rows.toSorted(byTimeDescending), columns, flags.sort).slice(0, flags.limit)
+    // Of several queues each gave what could be on the page.
+    const sorted = sortedRows(rows.toSorted(byTimeDescending), columns, flags.sort)
+    const shown = queues.length === 1 ? sorted : sorted.slice(skip, skip + limit)
     if (total === 0 && !flags.count && !flags['fail-if-any']) this.checkGroup(queues, criteria)
-    const summary = { profile: await this.profileName(), ...this.queueFields(queues), total, newerArrivals }
+    const summary = {
+      profile: await this.profileName(),
+      ...this.queueFields(queues),
+      total,
+      ...(flags.page === undefined ? {} : { page }),
+      newerArrivals,
+    }
 
     if (flags.count) this.out(String(total))
     else {
@@ -118,13 +134,17 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       } else streamed.end(summary)
       this.#hints(first, {
         total,
-        written,
+        after: total - skip - written,
         duplicates,
         nothing: whyNothing(depth, flags.kind),
         others:
           flags.kind === undefined ? otherKindsInWords(others, total === 0 && !hasCriteria(criteria), (text) => this.placed(text)) : [],
         newerArrivals,
         unread,
+        nextPage:
+          (args.ids ?? []).length > 0 || flags.from === '-' || limit === 0
+            ? undefined
+            : pageCommand({ ...flags, page: page + 1, cached: flags.cached || !transport.can.lookWithoutTrace }, metadata),
       })
     }
     // Without a choice of kinds the question is whether anything is there that somebody has to look at.
@@ -133,9 +153,10 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     return { schema: 'nsb.errors.list/1', ...summary, ...(flags.count ? {} : { items: shown.map(fields) }) }
   }
 
-  #hints(first: ListedRow | undefined, { duplicates, newerArrivals, nothing, others, total, unread, written }: Found): void {
+  #hints(first: ListedRow | undefined, { after, duplicates, newerArrivals, nextPage, nothing, others, total, unread }: Found): void {
     if (total === 0) this.note(nothing)
-    if (written < total) this.note(`${total - written} more match (--limit)`)
+    else if (first === undefined && after <= 0) this.note(`there is no such page: ${total} match${total === 1 ? 'es' : ''}`)
+    if (after > 0) this.note(`${after} more match (--limit)`)
     if (unread > 0) this.note(`the ${unread} oldest entries were not read and count as failures; --count and every criterion read them all`)
     if (duplicates > 0)
       this.note(`${duplicates} of them ${duplicates > 1 ? 'are copies' : 'is a copy'} of a failure that is listed as well (dup)`)
@@ -147,14 +168,38 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     // What does not say where it failed is sent nowhere without being told, an acknowledgement never; only endpoints say what became of it.
     const replay =
       failed.queue === undefined || failed.kind === 'ack' ? [] : [`nsb errors replay ${id}${failed.kind === 'failure' ? ' --wait' : ''}`]
-    this.next(...[`nsb errors show ${id}`, ...replay].map((command) => ({ command, errorQueue })))
+    const further = after > 0 && nextPage !== undefined ? [nextPage] : []
+    this.next(...[`nsb errors show ${id}`, ...replay].map((command) => ({ command, errorQueue })), ...further)
   }
+}
+
+/** Flags that say what is shown, and how. */
+const repeated: readonly string[] = [...Object.keys(selectionFlags), ...Object.keys(listingFlags), 'limit', 'page', 'max-hold', 'cached']
+
+/** The same list with other flags. */
+function pageCommand(
+  flags: Readonly<Record<string, unknown>>,
+  { flags: about }: { readonly flags: { readonly [name: string]: { readonly setFromDefault?: boolean | undefined } | undefined } },
+): string {
+  const given = repeated.filter((name) => about[name]?.setFromDefault !== true)
+  return `nsb errors list${flagWords(flags, given)}`
+}
+
+function noPages(page: number): NsbError {
+  return new NsbError({
+    code: 'NSB_BAD_FLAG',
+    message: `There is no --page ${page} of --limit 0: a page has --limit messages.`,
+    suggestions: ['Choose how many a page has: --limit 50'],
+  })
 }
 
 /** What the hints are about. */
 interface Found {
   readonly total: number
-  readonly written: number
+  /** So many come after those that were shown; of a page beyond the last one 0 or less. */
+  readonly after: number
+  /** Shows those that come next; undefined: no command line can be shown for that. */
+  readonly nextPage: string | undefined
   readonly duplicates: number
   readonly others: readonly { readonly text: string }[]
   /** What is said where there is nothing. */

@@ -13,6 +13,7 @@ import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
 import { printable, printableJson, printableLine } from './printable.ts'
 import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
+import { shellWord } from './shell-word.ts'
 import { type Column, drawTable } from './table.ts'
 import { sayElsewhere } from './unwritable-output.ts'
 
@@ -382,8 +383,4 @@ export abstract class BaseCommand extends Command {
     process.exitCode = this.#interruption.exitCode ?? process.exitCode
     await super.finally(error)
   }
-}
-
-function shellWord(text: string): string {
-  return /^[\w@.:/*-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -495,6 +495,39 @@ describe('a long list', () => {
     assert.deepEqual(all.stdout.trimEnd().split('\n').slice(-2), ['m59', 'm?'])
   })
 
+  it('is shown by the page, each naming the next one as it is to be typed, in every form', async () => {
+    const { folder } = filled(7)
+    const run = (...words: string[]): Promise<Ended> =>
+      nsb(['errors', 'list', '--type', 'PlaceOrder', '--limit', '3', ...words], { cwd: folder })
+
+    const [first, second, last, beyond, whole, none, counted] = await Promise.all([
+      run('--sort', '-message', '--columns', 'message,id', '-o', 'csv'),
+      run('--sort', '-message', '--page', '2', '-o', 'json'),
+      run('--page', '3', '-o', 'ids'),
+      run('--page', '4'),
+      nsb(['errors', 'list', '-o', 'ids'], { cwd: folder }),
+      nsb(['errors', 'list', '--limit', '0', '--page', '2'], { cwd: folder }),
+      run('--page', '2', '--count'),
+    ])
+
+    assert.match(
+      first.stderr,
+      / {6}nsb errors list --type PlaceOrder --output csv --columns 'message,id' --sort=-message --limit 3 --page 2$/m,
+    )
+    assert.match(first.stderr, /^4 more match/m)
+    assert.deepEqual(
+      itemsOf(second.json()).map((item) => item['messageId']),
+      ['m4', 'm3', 'm2'],
+    )
+    assert.deepEqual([second.json()['total'], second.json()['page']], [7, 2])
+    assert.equal(last.stdout, `${whole.stdout.trimEnd().split('\n')[6] ?? ''}\n`)
+    assert.doesNotMatch(last.stderr, /more match|--page/)
+    assert.deepEqual([beyond.code, beyond.stdout], [0, ''])
+    assert.match(beyond.stderr, /^there is no such page: 7 match$/m)
+    assert.deepEqual([none.code, counted.code], [2, 2])
+    assert.match(none.stderr, /NSB_BAD_FLAG: There is no --page 2 of --limit 0/)
+  })
+
   it('shows the second copy of a failure as dup', async () => {
     const { folder, storage } = projectWith()
     putMessage(storage, 'error', 'a1', failureHeaders('a'))

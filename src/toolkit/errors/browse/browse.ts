@@ -146,6 +146,8 @@ const descending = (a: number | undefined, b: number | undefined): number =>
 export interface ListOptions extends BrowseOptions {
   /** So many are wanted. */
   readonly limit: number
+  /** So many that come before them are left out: those of the pages before. Default: 0. */
+  readonly skip?: number
   /** Every entry is looked at, even where the newest are known without. */
   readonly exact: boolean
   /** The first of them in this order are wanted, and of those that are alike in it the newest; undefined: the newest. */
@@ -158,30 +160,40 @@ export interface ListOptions extends BrowseOptions {
 }
 
 export interface Listed extends Browsed {
-  /** All that match, the unread included. */
+  /** All that match, the unread and those that were left out included. */
   readonly total: number
-  /** The newest of them, or the first in the order that was asked for. */
+  /** The newest of them that were wanted, or the first in the order that was asked for. */
   readonly items: readonly ListedFailure[]
 }
 
 /** Read at least, so that of a queue of usual length every entry is seen for what it is. */
 const readAtLeast = 1000
 
-/** Lists the newest failures that match, or the first in an order; memory holds what is shown, not the queue. */
+/**
+ * Lists the newest failures that match, or the first in an order. Memory holds what is shown, not the queue; where entries do not come
+ * newest first, or an order was asked for, also what is left out before it.
+ */
 export async function listFailed(operations: Operations, options: ListOptions): Promise<Listed> {
-  const { criteria, each, exact, limit, order } = options
+  const { criteria, each, exact, limit, order, skip = 0 } = options
+  const end = skip + limit
   const first = order === undefined ? byTimeDescending : (a: ListedFailure, b: ListedFailure) => order(a, b) || byTimeDescending(a, b)
   const matches = selector(criteria, options.now)
   const ids = criteria.ids ?? []
   const { newestFirst } = operations.can
-  const streams = each !== undefined && order === undefined && newestFirst && ids.length === 0
   // Without criteria an entry that is not read counts as what nearly all are: a failure.
   const pageIsEnough = newestFirst && !exact && order === undefined && !hasCriteria(criteria)
   const couldBeMeant = idMatcher(ids)
   const named: FailedMessage[] = []
   const failures = new SeenFailures()
   let items: ListedFailure[] = []
-  let [total, read] = [0, 0]
+  let [total, read, passed] = [0, 0, 0]
+  const inOrder = new InTicks((item) => {
+    const isWanted = passed >= skip && passed < end
+    passed++
+    if (isWanted && each !== undefined) each(item)
+    else if (isWanted) items.push(item)
+  })
+  const comeInOrder = newestFirst && order === undefined && ids.length === 0
   const browsed = await browse(operations, options, {
     newestFirst,
     withoutBodies: canDoWithoutBodies(criteria),
@@ -193,18 +205,42 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       total++
       const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
       const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
-      if (streams && total <= limit) each?.(item)
-      else if (!streams) items.push(item)
-      if (ids.length === 0 && items.length >= 2 * limit + 100) items = items.toSorted(first).slice(0, limit)
+      if (comeInOrder) return inOrder.add(item)
+      items.push(item)
+      if (ids.length === 0 && items.length >= 2 * end + 100) items = items.toSorted(first).slice(0, end)
     },
-    enough: () => pageIsEnough && read >= readAtLeast && total >= Math.max(limit, 1),
+    enough: () => pageIsEnough && read >= readAtLeast && passed >= Math.max(end, 1),
   })
+  inOrder.end()
   if (ids.length > 0) {
     const meant = resolveIds(ids, named)
     items = items.filter(({ failed }) => meant.has(failed.uniqueId))
     total = items.length
   }
-  return { ...browsed, total: total + browsed.unread, items: items.toSorted(first).slice(0, limit) }
+  return { ...browsed, total: total + browsed.unread, items: comeInOrder ? items : items.toSorted(first).slice(skip, end) }
+}
+
+/** Entries of one tick of the file clock that are put in order together. */
+const mostInTick = 1000
+
+/** Files come newest first; those of one tick of their clock are passed on in the order of lists. */
+class InTicks {
+  readonly #pass: (item: ListedFailure) => void
+  #tick: ListedFailure[] = []
+
+  constructor(pass: (item: ListedFailure) => void) {
+    this.#pass = pass
+  }
+
+  add(item: ListedFailure): void {
+    if (this.#tick.length >= mostInTick || (this.#tick.length > 0 && this.#tick[0]?.at !== item.at)) this.end()
+    this.#tick.push(item)
+  }
+
+  end(): void {
+    for (const item of this.#tick.length > 1 ? this.#tick.toSorted(byTimeDescending) : this.#tick) this.#pass(item)
+    this.#tick = []
+  }
 }
 
 export interface Grouped extends Browsed {

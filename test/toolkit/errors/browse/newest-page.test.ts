@@ -9,15 +9,16 @@ import { tempFolder } from '../../../support/temp-folder.ts'
 
 const newest = 1_700_000_000
 
-/** An error folder of the learning transport; the first is the newest. */
-function errorFolder(entries: readonly { readonly id: string; readonly headers: Readonly<Record<string, string>> }[]): string {
+/** An error folder of the learning transport; the first is the newest, and so many came in the same tick of the file clock. */
+function errorFolder(entries: readonly { readonly id: string; readonly headers: Readonly<Record<string, string>> }[], inTick = 1): string {
   const storage = tempFolder()
   mkdirSync(join(storage, 'error/.bodies'), { recursive: true })
   entries.forEach(({ headers, id }, index) => {
     const file = join(storage, 'error', `${id}.metadata.txt`)
     writeFileSync(join(storage, 'error/.bodies', `${id}.body.txt`), '{}')
     writeFileSync(file, JSON.stringify({ [Header.MessageId]: id, ...headers }))
-    utimesSync(file, newest - index, newest - index)
+    const at = newest - Math.floor(index / inTick)
+    utimesSync(file, at, at)
   })
   return storage
 }
@@ -65,6 +66,37 @@ describe('the first page of a long error folder', () => {
     const listed = await list(storage, { limit: 1 })
 
     assert.deepEqual([listed.total, listed.unread, ...idsOf(listed)], [1, 0, 'm'])
+  })
+})
+
+describe('a further page', () => {
+  it('begins where the one before ended, by the files and in any order, and no entry is on two of them', async () => {
+    // Ten files a tick, which are in the order of their failures.
+    const storage = errorFolder(
+      Array.from({ length: 1105 }, (_, index) => entry(`m${index}`, failure(`2026-11-21 00:00:${10 + ((7 * index) % 50)}:000000 Z`))),
+      10,
+    )
+    const pages = async (limit: number, count: number, rest: Partial<ListOptions> = {}): Promise<readonly string[]> => {
+      const listed = await Promise.all(Array.from({ length: count }, (_, page) => list(storage, { limit, skip: page * limit, ...rest })))
+      assert.ok(listed.every(({ items, total }) => items.length <= limit && total === 1105))
+      return listed.flatMap(idsOf)
+    }
+    const byId: ListOptions['order'] = (a, b) => (a.failed.messageId < b.failed.messageId ? -1 : 1)
+
+    const [newest, sorted] = [await pages(150, 8), await pages(150, 8, { order: byId })]
+
+    assert.deepEqual(newest, idsOf(await list(storage, { limit: 2000 })))
+    assert.deepEqual(sorted, [...newest].toSorted())
+    assert.equal(new Set(newest).size, 1105)
+  })
+
+  it('is told as it is met, and the entries before it are not', async () => {
+    const storage = errorFolder(failures(20))
+    const told: string[] = []
+
+    const listed = await list(storage, { limit: 3, skip: 5, each: ({ failed }) => told.push(failed.messageId) })
+
+    assert.deepEqual([told, listed.items, listed.total], [['m5', 'm6', 'm7'], [], 20])
   })
 })
 

@@ -176,11 +176,21 @@ describe('the snapshot of a look', () => {
       by: 'exception',
     })
     const byType = await listFailed(transport, listOptions(queue, { snapshot, cached: true, criteria: { type: ['PlaceOrder'] } }))
+    const pages = [0, 8, 16].map((skip) => listFailed(transport, { ...listOptions(queue, { snapshot, cached: true }), limit: 8, skip }))
+    const paged = (await Promise.all(pages)).map(({ items }) => items.map(({ failed }) => failed.messageId))
     const again = await listFailed(transport, listOptions(queue, { snapshot, cached: true, now: now + 11 * 60_000 }))
 
     assert.deepEqual(cached.groups, fresh.groups)
     assert.equal(cached.takenAt, now)
     assert.equal(byType.total, 20)
+    assert.deepEqual(
+      paged.flat(),
+      byType.items.map(({ failed }) => failed.messageId),
+    )
+    assert.deepEqual(
+      paged.map((page) => page.length),
+      [8, 8, 4],
+    )
     assert.equal(again.takenAt, undefined)
     // One look for the groups, and one when the snapshot was too old.
     assert.deepEqual(
