@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -96,6 +97,20 @@ describe('errors import', () => {
     expect(idsIn(at, 'error')).toEqual(['m1', 'm6'])
   })
 
+  it('E-23 sends nothing into a queue that no endpoint reads', async () => {
+    const at = place()
+    mkdirSync(join(at.storage, 'nsb.acks', '.bodies'), { recursive: true })
+
+    const ended = await at.run(
+      ['errors', 'import', '-', '--replay', '--yes', '--json'],
+      line('m1', { headers: { 'NServiceBus.FailedQ': 'nsb.acks' } }),
+    )
+
+    const { failed, imported, items } = ended.json() as { failed: number; imported: number; items: { error?: { code: string } }[] }
+    expect([ended.code, failed, imported, items[0]?.error?.code]).toEqual([3, 1, 0, 'NSB_RESERVED_QUEUE'])
+    expect(idsIn(at, 'nsb.acks')).toEqual([])
+  })
+
   it('E-36 skips what is there already, unless it is told not to', async () => {
     const at = place()
     const input = line('m1') + line('m2') + line('m1')
@@ -175,6 +190,7 @@ describe('errors import', () => {
   it('E-32 E-38 imports nothing, and begins nothing, without a yes, lines of messages, or a queue that is there', async () => {
     const at = place()
     writeFileSync(join(at.folder, 'a.ndjson'), line('m1'))
+    execFileSync('mkfifo', [join(at.folder, 'pipe')])
 
     const answers = [
       await at.run(['errors', 'import', 'a.ndjson', '--json']),
@@ -184,6 +200,7 @@ describe('errors import', () => {
       await at.run(['errors', 'import', 'a.ndjson', '--to', 'Nowhere', '--yes', '--json']),
       await at.run(['errors', 'import', 'a.ndjson', '--to', '../x', '--yes', '--json']),
       await at.run(['errors', 'import', '.', '--yes', '--json']),
+      await at.run(['errors', 'import', 'pipe', '--yes', '--json']),
       // As jq writes without -c.
       await at.run(['errors', 'import', '-', '--replay', '--yes', '--json'], JSON.stringify(JSON.parse(line('m1')), null, 2)),
     ]
@@ -195,6 +212,7 @@ describe('errors import', () => {
       ['NSB_NOTHING_MATCHED', 4],
       ['NSB_QUEUE_NOT_FOUND', 4],
       ['NSB_BAD_ADDRESS', 2],
+      ['NSB_BAD_INPUT', 2],
       ['NSB_BAD_INPUT', 2],
       ['NSB_BAD_INPUT', 2],
     ])

@@ -7,7 +7,7 @@ import { ownReplays, replayHeaders } from '../copy.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
 import type { Journal } from '../journal/journal.ts'
 import { KeySet } from '../journal/key-set.ts'
-import { noTarget, targetOf, whyNoQueue } from '../replay/plan.ts'
+import { noTarget, targetOf, targetProblem, whyNoQueue } from '../replay/plan.ts'
 import { readHeld } from '../replay/sending-back.ts'
 import { errorFields } from './archive.ts'
 import type { ReadLine } from './read-lines.ts'
@@ -151,6 +151,8 @@ class Importing implements ImportReport {
   /** Failures of this file that have a time, so that they are known again. */
   readonly #seen = new KeySet()
   readonly #kinds = new Map<string, Promise<QueueFacts['kind'] | undefined>>()
+  /** Queues that a connection has to itself: they take a message, and are gone with that connection. */
+  readonly #locked = new Map<string, NsbError>()
 
   constructor(transport: Transport, options: ImportOptions) {
     this.#transport = transport
@@ -240,9 +242,11 @@ class Importing implements ImportReport {
     if (this.#batch.length >= this.#options.window || this.#bytes >= mostBatchBytes) await this.#next()
   }
 
-  /** Of a dry run: why nothing can be sent there. */
+  /** Why nothing can be sent there. That there is no such queue is said when it is sent; a dry run has to look. */
   async #problemOf(target: string): Promise<unknown> {
-    if (this.#options.journal !== undefined || (await this.#kindOf(target)) !== undefined) return undefined
+    const kind = await this.#kindOf(target)
+    const refused = targetProblem(target, undefined) ?? this.#locked.get(target)
+    if (refused !== undefined || kind !== undefined || this.#options.journal !== undefined) return refused
     return this.#options.replay ? whyNoQueue(this.#transport, target) : undefined
   }
 
@@ -267,7 +271,10 @@ class Importing implements ImportReport {
       this.#kinds.get(queue) ??
       this.#transport.inspect(queue).then(
         (facts) => facts?.kind,
-        () => undefined,
+        (error: unknown) => {
+          if (error instanceof NsbError && error.code === 'NSB_QUEUE_LOCKED') this.#locked.set(queue, error)
+          return undefined
+        },
       )
     this.#kinds.set(queue, known)
     return known

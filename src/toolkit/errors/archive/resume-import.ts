@@ -27,7 +27,11 @@ export interface ImportedFile {
 
 export function importedFile(path: string): ImportedFile {
   try {
-    const { mtimeMs, size } = statSync(path)
+    const found = statSync(path)
+    // Opening one that nobody writes into waits for ever, and no signal ends that. Those of a shell, such as `<(jq …)`, have a writer.
+    if (found.isFIFO() && !/^\/(dev\/fd|proc)\//.test(path))
+      throw new Error(`it is a named pipe; read it with cat: cat '${path}' | nsb errors import -`)
+    const { mtimeMs, size } = found
     return { path, bytes: size, changedAt: mtimeMs }
   } catch (error) {
     throw cannotRead(path, error)

@@ -299,7 +299,7 @@ const reserved = /^nsb\.(?:(?:lock|staging|probe|reply)\.|acks$|(?:v\d+\.)?delay
  * Why a message cannot be sent there, as far as that can be told without asking: it is nowhere, the queue that it lies in, or one that no
  * endpoint reads.
  */
-export function targetProblem(target: string | undefined, errorQueue: string): NsbError | undefined {
+export function targetProblem(target: string | undefined, errorQueue: string | undefined): NsbError | undefined {
   if (target === undefined) return noTarget()
   if (reserved.test(target))
     return new NsbError({
