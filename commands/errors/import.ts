@@ -138,7 +138,9 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       // What came from stdin does not come again.
       if (stoppedBy === undefined && (isStdin || !this.signal.aborted)) journal.end({ imported, skipped, rejected, failed })
       if (this.signal.aborted)
-        this.warning(`interrupted: the rest was not imported${isStdin ? '' : `; nsb errors resume ${operation} goes on with it`}`)
+        this.warning(
+          `interrupted: the rest was not imported${isStdin ? '' : `; ${this.placed(`nsb errors resume ${operation}`)} goes on with it`}`,
+        )
       return this.#end(about, operation, report, { dryRun: false, replay })
     } finally {
       journal.close()
@@ -206,7 +208,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     if (report.skipped > 0) this.note('skipped is what is in the queue already, or twice in the file; --allow-duplicates imports that too')
     if (replay && report.notRemoved > 0)
       this.note(
-        `${report.notRemoved} of them came from an export without --remove: the originals may be in the error queue still (nsb errors archive)`,
+        `${report.notRemoved} of them came from an export without --remove: the originals may be in the error queue still (${this.placed('nsb errors archive')})`,
       )
     if (dryRun) this.note('dry run: nothing was changed')
     this.out(importSummary(report, dryRun ? undefined : operation))
