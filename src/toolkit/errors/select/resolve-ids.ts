@@ -49,9 +49,14 @@ export function resolveIds(ids: readonly string[], entries: readonly Identified[
   }
   // In order, what begins alike is beside each other.
   const sorted = [...exact.keys()].toSorted((a, b) => (a < b ? -1 : 1))
-  return new Set(
-    ids.map((id) => exact.get(id.toLowerCase()) ?? onlyOne(id, [...(byMessage.get(id) ?? []), ...beginning(id, sorted, exact)])),
-  )
+  const missing: string[] = []
+  const meant = ids.map((id) => {
+    const found = exact.get(id.toLowerCase()) ?? onlyOne(id, [...(byMessage.get(id) ?? []), ...beginning(id, sorted, exact)])
+    if (found === undefined) missing.push(id)
+    return found ?? ''
+  })
+  if (missing.length > 0) throw notFound(missing, ids.length)
+  return new Set(meant)
 }
 
 function beginning(id: string, sorted: readonly string[], exact: ReadonlyMap<string, string>): string[] {
@@ -69,7 +74,8 @@ function beginning(id: string, sorted: readonly string[], exact: ReadonlyMap<str
   return found
 }
 
-function onlyOne(id: string, found: readonly string[]): string {
+/** undefined: there is none. */
+function onlyOne(id: string, found: readonly string[]): string | undefined {
   const candidates = [...new Set(found)]
   const [only] = candidates
   if (only !== undefined && candidates.length === 1) return only
@@ -87,10 +93,26 @@ function onlyOne(id: string, found: readonly string[]): string {
       suggestions: ['nsb errors list -o ids'],
       details: { id },
     })
-  throw new NsbError({
+  return undefined
+}
+
+/** In a text; the details have all. */
+const mostNamed = 10
+
+function notFound(missing: readonly string[], of: number): NsbError {
+  const [id] = missing
+  if (of === 1)
+    return new NsbError({
+      code: 'NSB_MESSAGE_NOT_FOUND',
+      message: `No message in the error queue has the id '${id}'.`,
+      suggestions: ['nsb errors list'],
+      details: { id },
+    })
+  const names = missing.slice(0, mostNamed).map((each) => `'${each}'`)
+  return new NsbError({
     code: 'NSB_MESSAGE_NOT_FOUND',
-    message: `No message in the error queue has the id '${id}'.`,
-    suggestions: ['nsb errors list'],
-    details: { id },
+    message: `Of the ${of} ids ${missing.length} ${missing.length === 1 ? 'is' : 'are'} of no message in the error queue, so nothing was done: ${names.join(', ')}${missing.length > mostNamed ? ', …' : ''}.`,
+    suggestions: [...(missing.length < of ? ['Leave them out; --json names all of them in error.details.ids'] : []), 'nsb errors list'],
+    details: { ids: missing },
   })
 }

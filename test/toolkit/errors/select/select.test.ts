@@ -191,6 +191,15 @@ describe('an id', () => {
     assert.throws(() => resolved('m2'), { code: 'NSB_AMBIGUOUS_ID' })
   })
 
+  it('of those that mean nothing all are named, and nothing else is done', () => {
+    assert.throws(() => resolveIds(['m1', 'gone1', 'acc3', 'gone2'], entries), {
+      code: 'NSB_MESSAGE_NOT_FOUND',
+      message: /^Of the 4 ids 2 are of no message in the error queue, so nothing was done: 'gone1', 'gone2'\.$/,
+      details: { ids: ['gone1', 'gone2'] },
+    })
+    assert.throws(() => resolved('gone'), { code: 'NSB_MESSAGE_NOT_FOUND', details: { id: 'gone' } })
+  })
+
   it('is found among as many others as there are messages', () => {
     const many = Array.from({ length: 50_000 }, (_, index) => ({ uniqueId: deterministicGuid(String(index)), messageId: `m${index}` }))
     const ids = many.map(({ messageId, uniqueId }, index) => (index % 2 === 0 ? uniqueId.slice(0, 30).toUpperCase() : messageId))
