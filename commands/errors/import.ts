@@ -37,6 +37,9 @@ queue is looked at, which is refused beside a consumer, and for stdin when its e
 in hand until then. --allow-duplicates saves that. Every body is compared with the sha256 of its line; --no-hash is for lines that were
 changed on purpose. A line that cannot be imported is named with its number and the reason, and the others are imported.
 
+Headers, with their types, properties and bodies come back as they were; left out are an expiration, with which a message would vanish
+from the error queue, the headers CC and BCC, by which a broker would send it elsewhere too, and the user id, which is the publisher's.
+
 Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were rejected or could not be sent; 4 there was no message; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
   static override examples = [
     '<%= config.bin %> errors export > failed.ndjson && <%= config.bin %> errors import failed.ndjson --yes',
