@@ -58,7 +58,7 @@ export const listingFlags = {
   output: Flags.string({
     char: 'o',
     options: ['table', 'wide', 'ids', 'json', 'ndjson', 'csv'],
-    summary: 'form of the list; ids: bare ids for pipes',
+    summary: 'form of the list; ids: bare ids for pipes; csv: an apostrophe is before text that would be a formula',
     ...output,
   }),
   columns: Flags.string({ helpValue: '<a,b>', summary: 'columns to show, in this order', ...output }),

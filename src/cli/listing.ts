@@ -59,7 +59,11 @@ function columnNamed<Row>(columns: readonly Column<Row>[], name: string): Column
   })
 }
 
-/** Comma separated values with a header line. @source RFC 4180, with LF */
+/**
+ * Comma separated values with a header line. A text that a spreadsheet would take for a formula has an apostrophe before it.
+ *
+ * @source RFC 4180, with LF
+ */
 export function csvLines<Row>(rows: readonly Row[], columns: readonly Column<Row>[], header: boolean): string[] {
   const lines = rows.map((row) => csvLine(row, columns))
   return header ? [csvHeader(columns), ...lines] : lines
@@ -70,11 +74,14 @@ function csvHeader<Row>(columns: readonly Column<Row>[]): string {
 }
 
 function csvLine<Row>(row: Row, columns: readonly Column<Row>[]): string {
-  const cell = (value: string | number | undefined): string => {
-    const text = String(value ?? '')
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-  }
-  return columns.map((column) => cell(column.value(row))).join(',')
+  return columns.map(({ value, whole = value }) => csvCell(whole(row))).join(',')
+}
+
+function csvCell(value: string | number | undefined): string {
+  const given = String(value ?? '')
+  // A text comes from a message, and a spreadsheet would calculate it.
+  const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${given}` : given
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 /** A list that is written row by row. */

@@ -4,8 +4,10 @@ import { printableLine } from './printable.ts'
 export interface Column<Row> {
   /** Lower-case name; the header is its upper case. */
   readonly name: string
-  /** The whole value, as csv and pipes get it. */
+  /** The value on one line, as pipes get it. */
   readonly value: (row: Row) => string | number | undefined
+  /** All of it, where that may be more than a line: what csv gets. */
+  readonly whole?: (row: Row) => string | number | undefined
   /** What `--sort` compares where that is not the value. */
   readonly order?: (row: Row) => string | number | undefined
   /** What a terminal shows instead, such as a short id or a relative time. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { noColours, wantsColour } from '../../src/cli/colour.ts'
+import { listColumns } from '../../src/cli/errors/list-columns.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import { sectionAbout } from '../../src/cli/error-help.ts'
 import { indentJson } from '../../src/cli/indent-json.ts'
@@ -11,6 +12,7 @@ import { idsIn } from '../../src/cli/read-ids.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { errorDocument, errorLines, reportedError } from '../../src/cli/report-error.ts'
 import { type Column, drawTable } from '../../src/cli/table.ts'
+import { readFailure } from '../../src/message/failure.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 
 describe('printable text', () => {
@@ -129,6 +131,34 @@ describe('a table', () => {
   })
 
   it('can be csv', () => assert.deepEqual(csvLines(rows, columns, true), ['size,name,more', '10,"b, ""c""",', '9,a\u001b,']))
+
+  it('E-44 has no formula in csv, while numbers stay as they are', () => {
+    const cells = ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '=HYPERLINK("x")', 'a=1', -5, 0]
+    const column: Column<string | number> = { name: 'cell', value: (cell) => cell }
+
+    assert.deepEqual(csvLines(cells, [column], false), [
+      "'=1+1",
+      "'+1",
+      "'-1",
+      "'@SUM(A1)",
+      "'\t=1",
+      '"\'\r=1"',
+      '"\'=HYPERLINK(""x"")"',
+      'a=1',
+      '-5',
+      '0',
+    ])
+  })
+
+  it('has all of an exception in csv, and its first line in a table', async () => {
+    const failed = readFailure({ 'NServiceBus.ExceptionInfo.ExceptionType': 'A', 'NServiceBus.ExceptionInfo.Message': 'one\r\n"two"' }, 'm')
+    const row = { failed, duplicate: false, at: undefined, errorQueue: 'error' }
+    const exception = listColumns(0, false).filter(({ name }) => name === 'exception')
+    const plain = { width: undefined, short: false, header: false, paintHeader: (text: string): string => text }
+
+    assert.deepEqual(csvLines([row], exception, false), ['"A: one\r\n""two"""'])
+    assert.equal(await drawTable([row], exception, plain), 'A: one')
+  })
 })
 
 describe('an error', () => {

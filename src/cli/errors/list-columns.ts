@@ -41,6 +41,10 @@ export function listColumns(now: number, severalQueues: boolean): readonly Colum
     { name: 'queue', value: ({ failed }) => failed.queue, wide: true },
     { name: 'host', value: ({ failed }) => failed.host, wide: true },
     { name: 'errorqueue', value: ({ errorQueue }) => errorQueue, wide: !severalQueues },
-    { name: 'exception', value: ({ failed }) => firstLine(exceptionText(failed.exceptionType, failed.exceptionMessage)) || undefined },
+    {
+      name: 'exception',
+      value: ({ failed }) => firstLine(exceptionText(failed.exceptionType, failed.exceptionMessage)) || undefined,
+      whole: ({ failed }) => exceptionText(failed.exceptionType, failed.exceptionMessage),
+    },
   ]
 }
