@@ -29,7 +29,7 @@ export const selectionFlags = {
   }),
   conversation: Flags.string({ helpValue: '<id>', summary: 'conversation, at least 4 characters of its id', ...several }),
   kind: Flags.string({ options: [...failedKinds], summary: 'kind of entry (default failure)', ...several }),
-  'not-replayed': Flags.boolean({ summary: 'only what nsb never replayed', helpGroup: 'SELECT' }),
+  'not-replayed': Flags.boolean({ summary: 'only what was never replayed or edited, as the column REPLAYED has it', helpGroup: 'SELECT' }),
   from: Flags.string({
     helpValue: '<file|->',
     summary: 'read ids from a file or stdin: one a line, or output of errors list',

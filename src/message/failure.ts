@@ -33,7 +33,7 @@ export interface FailedMessage {
   readonly handler: string | undefined
   readonly conversationId: string | undefined
   readonly relatedTo: string | undefined
-  /** How often it was replayed; 1 also when another tool did it and keeps no count. */
+  /** How often it was replayed; 1 also when another tool did it, or it is an edited copy, and no count is kept. */
   readonly replayed: number
 }
 

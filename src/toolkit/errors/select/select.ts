@@ -28,6 +28,7 @@ export interface Criteria {
   readonly body?: readonly BodyPath[]
   readonly conversation?: readonly string[]
   readonly kind?: readonly string[]
+  /** As {@link FailedMessage.replayed} counts: not by nsb, nor by ServiceControl, and it is no edited copy. */
   readonly notReplayed?: boolean
 }
 
@@ -99,7 +100,7 @@ export function selector(criteria: Criteria, now: number, meant: Map<string, str
     ...(since === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt >= since]),
     ...(until === undefined ? [] : [(failed: FailedMessage) => failed.failedAt !== undefined && failed.failedAt < until]),
     ...(needsBodies(criteria) ? [bodyCriterion(criteria.body ?? [])] : []),
-    ...(criteria.notReplayed === true ? [(_: FailedMessage, { headers }: Judged) => headers['Nsb.Replay.Count'] === undefined] : []),
+    ...(criteria.notReplayed === true ? [({ replayed }: FailedMessage) => replayed === 0] : []),
     // Last: what another criterion leaves out is nobody's second group, and ids take the longest to find out.
     ...(groups.length === 0 ? [] : [inOneOf(groups, meant)]),
   ]

@@ -85,8 +85,15 @@ describe('several criteria', () => {
     assert.equal(matches({ kind: ['ack'] }, { 'ServiceControl.Retry.Successful': 'x' }), true)
   })
 
-  it('excludes what nsb replayed with --not-replayed', () => {
-    assert.equal(matches({ notReplayed: true }, { ...headers, 'Nsb.Replay.Count': '1' }), false)
+  it('excludes with --not-replayed what REPLAYED counts, whoever replayed or edited it', () => {
+    for (const mark of [
+      { 'Nsb.Replay.Count': '1' },
+      { 'ServiceControl.EditOf': 'c118' },
+      { 'ServiceControl.Retry.UniqueMessageId': 'c118' },
+    ]) {
+      const marked = { ...headers, ...mark }
+      assert.deepEqual([matches({ notReplayed: true }, marked), readFailure(marked, 'native').replayed], [false, 1])
+    }
   })
 })
 
