@@ -65,6 +65,9 @@ export interface TransportChoice {
 /** A command line to be typed next; with the error queue that it is about, where several may have been named to this one. */
 export type NextCommand = string | { readonly command: string; readonly errorQueue: string }
 
+/** `nsb errors list --kind ack`, alone or as in `Name one: nsb errors resume <operation>`: a suggestion that goes on after it says something else. */
+const commandAtEnd = /(^|: )(nsb errors(?: [a-z]+)?(?: <[a-z]+>| [\w.-]+)?(?: --?[a-z-]+(?:[= ](?:<[^<>]+>|[\w.*][\w.*-]*))?)*)$/
+
 /** How a list shows its rows beside a table. */
 export interface ListedAs<Row> {
   readonly id: (row: Row) => string
@@ -364,7 +367,7 @@ export abstract class BaseCommand extends Command {
 
   protected override catch(error: Error): Promise<void> {
     if (this.#interruption.isOutputGone) return Promise.resolve()
-    const reported = this.#withProfileHint(reportedError(error))
+    const reported = this.#withHints(reportedError(error))
     process.exitCode = reported.exitCode
     if (this.jsonEnabled()) this.logJson(errorDocument(reported))
     else if (this.globals.output === 'ndjson') process.stdout.write(`${printableJson(JSON.stringify(errorDocument(reported)))}\n`)
@@ -372,9 +375,13 @@ export abstract class BaseCommand extends Command {
     return Promise.resolve()
   }
 
-  #withProfileHint(reported: ReportedError): ReportedError {
-    if (this.#broker === undefined || !isOfConnection(reported.code)) return reported
-    return { ...reported, suggestions: [...reported.suggestions, `nsb profile test ${this.#broker}`] }
+  /** What the error suggests, for where this one was told to look; and how the connection is tested. */
+  #withHints(reported: ReportedError): ReportedError {
+    const suggestions = reported.suggestions.map((text) =>
+      text.replace(commandAtEnd, (_, before: string, command: string) => before + this.placed(command)),
+    )
+    const isTested = this.#broker !== undefined && isOfConnection(reported.code)
+    return { ...reported, suggestions: isTested ? [...suggestions, `nsb profile test ${this.#broker}`] : suggestions }
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {

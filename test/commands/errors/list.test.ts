@@ -400,10 +400,11 @@ describe('a group that no longer exists', () => {
     const { folder } = projectWith('12-error-queue')
 
     for (const words of [['list'], ['groups'], ['list', '-o', 'ndjson']]) {
-      const ended = await nsb(['errors', ...words, '--group', 'ffff'], { cwd: folder })
+      const ended = await nsb(['errors', ...words, '--group', 'ffff', '-p', 'default'], { cwd: folder })
 
       assert.equal(ended.code, 4)
       assert.match(ended.stderr, /NSB_GROUP_NOT_FOUND: No failure in 'error' that matches is in a group whose id begins with 'ffff'/)
+      assert.match(ended.stderr, /Try: nsb errors groups --profile default$/m)
     }
     assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--fail-if-any'], { cwd: folder })).code, 0)
     assert.equal((await nsb(['errors', 'list', '--group', 'ffff', '--count'], { cwd: folder })).stdout, '0\n')
