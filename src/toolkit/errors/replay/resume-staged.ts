@@ -3,7 +3,8 @@ import type { HeldMessage, Transport } from '../../../transport/transport.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import { type ReadJournal, readJournal } from '../journal/read-journal.ts'
-import type { ReplayOptions } from './plan.ts'
+import { KeySet } from '../journal/key-set.ts'
+import { type ReplayOptions, replayPage } from './plan.ts'
 import { type JournalPlace, type ReplayRecord, beginReplayJournal } from './replay-record.ts'
 import type { ReplayReport, ReplayRun } from './replay.ts'
 import { type ResumeOptions, type ResumeReport, mayBeThereTwice } from '../resume.ts'
@@ -96,7 +97,11 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
       return { ...told(journal, gone.report, run), undone: true, removed, failed: gone.failedToRemove, isOver: false }
     resumed.phase(phases.draining, mayArriveTwice)
   }
-  const wasSent = new Set<HeldMessage>()
+  /** Of those in hand: they were sent, or have been moved back, and only go. */
+  const onlyGo = new Set<HeldMessage>()
+  // One copy of a failure was selected; a second one is of a crash while it was moved.
+  const seen = new KeySet()
+  let merged = 0
   const numbers = new Map<HeldMessage, number>()
   const keyOfMessage = (message: HeldMessage): string | undefined => facts && keyOf(message, readHeld(message), facts.kind)
   const { moved, problem } =
@@ -105,21 +110,24 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
       : await moveUnchanged(transport, {
           from: staging,
           to: queue,
-          together: run.window,
+          together: Math.min(run.window, replayPage),
           overrule: options.overrule,
           signal: options.signal,
-          isSafe: (message) => wasSent.has(message),
+          isSafe: (message) => onlyGo.has(message),
           begin(messages) {
-            wasSent.clear()
+            onlyGo.clear()
             numbers.clear()
             const keys = messages.map(keyOfMessage)
             const first = resumed.select(keys)
             for (const [index, message] of messages.entries()) {
               const key = keys[index]
               numbers.set(message, first + index)
-              if (journal.phase !== phases.draining || key === undefined || !journal.safe.has(key)) continue
-              wasSent.add(message)
-              removed++
+              if (key === undefined) continue
+              const wasSent = journal.phase === phases.draining && journal.safe.has(key)
+              if (wasSent) removed++
+              else if (seen.add(key)) continue
+              else merged++
+              onlyGo.add(message)
             }
           },
           beforeRemove: (group) => resumed.safe(group.flatMap((message) => numbers.get(message) ?? [])),
@@ -127,13 +135,14 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
         })
   const left = (await transport.inspect(staging))?.depth ?? 0
   const isOver = problem === undefined && left === 0 && (await transport.removeIfEmpty(staging))
-  const movedBack = journal.phase === phases.draining ? moved - removed : moved
+  const movedBack = moved - merged - (journal.phase === phases.draining ? removed : 0)
   if (isOver) resumed.end({ undone: true, movedBack })
   const leftInQueue = (await transport.inspect(queue))?.depth ?? 0
   const counts = { ...nothing, removed, mayArriveTwice, movedBack, leftInQueue, staged: { queue: staging, left }, isOver, problem }
   const texts = [
     `moved back ${movedBack}`,
     ...(removed > 0 && journal.phase === phases.draining ? [`removed ${removed} that had been sent`] : []),
+    ...(merged > 0 ? [`removed ${merged} second ${merged === 1 ? 'copy' : 'copies'} of the same`] : []),
     ...(mayArriveTwice === 0
       ? []
       : journal.phase === phases.draining

@@ -155,6 +155,26 @@ describe('a replay that is killed, and then resumed', () => {
     assert.match(report.note ?? '', new RegExp(`up to ${report.mayArriveTwice} may have been sent, or be in the error queue twice`))
   })
 
+  it('E-24 what a crash has put into the staging queue twice is in the error queue once when it is taken back', {
+    timeout: 60_000,
+  }, async () => {
+    const [name, operation, stateFolder] = [`error-${++worlds}`, newOperationId(Date.now()), tempFolder()]
+    const errors = await ErrorQueue.make(host, name, { kind: 'quorum' })
+    const staging = await ErrorQueue.make(host, stagingQueue(operation), { kind: 'quorum' })
+    await staging.fill(3)
+    await staging.fill(2)
+    const leftover = { operation, queue: staging.name, depth: 5 }
+    await adoptLeftover({ stateFolder, where: 'here', profile: 'default' }, leftover, replayOptions({ queue: name }))
+
+    const report = await resumeKilled(transport, { queue: name, stateFolder }, true)
+
+    assert.deepEqual(
+      (await errors.drain()).map(({ body }) => body),
+      ['m1', 'm2', 'm3'],
+    )
+    assert.deepEqual([report.isOver, report.movedBack, report.note], [true, 3, 'moved back 3, removed 2 second copies of the same.'])
+  })
+
   it('leaves alone what has no time of failure, and says how many those are', { timeout: 60_000 }, async () => {
     const name = String(++worlds)
     const errors = await ErrorQueue.make(host, `error-${name}`, { kind: 'quorum' })
