@@ -282,9 +282,10 @@ export class SendingBack {
   #sendOne(message: HeldMessage, item: ReplayedMessage, failed: FailedMessage): Promise<void> {
     const { holding, queue } = this.#options
     const { target } = item
+    if (target !== undefined && this.#open.has(target)) return this.#sendThere(message, target, item, failed)
     const problem = targetProblem(target, queue)
     if (problem !== undefined || target === undefined) return Promise.reject(problem)
-    if (this.#open.has(target) || !isBrokerQueue(holding.facts)) return this.#sendThere(message, target, item, failed)
+    if (!isBrokerQueue(holding.facts)) return this.#sendThere(message, target, item, failed)
     return this.#checkOpen(target).then(() => this.#sendThere(message, target, item, failed))
   }
 
