@@ -50,7 +50,8 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ErrorsResume)
     if (flags.list) return this.#list()
-    const release = boundMemory(replaysYoungMiB)
+    const { transport: kind } = await this.connection()
+    const release = boundMemory(kind.value === 'rabbitmq' ? replaysYoungMiB : undefined)
     this.atEnd(async () => release())
     const named = this.globals['error-queue'] === undefined ? undefined : await this.errorQueue()
     const transport = await this.openTransport()

@@ -1,6 +1,6 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
-/** Where messages are on their way for a while, more of them should be gone before a collection: a replay takes a tenth less CPU time. */
+/** On a broker messages are on their way for a while, and more of them should be gone before a collection: a replay takes a tenth less CPU time. */
 export const replaysYoungMiB = 16
 const looksYoungMiB = 8
 const lookEveryMs = 2
