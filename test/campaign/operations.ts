@@ -381,7 +381,7 @@ function count(counts: Counts, id: string): void {
 const inCampaign = process.env['NSB_CAMPAIGN'] === '1'
 
 /** The short form is a test like others; the long one takes minutes. */
-export const operationKills = inCampaign ? Number(process.env['NSB_CAMPAIGN_KILLS'] ?? 100) : 10
+export const operationKills = inCampaign ? Number(process.env['NSB_CAMPAIGN_KILLS'] ?? 100) : 6
 export const operationSeed = Number(process.env['NSB_CAMPAIGN_SEED'] ?? Math.floor(Math.random() * 1_000_000))
 /** Only this one, to look closely at it. */
 const chosen = process.env['NSB_CAMPAIGN_COMMAND']
