@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { NsbError, errorText } from '../message/nsb-error.ts'
-import { refuseNamedPipe } from './read-file.ts'
+import { refuseNamedPipe } from '../toolkit/named-pipe.ts'
 
 /**
  * Reads ids from a file, or from stdin for `-`.
@@ -10,14 +10,17 @@ import { refuseNamedPipe } from './read-file.ts'
  */
 export async function readIds(source: string): Promise<string[]> {
   if (source === '-' && process.stdin.isTTY) throw badInput(`--from - reads ids from stdin, and stdin is a terminal.`)
-  const content = await (source === '-' ? text(process.stdin) : refuseNamedPipe(source).then(() => readFile(source, 'utf8'))).catch(
-    (error: unknown) => {
-      throw badInput(`--from '${source}' cannot be read: ${errorText(error)}`)
-    },
-  )
+  const content = await (source === '-' ? text(process.stdin) : readNamed(source)).catch((error: unknown) => {
+    throw badInput(`--from '${source}' cannot be read: ${errorText(error)}`)
+  })
   const ids = idsIn(content)
   if (ids.length === 0) throw badInput(`--from '${source}' has no ids.`)
   return ids
+}
+
+async function readNamed(path: string): Promise<string> {
+  refuseNamedPipe(path)
+  return readFile(path, 'utf8')
 }
 
 /** One id a line; or the JSON or NDJSON that errors commands print. */

@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from 'node:fs'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { Transport } from '../../../transport/transport.ts'
+import { refuseNamedPipe } from '../../named-pipe.ts'
 import { Journal } from '../journal/journal.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
@@ -27,11 +28,8 @@ export interface ImportedFile {
 
 export function importedFile(path: string): ImportedFile {
   try {
-    const found = statSync(path)
-    // Opening one that nobody writes into waits for ever, and no signal ends that. Those of a shell, such as `<(jq …)`, have a writer.
-    if (found.isFIFO() && !/^\/(dev\/fd|proc)\//.test(path))
-      throw new Error(`it is a named pipe; read it with cat: cat '${path}' | nsb errors import -`)
-    const { mtimeMs, size } = found
+    refuseNamedPipe(path)
+    const { mtimeMs, size } = statSync(path)
     return { path, bytes: size, changedAt: mtimeMs }
   } catch (error) {
     throw cannotRead(path, error)
