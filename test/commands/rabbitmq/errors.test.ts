@@ -237,12 +237,15 @@ describe('the errors commands', () => {
 
     const ended = await shop.run('errors', 'replay', '--all', '--yes', '--json')
 
-    const codes = (ended.json()['items'] as { error: { code: string } }[]).map((item) => item.error.code)
-    expect([ended.code, ended.json()['published'], codes.toSorted()]).toEqual([
-      3,
-      0,
-      ['NSB_QUEUE_LOCKED', 'NSB_RESERVED_QUEUE', 'NSB_RESERVED_QUEUE'],
-    ])
+    const file = join(temporaryFolder(), 'a.ndjson')
+    await shop.run('errors', 'export', '--all', '--file', file)
+    const imported = await shop.run('errors', 'import', file, '--replay', '--yes', '--json')
+
+    const codesOf = ({ json }: Ended): string[] =>
+      (json()['items'] as { error: { code: string } }[]).map((item) => item.error.code).toSorted()
+    const refused = ['NSB_QUEUE_LOCKED', 'NSB_RESERVED_QUEUE', 'NSB_RESERVED_QUEUE']
+    expect([ended.code, ended.json()['published'], codesOf(ended)]).toEqual([3, 0, refused])
+    expect([imported.code, imported.json()['imported'], codesOf(imported)]).toEqual([3, 0, refused])
     expect((await bodiesIn(errors)).toSorted()).toEqual(targets.toSorted())
   })
 
