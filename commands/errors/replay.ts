@@ -105,8 +105,8 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const queue = await this.errorQueue()
     const project = await this.project()
     const criteria = await this.criteria(flags, args.ids ?? [])
-    const { profile, protect, transport: kind } = await this.connection()
-    const isAnswered = protect ? this.globals.confirm === profile.value : this.globals.yes === true
+    const { protect, transport: kind } = await this.connection()
+    const isAnswered = await this.isAnswered()
     const pace = chosenPace(flags, { interactive: this.terminal.interactive, yes: isAnswered || flags['dry-run'] })
     const patch = flags.patch === undefined ? undefined : await textOrFile(flags.patch)
     if (patch !== undefined) (await import('../../src/toolkit/errors/edit/patch.ts')).bodyPatch(patch)

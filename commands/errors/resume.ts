@@ -62,8 +62,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
       this.#adopted(error, transport, args.operation, flags.undo),
     )
     const { queue, startedAt } = journal.head
-    const { profile: connected, protect } = await this.connection()
-    const isAnswered = protect ? this.globals.confirm === connected.value : this.globals.yes === true
+    const isAnswered = await this.isAnswered()
     if (!this.#isConfirmed) {
       const place = journal.phase === undefined ? queue : stagingQueue(journal.head.operation)
       const waiting = (await transport.inspect(place))?.depth ?? 0

@@ -244,6 +244,12 @@ export abstract class BaseCommand extends Command {
     else if (this.globals.yes !== true) await confirm(question, this.terminal, options)
   }
 
+  /** Is {@link confirm} answered by a flag? */
+  protected async isAnswered(): Promise<boolean> {
+    const { protect, profile } = await this.connection()
+    return protect ? this.globals.confirm === profile.value : this.globals.yes === true
+  }
+
   /**
    * The confirmation of a command that asks on a protected profile only.
    *
