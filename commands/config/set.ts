@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { BaseCommand } from '../../src/cli/base-command.ts'
+import { lineOfStdin } from '../../src/cli/line-of-stdin.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
 import { changeSetting } from '../../src/toolkit/config/change-setting.ts'
@@ -29,7 +30,7 @@ Exit codes: 0 set, or set already, 2 nothing was changed.`
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ConfigSet)
     const { kind, path } = settingKey(args.key)
-    const value = settingValue(args.key, kind, args.value === '-' ? await this.#lineOfStdin() : args.value)
+    const value = settingValue(args.key, kind, args.value === '-' ? await lineOfStdin('value') : args.value)
     const file = flags.user ? userConfigFile(process.env) : await findProjectFile(process.cwd())
     if (file === undefined)
       throw new NsbError({
@@ -44,12 +45,5 @@ Exit codes: 0 set, or set already, 2 nothing was changed.`
       this.warning(`'${args.key}' has a password, and nsb.json is shared. Better: connectionEnv, connectionFile or connectionCommand.`)
     this.note(`${this.colour.err.done('✓')} ${args.key} is ${printableLine(String(shown))} in ${file}${changed ? '' : ' already'}`)
     return { schema: 'nsb.config.set/1', key: args.key, value: shown, file, changed }
-  }
-
-  async #lineOfStdin(): Promise<string> {
-    const { text } = await import('node:stream/consumers')
-    const line = process.stdin.isTTY ? '' : ((await text(process.stdin)).split(/\r?\n/, 1)[0] ?? '')
-    if (line !== '') return line
-    throw new NsbError({ code: 'NSB_BAD_ARGUMENTS', message: 'A value was expected on stdin, and there is none.' })
   }
 }

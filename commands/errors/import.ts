@@ -16,7 +16,7 @@ import {
   isQueueMissing,
   presentIn,
 } from '../../src/toolkit/errors/archive/import.ts'
-import { type ReadLine, readLines, withFirst } from '../../src/toolkit/errors/archive/read-lines.ts'
+import { type ReadLine, readLines, withFirst } from '../../src/toolkit/read-lines.ts'
 import { type ImportRecord, importedFile } from '../../src/toolkit/errors/archive/resume-import.ts'
 import { Spool } from '../../src/toolkit/errors/archive/spool.ts'
 import { KeySet } from '../../src/toolkit/errors/journal/key-set.ts'

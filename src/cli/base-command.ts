@@ -130,7 +130,7 @@ export abstract class BaseCommand extends Command {
     if (connection === undefined || !this.#given.has('connection')) return
     if (connection !== '-') return this.warning('--connection is visible in the process list; prefer NSB_CONNECTION')
     const { lineOfStdin } = await import('./line-of-stdin.ts')
-    this.globals = { ...this.globals, connection: await lineOfStdin('connection') }
+    this.globals = { ...this.globals, connection: (await lineOfStdin('connection')).trim() }
   }
 
   async #loadColours(): Promise<void> {

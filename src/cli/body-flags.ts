@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import type { MessageType } from '../message/declaration.ts'
 import { messageSymbol } from '../message/declaration.ts'
 import { NsbError } from '../message/nsb-error.ts'
+import { LineCutter } from '../toolkit/read-lines.ts'
 import type { BodySources } from '../toolkit/send/body.ts'
 import type { BodyInput } from '../toolkit/send/message-input.ts'
 import { readNamedFile } from './read-file.ts'
@@ -102,16 +103,10 @@ async function eachLine(argument: string | undefined, { file, data = [] }: BodyC
 
 // Not decoded here: a byte that is no UTF-8 is for the reader of bodies to refuse.
 function linesOf(bytes: Uint8Array): Uint8Array[] {
-  const lines: Uint8Array[] = []
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(lineFeed, start)
-    lines.push(bytes.subarray(start, end < 0 ? bytes.length : end))
-    start = end < 0 ? bytes.length : end + 1
-  }
-  return lines
+  const cutter = new LineCutter(bytes.length)
+  return [...cutter.cut(bytes), cutter.rest()].flatMap((line) => line ?? [])
 }
 
-const lineFeed = 10
 const isBlank = (line: Uint8Array): boolean => line.every((byte) => byte === 32 || byte === 9 || byte === 13)
 
 async function rawBody(argument: string | undefined, { file }: BodyChoice): Promise<Uint8Array> {

@@ -47,6 +47,16 @@ describe('--connection', () => {
     expect([code, stdout]).toEqual([0, ''])
   })
 
+  it('takes a first line of stdin that has no end for none, instead of a part of it', async () => {
+    const { code, stderr } = await nsb(['config', 'get', 'connection', '--connection', '-'], {
+      cwd: temporaryFolder(),
+      input: `amqp://${'h'.repeat(2 * 1024 * 1024)}`,
+    })
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('its first line has no end')
+  })
+
   it('CLI-5 says that nothing came from stdin', async () => {
     const { code, stderr } = await nsb(['queues', 'list', '--connection', '-'], { cwd: folderWith() })
 

@@ -121,7 +121,7 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
         env: run.env,
         ...((several || json) && {
           output: {
-            write: (stream, text) => output[stream].write(text),
+            write: (stream, chunk) => output[stream].write(chunk),
             end: () => Object.values(output).forEach((lines) => lines.end()),
           },
         }),

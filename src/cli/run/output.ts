@@ -1,23 +1,28 @@
+import { StringDecoder } from 'node:string_decoder'
+import { LineCutter } from '../../toolkit/read-lines.ts'
 import { printableJson } from '../printable.ts'
+
+/** What handlers print without an end is passed on in pieces of about that size. */
+const longestLine = 1024 * 1024
 
 /** Passes text on in whole lines. */
 export class Lines {
-  #rest = ''
+  readonly #cutter = new LineCutter()
+  readonly #decoder = new StringDecoder('utf8')
   readonly #line: (line: string) => void
 
   constructor(line: (line: string) => void) {
     this.#line = line
   }
 
-  write(text: string): void {
-    const lines = (this.#rest + text).split('\n')
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines) this.#line(line)
+  write(chunk: Uint8Array): void {
+    for (const line of this.#cutter.cut(chunk)) this.#line(this.#decoder.end(line))
+    if (this.#cutter.size > longestLine) this.#line(this.#decoder.write(this.#cutter.rest() ?? ''))
   }
 
   end(): void {
-    if (this.#rest !== '') this.#line(this.#rest)
-    this.#rest = ''
+    const text = this.#decoder.end(this.#cutter.rest())
+    if (text !== '') this.#line(text)
   }
 }
 

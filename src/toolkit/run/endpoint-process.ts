@@ -12,7 +12,7 @@ export interface ProcessStart {
 }
 
 export interface ProcessOutput {
-  write(stream: 'stdout' | 'stderr', text: string): void
+  write(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
   /** No more comes. */
   end(): void
 }
@@ -49,8 +49,7 @@ export class EndpointProcess {
       windowsHide: true,
     })
     living.add(this)
-    for (const name of ['stdout', 'stderr'] as const)
-      this.#child[name]?.setEncoding('utf8').on('data', (text: string) => output?.write(name, text))
+    for (const name of ['stdout', 'stderr'] as const) this.#child[name]?.on('data', (chunk: Buffer) => output?.write(name, chunk))
     let refused: Refusal | undefined
     let saidGoodbye = false
     let ready = (): void => undefined

@@ -3,6 +3,7 @@ import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import { BadLineError, type SavedMessage, readSaved, readSavedLine, textHeaders, typedProperties } from '../../../message/saved-message.ts'
 import type { Operations, OutgoingMessage, QueueFacts, Transport } from '../../../transport/transport.ts'
+import type { ReadLine } from '../../read-lines.ts'
 import { ownReplays, replayHeaders } from '../copy.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -10,7 +11,6 @@ import { KeySet } from '../journal/key-set.ts'
 import { noTarget, targetOf, targetProblem, whyNoQueue } from '../replay/plan.ts'
 import { readHeld } from '../replay/sending-back.ts'
 import { errorFields } from './archive.ts'
-import type { ReadLine } from './read-lines.ts'
 
 /** Where not every line is wanted in the report, so many are named that were not imported. */
 const mostNamed = 1000

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { BadLineError, readSaved, readSavedLine } from '../../../message/saved-message.ts'
 import type { HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
+import { readLines } from '../../read-lines.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { KeySet } from '../journal/key-set.ts'
@@ -12,7 +13,6 @@ import { readHeld } from '../replay/sending-back.ts'
 import { archiveBeforeRemoving } from './archive.ts'
 import { ArchiveFile } from './archive-file.ts'
 import { archiveFolder } from './archive-folder.ts'
-import { readLines } from './read-lines.ts'
 
 /** What the journal of `archive` and of `export --remove` keeps. */
 export interface ArchiveOptions {

@@ -2,12 +2,12 @@ import { createReadStream, statSync } from 'node:fs'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { Transport } from '../../../transport/transport.ts'
 import { refuseNamedPipe } from '../../named-pipe.ts'
+import { readLines } from '../../read-lines.ts'
 import { Journal } from '../journal/journal.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { KeySet } from '../journal/key-set.ts'
 import { type ImportPlace, type ImportReport, cannotRead, importLines, presentIn } from './import.ts'
-import { readLines } from './read-lines.ts'
 
 /** What the journal of an `import` keeps. */
 export interface ImportRecord extends Omit<ImportPlace, 'queue'> {

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setImmediate } from 'node:timers/promises'
 import type { FailedMessage } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import type { HeldMessage, Headers, QueueFacts } from '../../../transport/transport.ts'
+import { type ReadLine, readLines } from '../../read-lines.ts'
 import { headersToGroup } from '../select/group.ts'
 import { type Frame, innermostFrame } from '../select/stack-title.ts'
 
@@ -44,9 +44,9 @@ export class SnapshotFile {
 
   /** undefined: there is none that is young enough. */
   async read(now: number): Promise<Snapshot | undefined> {
-    const lines = linesOf(this.#path)
+    const lines = readLines(createReadStream(this.#path))
     const first = await lines.next().catch(() => undefined)
-    const head = first === undefined || first.done === true ? undefined : parsed<Partial<Head>>(first.value)
+    const head = first === undefined || first.done === true ? undefined : parsed<Partial<Head>>(first.value.text)
     if (head?.schema !== schema || head.facts === undefined || head.takenAt === undefined) return undefined
     const age = now - head.takenAt
     if (age < 0 || age >= snapshotLifeMs) {
@@ -227,18 +227,9 @@ function othersKept(headers: Headers): Headers | undefined {
   return others
 }
 
-async function* linesOf(path: string): AsyncGenerator<string, undefined> {
-  const stream = createReadStream(path, 'utf8')
-  try {
-    yield* createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
-  } finally {
-    stream.destroy()
-  }
-}
-
-async function* entriesOf(lines: AsyncIterable<string>): AsyncIterable<SnapshotEntry> {
+async function* entriesOf(lines: AsyncIterable<ReadLine>): AsyncIterable<SnapshotEntry> {
   const before: (string | null)[] = []
-  for await (const line of lines) {
+  for await (const { text: line } of lines) {
     const entry = parsed<Line>(line)
     // The lines after it count on it.
     if (entry === undefined) return

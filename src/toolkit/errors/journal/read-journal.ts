@@ -1,6 +1,6 @@
 import { createReadStream, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
+import { readLines } from '../../read-lines.ts'
 import { type JournalOwner, type OperationHead, journalPath, operationsFolder, thisProcess } from './journal.ts'
 import { KeySet } from './key-set.ts'
 
@@ -49,7 +49,7 @@ export async function readJournal(stateFolder: string, operation: string): Promi
   /** Of processes that somebody went on for. */
   let left = 0
   const leftNow = (): number => Math.min([...pending.values()].filter((key) => key !== undefined).length, windowOf(head))
-  for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const { text } of readLines(createReadStream(path))) {
     const line = recordOf(text)
     // A line that was cut announces a step that was not taken.
     if (line === undefined) continue

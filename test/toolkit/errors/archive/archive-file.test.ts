@@ -1,12 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readSavedLine } from '../../../../src/message/saved-message.ts'
 import { ArchiveFile } from '../../../../src/toolkit/errors/archive/archive-file.ts'
 import { archivePath } from '../../../../src/toolkit/errors/archive/archive-folder.ts'
 import { oldArchives, removeArchives } from '../../../../src/toolkit/errors/archive/prune.ts'
-import { type ReadLine, readLines } from '../../../../src/toolkit/errors/archive/read-lines.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 import { fillDisk, mountDisk, unmount, whyNoDisk } from '../../../support/small-disk.ts'
 
@@ -104,34 +102,6 @@ describe('a file of an archive', () => {
 
     expect(idsIn(path)).toEqual(['m1'])
     unmount(disk)
-  })
-})
-
-describe('reading lines', () => {
-  const linesOf = async (chunks: readonly (string | Uint8Array)[], longest?: number): Promise<ReadLine[]> => {
-    const lines: ReadLine[] = []
-    for await (const line of readLines(Readable.from(chunks.map((each) => Buffer.from(each))), longest)) lines.push(line)
-    return lines
-  }
-
-  it('E-36 gives each with its number, and says of the last whether it was ended', async () => {
-    expect(await linesOf(['\uFEFFa\n', '\n', 'b', 'c\r\nd'])).toEqual([
-      { number: 1, text: 'a', isOpen: false },
-      { number: 3, text: 'bc\r', isOpen: false },
-      { number: 4, text: 'd', isOpen: true },
-    ])
-    expect(await linesOf([])).toEqual([])
-  })
-
-  it('E-36 does not keep what is longer than any message', async () => {
-    expect(await linesOf(['aaaa', 'aaaa', 'a\nb\n'], 5)).toEqual([
-      { number: 1, text: '', problem: 'tooLong', isOpen: false },
-      { number: 2, text: 'b', isOpen: false },
-    ])
-  })
-
-  it('E-36 says of what is not UTF-8 that it is not', async () => {
-    expect(await linesOf([Buffer.from([0xff, 0xfe, 0x0a])])).toEqual([{ number: 1, text: '', problem: 'notUtf8', isOpen: false }])
   })
 })
 

@@ -5,7 +5,7 @@ import { archiveBeforeRemoving, removeSelected } from '../../../../src/toolkit/e
 import { ArchiveFile } from '../../../../src/toolkit/errors/archive/archive-file.ts'
 import { archivePath } from '../../../../src/toolkit/errors/archive/archive-folder.ts'
 import { importLines } from '../../../../src/toolkit/errors/archive/import.ts'
-import { readLines } from '../../../../src/toolkit/errors/archive/read-lines.ts'
+import { readLines } from '../../../../src/toolkit/read-lines.ts'
 import { resumeArchive } from '../../../../src/toolkit/errors/archive/resume-archive.ts'
 import { importedFile, resumeImport } from '../../../../src/toolkit/errors/archive/resume-import.ts'
 import { type SelectionOptions, select } from '../../../../src/toolkit/errors/archive/selection.ts'

@@ -46,6 +46,18 @@ describe('the journal of an operation', () => {
     expect(await operationIds(folder)).toEqual([op.operation])
   })
 
+  it('has each line whole, whatever ends lines elsewhere is in an id', async () => {
+    const [folder, op] = [tempFolder(), head()]
+    const journal = Journal.begin(folder, op)
+    const keys = ['a\u2028b', 'c\u2029d', 'e\u0085f\rg']
+    journal.select(keys)
+    journal.safe([1, 2, 3])
+
+    const read = await readJournal(folder, op.operation)
+
+    expect(keys.map((key) => read?.safe.has(key))).toEqual([true, true, true])
+  })
+
   it('goes on after a line that was cut, and counts on from there', async () => {
     const [folder, op] = [tempFolder(), head()]
     const journal = Journal.begin(folder, op)
