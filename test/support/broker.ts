@@ -1,39 +1,29 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { commandOf, pluginIsInstalled } from './rabbitmq-installation.ts'
 
-const home = '/usr/lib/rabbitmq'
 const startsWithinMs = 60_000
 /** In memory where there is such a place. */
 const brokerFolders = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-const prefix = 'nsb-broker-'
-/** In the folder of a broker: the process that made it. */
-const ownerFile = 'owner'
-const madeWithinMs = 60_000
 
 /** What a private broker has beyond the usual. */
 export interface BrokerOptions {
   /** Also listens with TLS, and lets clients in by certificate alone, where the plugin for it is installed. */
   readonly tls?: { readonly ca: string; readonly certificate: string; readonly key: string }
+  /** Beside the management plugin. */
+  readonly plugins?: readonly string[]
   /** Further lines of `rabbitmq.conf`. */
   readonly config?: string
 }
 
 /** A private RabbitMQ with folders and ports of its own. */
 export interface Broker {
+  /** Such as `4.0.5`. */
+  readonly version: string
   readonly port: number
   /** Of the TLS listener, when there is one. */
   readonly tlsPort: number
@@ -50,22 +40,33 @@ export interface Broker {
   remove(): Promise<void>
 }
 
-export const brokerIsInstalled = (): boolean => spawnSync('test', ['-x', `${home}/bin/rabbitmq-server`]).status === 0
+const certificatePlugin = 'rabbitmq_auth_mechanism_ssl'
 
 /** Whether clients can log in with their certificate. */
-export function certificateLoginIsInstalled(): boolean {
-  const found = spawnSync('find', [`${home}/lib`, '-maxdepth', '3', '-name', 'rabbitmq_auth_mechanism_ssl*'], { encoding: 'utf8' })
-  return found.stdout.trim() !== ''
+export const certificateLoginIsInstalled = (): boolean => pluginIsInstalled(certificatePlugin)
+
+/** Starts the RabbitMQ that `NSB_TEST_RABBITMQ` names, else the one of this system. */
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await tryToStart(options)
+    } catch (error) {
+      // Somebody else may have taken a port that was free a moment ago.
+      if (tries === 3) throw error
+    }
 }
 
-export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
-  removeLeftBrokers()
-  const folder = mkdtempSync(join(brokerFolders, prefix))
-  writeFileSync(join(folder, ownerFile), String(process.pid))
+async function tryToStart(options: BrokerOptions): Promise<Broker> {
+  const folder = mkdtempSync(join(brokerFolders, 'nsb-broker-'))
+  const end = endWithThisProcess(folder)
   const [port, managementPort, distributionPort, epmdPort, tlsPort] = (await freePorts(5)) as [number, number, number, number, number]
   const path = (name: string): string => `${folder}/${name}`
   for (const name of ['home', 'data', 'log']) mkdirSync(path(name))
-  const plugins = ['rabbitmq_management', ...(options.tls && certificateLoginIsInstalled() ? ['rabbitmq_auth_mechanism_ssl'] : [])]
+  const plugins = [
+    'rabbitmq_management',
+    ...(options.tls && certificateLoginIsInstalled() ? [certificatePlugin] : []),
+    ...(options.plugins ?? []),
+  ]
   writeFileSync(path('plugins'), `[${plugins.join(',')}].\n`)
   writeFileSync(
     path('rabbitmq.conf'),
@@ -107,7 +108,7 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
   }
 
   const control = async (...args: readonly string[]): Promise<string> => {
-    const run = spawn(`${home}/bin/rabbitmqctl`, ['-n', env.RABBITMQ_NODENAME, ...args], { env, cwd: folder })
+    const run = spawn(...commandOf('rabbitmqctl', ['-n', env.RABBITMQ_NODENAME, ...args]), { env, cwd: folder })
     const printed: Buffer[] = []
     run.stdout.on('data', (chunk: Buffer) => printed.push(chunk))
     run.stderr.on('data', (chunk: Buffer) => printed.push(chunk))
@@ -119,7 +120,7 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
 
   const start = async (): Promise<void> => {
     const output = openSync(path('output'), 'a')
-    const started = spawn(`${home}/bin/rabbitmq-server`, [], { env, cwd: folder, detached: true, stdio: ['ignore', output, output] })
+    const started = spawn(...commandOf('rabbitmq-server'), { env, cwd: folder, detached: true, stdio: ['ignore', output, output] })
     closeSync(output)
     child = started
     const end = performance.now() + startsWithinMs
@@ -145,8 +146,14 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
     child = undefined
   }
 
-  await start()
+  try {
+    await start()
+  } catch (error) {
+    await end()
+    throw error
+  }
   return {
+    version: ((await api('GET', 'overview')) as { readonly rabbitmq_version: string }).rabbitmq_version,
     port,
     tlsPort,
     managementPort,
@@ -154,11 +161,7 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
     control,
     start,
     stop,
-    async remove() {
-      await stop()
-      spawnSync('epmd', ['-port', String(epmdPort), '-kill'], { env, stdio: 'ignore' })
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-    },
+    remove: end,
   }
 }
 
@@ -175,61 +178,49 @@ ${certificateLoginIsInstalled() ? 'auth_mechanisms.2 = EXTERNAL\nssl_cert_login_
 }
 
 /**
- * Removes what test runs that were killed have left of their brokers, once nothing of them lives: neither who made it, who may have
- * stopped it for a while, nor the broker, which outlives a maker that was killed.
+ * Ends every process of the broker, the name server of its Erlang included, and removes the folder: when the returned function is called,
+ * and when this process has ended, however that was.
  */
-export function removeLeftBrokers(parent: string = brokerFolders): void {
-  const processes = environments()
-  for (const name of readdirSync(parent)) {
-    const folder = join(parent, name)
-    if (!name.startsWith(prefix) || isInUse(folder)) continue
-    const own = processes.filter(({ environment }) => environment.includes(`HOME=${folder}/`))
-    if (own.some(({ program }) => program !== 'epmd')) continue
-    // The name server has no broker to name any more.
-    for (const { pid } of own) process.kill(pid)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+function endWithThisProcess(folder: string): () => Promise<void> {
+  const script = `
+    cat >/dev/null
+    for environment in $(grep -lzxF "HOME=$1/home" /proc/[0-9]*/environ 2>/dev/null); do
+      process=\${environment#/proc/}
+      kill -KILL "\${process%/environ}"
+    done
+    rm -rf "$1" || { sleep 1; rm -rf "$1"; }`
+  // The operating system closes the pipe of a process that is killed.
+  const watcher = spawn('sh', ['-c', script, 'sh', folder], { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const ended = new Promise<void>((resolve) => watcher.once('exit', () => resolve()))
+  watcher.unref()
+  return async () => {
+    watcher.ref()
+    watcher.stdin.end()
+    await ended
   }
 }
 
-/** By its maker, who may be about to say so. */
-function isInUse(folder: string): boolean {
-  try {
-    const owner = readFileSync(join(folder, ownerFile), 'utf8')
-    return existsSync(`/proc/${owner}`)
-  } catch {
-    const made = statSync(folder, { throwIfNoEntry: false })
-    return made === undefined || Date.now() - made.mtimeMs < madeWithinMs
-  }
-}
-
-/** Of every process that may be asked. */
-function environments(): readonly { readonly pid: number; readonly program: string; readonly environment: string }[] {
-  const pids = existsSync('/proc') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : []
-  return pids.flatMap((pid) => {
-    try {
-      const [environment, program] = ['environ', 'comm'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').trim())
-      return [{ pid: Number(pid), program: program ?? '', environment: environment ?? '' }]
-    } catch {
-      // It has ended, or is somebody else's.
-      return []
-    }
-  })
-}
-
-/** Ports that nobody listens on now. */
+/**
+ * Ports that nobody listens on now. They are below those that the operating system hands out by itself, or a client could get one while
+ * the broker is not up.
+ */
 async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer()
-          server.once('error', reject)
-          server.listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const free = new Set<number>()
+  while (free.size < count) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    if (await isFree(port)) free.add(port)
+  }
+  return [...free]
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
 }

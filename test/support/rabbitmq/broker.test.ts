@@ -1,46 +1,46 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { temporaryFolder } from '../../cli/nsb.ts'
-import { removeLeftBrokers } from '../broker.ts'
+import { startBroker } from '../broker.ts'
 
-const longAgo = new Date(Date.now() - 3_600_000)
-
-function brokerFolder(parent: string, name: string, owner?: number): string {
-  const folder = join(parent, name)
-  mkdirSync(join(folder, 'data'), { recursive: true })
-  if (owner !== undefined) writeFileSync(join(folder, 'owner'), String(owner))
-  utimesSync(folder, longAgo, longAgo)
-  return folder
+/** Processes of the broker that listens on this port. */
+function processesOf(port: number | string): readonly string[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RABBITMQ_NODENAME=nsb${port}@localhost`)
+    } catch {
+      // It has ended, or is somebody else's.
+      return false
+    }
+  })
 }
 
-/** A process of a broker, by its environment. */
-function processOf(folder: string): ChildProcess {
-  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { env: { HOME: `${folder}/home` } })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  return child
-}
+it('a broker ends with the test run that started it, also when that is killed', async () => {
+  const script = join(import.meta.dirname, 'scripts/broker.ts')
+  const run = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void run.kill('SIGKILL'))
+  const [printed]: readonly unknown[] = await once(run.stdout, 'data')
+  const port = String(printed).trim()
+  expect(processesOf(port).length).toBeGreaterThan(0)
 
-/** Of a process that has ended. */
-async function endedProcess(): Promise<number> {
-  const child = spawn(process.execPath, ['--version'])
-  await new Promise((resolve) => child.once('close', resolve))
-  return child.pid as number
-}
+  run.kill('SIGKILL')
 
-it('what killed test runs left of their brokers is removed, and nothing else', async () => {
-  const parent = temporaryFolder()
-  const ended = await endedProcess()
-  brokerFolder(parent, 'nsb-broker-left', ended)
-  brokerFolder(parent, 'nsb-broker-older')
-  brokerFolder(parent, 'nsb-broker-stopped', process.pid)
-  mkdirSync(join(parent, 'nsb-broker-new'))
-  brokerFolder(parent, 'something-else', ended)
-  const child = processOf(brokerFolder(parent, 'nsb-broker-living', ended))
-  await new Promise((resolve) => child.once('spawn', resolve))
+  await expect.poll(() => processesOf(port)).toEqual([])
+})
 
-  removeLeftBrokers(parent)
+it('a stopped broker starts again with its messages, and leaves no process when it is removed', async () => {
+  const broker = await startBroker()
+  onTestFinished(() => broker.remove())
+  await broker.api('PUT', 'queues/%2F/kept', { durable: true })
 
-  expect(readdirSync(parent).toSorted()).toEqual(['nsb-broker-living', 'nsb-broker-new', 'nsb-broker-stopped', 'something-else'])
+  await broker.stop()
+  await broker.start()
+
+  expect(await broker.api('GET', 'queues/%2F/kept')).toMatchObject({ name: 'kept' })
+  expect(await broker.control('list_queues', 'name')).toContain('kept')
+  await broker.remove()
+  expect(processesOf(broker.port)).toEqual([])
 })
