@@ -44,6 +44,8 @@ export function nsb(words: readonly string[], { cwd, env = {}, input }: NsbOptio
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  // It need not read all of it.
+  child.stdin.on('error', () => undefined)
   if (input !== 'open') child.stdin.end(input ?? '')
   return new Promise((resolve, reject) => {
     child.on('error', reject)
