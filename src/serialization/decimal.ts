@@ -75,14 +75,24 @@ export class Decimal {
   }
 }
 
+/** No exponent that anybody can calculate with has more digits; what has more is equal to its own text alone. */
+const longestPower = 1000
+
 /** The value is ±significant × 10^exponent; zeros at either end are cut, and zero has neither digits nor sign. */
 function parts(digits: string): { negative: boolean; significant: string; exponent: bigint } {
   const [mantissa = '', power = '0'] = digits.toLowerCase().split('e')
   const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
   const all = `${whole}${fraction}`
-  const withoutEnd = all.replace(/0+$/, '')
-  const significant = withoutEnd.replace(/^0+/, '')
-  if (significant === '') return { negative: false, significant, exponent: 0n }
-  const exponent = BigInt(power) - BigInt(fraction.length) + BigInt(all.length - withoutEnd.length)
-  return { negative: digits.startsWith('-'), significant, exponent }
+  // No regular expression: it would try to find the end of every row of zeros.
+  let [start, end] = [0, all.length]
+  while (end > 0 && isZero(all, end - 1)) end--
+  while (start < end && isZero(all, start)) start++
+  if (start === end) return { negative: false, significant: '', exponent: 0n }
+  const negative = digits.startsWith('-')
+  if (power.length > longestPower) return { negative, significant: digits, exponent: power.startsWith('-') ? -farthest : farthest }
+  return { negative, significant: all.slice(start, end), exponent: BigInt(power) - BigInt(fraction.length) + BigInt(all.length - end) }
 }
+
+const farthest = 10n ** BigInt(longestPower)
+
+const isZero = (digits: string, at: number): boolean => digits.charCodeAt(at) === 0x30

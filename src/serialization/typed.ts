@@ -1,79 +1,75 @@
 import { type MessageDefinition, check } from '../message/declaration.ts'
-import { type SchemaIssue, issuePath } from '../message/standard-schema.ts'
+import { NsbError } from '../message/nsb-error.ts'
+import { issuePath } from '../message/standard-schema.ts'
 import { Decimal } from './decimal.ts'
-import { withDeclaredNames } from './declared-names.ts'
+import { asDeclared } from './declared.ts'
+import { type Path, Places, everyItem } from './places.ts'
 
 type Checked = ReturnType<typeof check>
-type Path = readonly PropertyKey[]
 
-/** Where a definition's schema wants plain numbers; array indexes are `*`. */
-const plainNumberPlaces = new WeakMap<MessageDefinition, Map<string, Path>>()
+/** Where a definition's schema wants plain numbers. */
+const plainNumberPlaces = new WeakMap<MessageDefinition, Places>()
 
-// A schema with a record of numbers has as many places as the senders have keys.
+// A schema that cannot be read may have as many places as the senders have keys.
 const rememberedPlaces = 256
+
+// A schema may show further issues only when the first ones are gone. One that shows them one by one must not take a round for each.
+const roundsBeforeAll = 4
+const mostRounds = 16
 
 /**
  * Makes a deserialized tree what the schema of a message type accepts.
  *
- * `Decimal` values stay where the schema takes them, and become plain numbers where it wants those; the places are remembered, so a
- * second message needs one validation. A property whose exact name is missing is found under its name in another
- * case (Newtonsoft reads that way; only schemas whose shape can be read). The tree is not changed.
+ * `Decimal` values stay where the schema takes them, and become plain numbers where it wants those: so it is declared, where the schema
+ * can be read, or an issue says so. Those places are remembered, so a second message needs one validation. A property whose exact name is
+ * missing is found under its name in another case (Newtonsoft reads that way; only schemas whose shape can be read). The tree is not
+ * changed. All of it takes time in proportion to the tree, whatever the schema finds wrong with it.
  *
  * @returns like `check`: the value, or the issues of the tree with its own names
  */
 export function typed(definition: MessageDefinition, tree: unknown): Checked {
   if (!definition.schema) return check(definition, withNumbers(tree, true))
-  return checkWithNumbers(definition, withDeclaredNames(definition.schema, tree))
+  return checkWithNumbers(definition, asDeclared(definition.schema, tree))
 }
 
 function checkWithNumbers(definition: MessageDefinition, tree: unknown): Checked {
-  const places = plainNumberPlaces.get(definition)
-  let value = tree
-  for (const place of places?.values() ?? []) value = mapAt(value, place, (found) => withNumbers(found, true))
-  let checked = check(definition, value)
-  // Each round turns at least one Decimal into a number, and a schema may show later issues only when the first ones are gone.
-  while (checked.issues) {
-    const before = value
-    for (const issue of checked.issues) value = plainNumbersAt(definition, value, issue)
-    if (value === before) return checked
-    checked = check(definition, value)
+  let value = plainNumberPlaces.get(definition)?.map(tree, (found) => withNumbers(found, true)) ?? tree
+  for (let round = 1; ; round++) {
+    if (round > roundsBeforeAll) value = withNumbers(value, true)
+    const checked = checkFully(definition, value)
+    if (!checked.issues || round === mostRounds) return checked
+    const places = new Places()
+    for (const issue of checked.issues) {
+      const path = issuePath(issue)
+      places.add(path)
+      if (Decimal.is(valueAt(value, path))) remember(definition, path)
+    }
+    const changed = places.map(value, (found) => withNumbers(found, false))
+    if (changed === value) return checked
+    value = changed
   }
-  return checked
 }
 
-function plainNumbersAt(definition: MessageDefinition, tree: unknown, issue: SchemaIssue): unknown {
-  const path = issuePath(issue)
-  return mapAt(tree, path, (found) => {
-    if (Decimal.is(found)) remember(definition, path)
-    return withNumbers(found, false)
-  })
+/** zod runs out of stack where some 100,000 issues come out of one array. If they are of decimals, most need not be issues. */
+function checkFully(definition: MessageDefinition, value: unknown): Checked {
+  try {
+    return check(definition, value)
+  } catch (error) {
+    const exact = error instanceof NsbError && error.cause instanceof RangeError ? withNumbers(value, true) : value
+    if (exact === value) throw error
+    return check(definition, exact)
+  }
 }
 
 function remember(definition: MessageDefinition, path: Path): void {
-  const places = plainNumberPlaces.get(definition) ?? new Map<string, Path>()
+  const places = plainNumberPlaces.get(definition) ?? new Places()
   plainNumberPlaces.set(definition, places)
-  const place = path.map((key) => (typeof key === 'number' ? '*' : key))
-  if (places.size < rememberedPlaces) places.set(JSON.stringify(place.map(String)), place)
+  if (places.size < rememberedPlaces) places.add(path.map((key) => (typeof key === 'number' ? everyItem : key)))
 }
 
-/** The value at a path replaced, everything on the way copied; the same tree when nothing changes. */
-function mapAt(tree: unknown, path: Path, change: (found: unknown) => unknown): unknown {
-  if (path.length === 0) return change(tree)
-  if (typeof tree !== 'object' || tree === null) return tree
-  const [key, ...rest] = path as [PropertyKey, ...PropertyKey[]]
-  if (Array.isArray(tree)) {
-    const items = tree.map((item, index) => (key === '*' || String(key) === String(index) ? mapAt(item, rest, change) : item) as unknown)
-    return items.some((item, index) => item !== tree[index]) ? items : tree
-  }
-  if (!Object.hasOwn(tree, key)) return tree
-  const member = (tree as Record<PropertyKey, unknown>)[key]
-  const changed = mapAt(member, rest, change)
-  return changed === member ? tree : withMember(tree, key, changed)
-}
-
-function withMember(tree: object, key: PropertyKey, value: unknown): object {
-  const copy = Object.fromEntries(Object.entries(tree))
-  return Object.defineProperty(copy, key, { value, writable: true, enumerable: true, configurable: true })
+/** undefined: there is nothing. */
+export function valueAt(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, key) => (at as Readonly<Record<PropertyKey, unknown>> | undefined | null)?.[key], tree)
 }
 
 /**
@@ -91,10 +87,11 @@ function withNumbers(tree: unknown, onlyExact: boolean): unknown {
     const items = tree.map((item) => withNumbers(item, onlyExact))
     return items.some((item, index) => item !== tree[index]) ? items : tree
   }
-  let copy: object = tree
-  for (const [key, member] of Object.entries(tree)) {
-    const changed = withNumbers(member, onlyExact)
-    if (changed !== member) copy = withMember(copy, key, changed)
-  }
-  return copy
+  let changed = false
+  const members = Object.entries(tree).map(([key, member]): [string, unknown] => {
+    const number = withNumbers(member, onlyExact)
+    changed ||= number !== member
+    return [key, number]
+  })
+  return changed ? Object.fromEntries(members) : tree
 }

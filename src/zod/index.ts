@@ -36,7 +36,7 @@ export function int64() {
 function int64Of(value: unknown): bigint | undefined {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined
   const exact = decimalOf(value)
-  if (exact === undefined || !/^-?\d+$/.test(exact.digits)) return undefined
+  if (exact === undefined || !/^-?\d{1,19}$/.test(exact.digits)) return undefined
   const whole = BigInt(exact.digits)
   return BigInt.asIntN(64, whole) === whole ? whole : undefined
 }
@@ -59,7 +59,7 @@ export function timeSpan() {
   return z
     .string()
     .regex(timeSpanText, 'must be a time span such as 01:02:03 or 1.02:03:04.5670000')
-    .refine((text) => Number(/(\d+)\./.exec(text.split(':', 1)[0] as string)?.[1] ?? 0) <= maxDays, `must be at most ${maxDays} days`)
+    .refine((text) => Number(/^-?(\d{1,8})\./.exec(text)?.[1] ?? 0) <= maxDays, `must be at most ${maxDays} days`)
     .meta({ dotnet: 'System.TimeSpan' })
 }
 
@@ -101,12 +101,12 @@ export function enumOf<E extends Readonly<Record<string, string | number>>>(memb
     .meta({ dotnet: 'System.Enum', type: 'integer', enum: [...new Set(byName.values())], names: [...byName.keys()] })
 }
 
-const base64Text = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
 
 /** .NET's `byte[]`: a `Uint8Array` out, base64 text on the wire; in: either. */
 export function bytes() {
   return z
-    .custom<Uint8Array | string>((value) => value instanceof Uint8Array || (typeof value === 'string' && base64Text.test(value)), {
+    .custom<Uint8Array | string>((value) => value instanceof Uint8Array || (typeof value === 'string' && isBase64(value)), {
       error: ({ input }) => `must be bytes or base64 text, is ${shown(input)}`,
     })
     .transform((value) => (typeof value === 'string' ? new Uint8Array(Buffer.from(value, 'base64')) : value))

@@ -27,6 +27,9 @@ describe('a Decimal', () => {
     ['10', '1', false],
     ['9007199254740993', '9007199254740992', false],
     ['1e999999999999', '1e999999999998', false],
+    [`1e-${'9'.repeat(2000)}`, '0', false],
+    [`1e-${'9'.repeat(2000)}`, `1e-${'9'.repeat(2000)}`, true],
+    [`0.${'0'.repeat(2000)}1${'0'.repeat(2000)}`, '1e-2001', true],
   ])('%s equals %s: %s', (a, b, equal) => {
     assert.equal(Decimal.of(a).equals(b), equal)
   })

@@ -11,6 +11,12 @@ import { decimal } from '../../src/zod/index.ts'
 const definitionOf = (schema: StandardSchema) => command('Shop.PlaceOrder', schema)[messageSymbol]
 const read = (schema: StandardSchema, text: string) => typed(definitionOf(schema), parseJson(text))
 
+interface Tree {
+  readonly Value: number
+  readonly Inside: readonly Tree[]
+}
+const tree: z.ZodType<Tree> = z.object({ Value: z.number(), Inside: z.array(z.lazy(() => tree)) })
+
 describe('a tree with decimals', () => {
   it('gets plain numbers where the schema wants numbers, and keeps the digits where it wants decimals', () => {
     const schema = z.object({ Total: decimal(), Lines: z.array(z.object({ Price: z.number(), Note: z.string() })) })
@@ -64,6 +70,69 @@ describe('a tree with decimals', () => {
     assert.equal(String(value.Amount), '9007199254740993')
   })
 
+  it.each<[string, StandardSchema, string, unknown]>([
+    [
+      'a record',
+      z.object({ Rates: z.record(z.string(), z.number()) }),
+      '{"Rates":{"EUR":1.0,"__proto__":2.0}}',
+      { Rates: JSON.parse('{"EUR":1,"__proto__":2}') },
+    ],
+    [
+      'a tuple',
+      z.object({ Pair: z.tuple([z.number(), decimal()], z.number()) }),
+      '{"Pair":[1.0,2.0,3.0]}',
+      { Pair: [1, Decimal.of('2.0'), 3] },
+    ],
+    ['a fallback', z.object({ Price: z.number().catch(0) }), '{"Price":1.0}', { Price: 1 }],
+    ['a choice of scalars', z.object({ Price: z.union([z.null(), z.literal(1), z.number()]) }), '{"Price":2.0}', { Price: 2 }],
+    ['a choice with decimals', z.object({ Price: z.union([z.string(), decimal()]) }), '{"Price":2.0}', { Price: Decimal.of('2.0') }],
+    ['what is not declared by name', z.object({}).catchall(z.number()), '{"Price":1.0}', { Price: 1 }],
+    [
+      'a schema inside itself',
+      tree,
+      '{"Value":1.0,"Inside":[{"Value":2.0,"Inside":[]}]}',
+      { Value: 1, Inside: [{ Value: 2, Inside: [] }] },
+    ],
+    ['a text made of it', z.object({ Price: z.coerce.string() }), '{"Price":2.50}', { Price: '2.50' }],
+  ])('gets plain numbers, or keeps its digits, as %s wants it', (_, schema, text, value) => {
+    expect(read(schema, text)).toEqual({ value })
+  })
+
+  it('is taken where so many numbers are of one array that as many issues would exhaust the stack', () => {
+    const count = 200_000
+    const prices = z.union([z.object({ Net: z.number() }), z.object({ Gross: z.number() })])
+    const texts: readonly [StandardSchema, string][] = [
+      [z.object({ Prices: z.array(z.array(z.number())) }), '1.0'],
+      [z.object({ Prices: z.array(z.array(prices)) }), '{"Gross":1.0}'],
+    ]
+
+    for (const [schema, text] of texts)
+      assert.equal(read(schema, `{"Prices":[[${Array.from({ length: count }, () => text).join(',')}]]}`).issues, undefined)
+  })
+
+  it('is taken where a schema shows one issue at a time, after a few rounds', () => {
+    let validations = 0
+    const oneByOne: StandardSchema = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value) => {
+          validations++
+          const at = (value as { Prices: unknown[] }).Prices.findIndex((price) => typeof price !== 'number')
+          return at < 0 ? { value } : { issues: [{ message: 'no number', path: ['Prices', at] }] }
+        },
+      },
+    }
+
+    assert.equal(read(oneByOne, `{"Prices":[${Array.from({ length: 1000 }, (_, index) => `${index}.0`).join(',')}]}`).issues, undefined)
+    expect(validations).toBeLessThan(10)
+    validations = 0
+    assert.ok(
+      read(oneByOne, `{"Prices":[${Array.from({ length: 1000 }, (_, index) => `${index}.12345678901234567890`).join(',')}]}`).issues,
+    )
+    expect(validations).toBeLessThan(20)
+  })
+
   it('is not changed itself', () => {
     const tree = parseJson('{"Price":1.0}')
 
@@ -84,6 +153,12 @@ describe('property names', () => {
 
   it('are taken in another case when the exact ones are refused', () => {
     assert.deepEqual(read(schema, '{"orderId":"7","lines":[{"sku":"A"}]}'), { value: { OrderId: '7', Lines: [{ Sku: 'A' }] } })
+  })
+
+  it('are taken in another case inside a record too', () => {
+    const bySku = z.object({ Lines: z.record(z.string(), z.object({ Quantity: z.number() })) })
+
+    assert.deepEqual(read(bySku, '{"lines":{"A":{"quantity":1}}}'), { value: { Lines: { A: { Quantity: 1 } } } })
   })
 
   it('are taken exactly when both are there', () => {

@@ -1,11 +1,11 @@
-import { type MessageDefinition, MessageValidationError, check } from '../../message/declaration.ts'
+import { type MessageDefinition, MessageValidationError } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type SchemaIssue, issuePath } from '../../message/standard-schema.ts'
 import { nearest } from '../../message/nearest.ts'
 import { Decimal } from '../../serialization/decimal.ts'
-import { declaredNames } from '../../serialization/declared-names.ts'
+import { declaredNames } from '../../serialization/declared.ts'
 import { parseJson, readJson } from '../../serialization/json-read.ts'
-import { typed } from '../../serialization/typed.ts'
+import { typed, valueAt } from '../../serialization/typed.ts'
 
 type Tree = Record<string, unknown>
 
@@ -51,10 +51,13 @@ const isNumber = (value: unknown): boolean => typeof value === 'number' || Decim
 
 // A schema is shown what a JavaScript number makes of such digits, which is Infinity.
 function withRange(issue: SchemaIssue, body: Tree): SchemaIssue {
-  const value = issuePath(issue).reduce<unknown>((at, key) => (at as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key], body)
+  const value = valueAt(body, issuePath(issue))
   if (!Decimal.is(value) || Number.isFinite(value.toNumber())) return issue
   return { ...issue, message: `${value.toString()} is beyond the range of a number, which ends at 1.8e308` }
 }
+
+/** A guess compares all of two names, so only as many get one as a person reads. */
+const mostGuesses = 10
 
 // A schema drops what it does not know, and .NET ignores it; a person who types it has misspelled something.
 function unknownProperties(definition: MessageDefinition, body: Tree): readonly SchemaIssue[] {
@@ -63,35 +66,73 @@ function unknownProperties(definition: MessageDefinition, body: Tree): readonly 
   const known = new Set(names.map((name) => name.toLowerCase()))
   return Object.keys(body)
     .filter((key) => !known.has(key.toLowerCase()))
-    .map((key) => {
-      const [meant] = nearest(key, names)
+    .map((key, index) => {
+      const [meant] = index < mostGuesses ? nearest(key, names) : []
       return { message: `is not a known property${meant === undefined ? '' : `; did you mean '${meant}'?`}`, path: [key] }
     })
 }
 
-// A text from the command line stays text where the schema takes it; where it does not, it is read as JSON.
-function coerce(body: Tree, loose: readonly string[][], definition: MessageDefinition): Tree {
-  for (const path of loose) {
-    const complains = issuesAt(definition, body, path)
-    if (!complains) continue
-    const text = getAt(body, path) as string
-    const value = jsonOrText(text, false, text)
-    if (value === text) continue
-    setAt(body, path, value)
-    // Of what is refused either way a number is shown as a number, or the message would say that it is a text.
-    if (issuesAt(definition, body, path) && !isNumber(value)) setAt(body, path, text)
-  }
-  return body
+interface Loose {
+  readonly path: readonly string[]
+  readonly text: string
 }
 
-function issuesAt(definition: MessageDefinition, body: Tree, path: readonly string[]): boolean {
-  const result = definition.schema ? typed(definition, body) : check(definition, body)
-  return (
-    result.issues?.some((issue) => {
-      const keys = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part))
-      return keys.length > 0 && keys.every((key, index) => path[index] === undefined || path[index] === key)
-    }) ?? false
-  )
+// A text from the command line stays text where the schema takes it; where it does not, it is read as JSON. All of them at once: a body
+// is validated as often as the schema shows new issues, not as often as something was typed.
+function coerce(body: Tree, loose: readonly string[][], definition: MessageDefinition): Tree {
+  let left: readonly Loose[] = loose.map((path) => ({ path, text: getAt(body, path) as string }))
+  for (;;) {
+    const refused = refusedOf(left, definition, body)
+    if (refused.size === 0) return body
+    left = left.filter((each) => !refused.has(each))
+    const read = [...refused].filter(({ path, text }) => {
+      const value = jsonOrText(text, false, text)
+      if (value !== text) setAt(body, path, value)
+      return value !== text
+    })
+    if (read.length === 0) continue
+    // Of what is refused either way a number is shown as a number, or the message would say that it is a text.
+    for (const { path, text } of refusedOf(read, definition, body)) if (!isNumber(getAt(body, path))) setAt(body, path, text)
+  }
+}
+
+interface LooseTree {
+  loose?: Loose
+  readonly inside: Map<string, LooseTree>
+}
+
+/** Those at which, in which, or around which the schema finds something wrong. */
+function refusedOf(some: readonly Loose[], definition: MessageDefinition, body: Tree): ReadonlySet<Loose> {
+  const refused = new Set<Loose>()
+  const issues = some.length === 0 ? undefined : typed(definition, body).issues
+  if (issues === undefined) return refused
+  const root: LooseTree = { inside: new Map() }
+  for (const loose of some) {
+    let at = root
+    for (const key of loose.path) {
+      const next = at.inside.get(key) ?? { inside: new Map<string, LooseTree>() }
+      at.inside.set(key, next)
+      at = next
+    }
+    at.loose = loose
+  }
+  for (const issue of issues) {
+    const keys = issuePath(issue).map(String)
+    let at: LooseTree | undefined = keys.length === 0 ? undefined : root
+    for (const key of keys) {
+      at = at?.inside.get(key)
+      if (at?.loose !== undefined) refused.add(at.loose)
+    }
+    if (at !== undefined) takeAll(at, refused)
+  }
+  return refused
+}
+
+function takeAll(tree: LooseTree, refused: Set<Loose>): void {
+  if (tree.loose !== undefined) refused.add(tree.loose)
+  for (const inside of tree.inside.values()) takeAll(inside, refused)
+  // Others may name the same place.
+  tree.inside.clear()
 }
 
 function parseObject(source: string, text: string | Uint8Array): Tree {
