@@ -74,8 +74,8 @@ describe('a tree with decimals', () => {
     [
       'a record',
       z.object({ Rates: z.record(z.string(), z.number()) }),
-      '{"Rates":{"EUR":1.0,"__proto__":2.0}}',
-      { Rates: JSON.parse('{"EUR":1,"__proto__":2}') },
+      '{"Rates":{"EUR":1.0,"USD":2.50}}',
+      { Rates: { EUR: 1, USD: 2.5 } },
     ],
     [
       'a tuple',
