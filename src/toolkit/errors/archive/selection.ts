@@ -2,7 +2,7 @@ import type { FailedMessage } from '../../../message/failure.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
-import { couldMean, resolveIds } from '../select/resolve-ids.ts'
+import { idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
 import { type Criteria, hasCriteria, hasGroupPrefix, selector } from '../select/select.ts'
 import { readHeld } from '../replay/sending-back.ts'
@@ -251,22 +251,17 @@ class HeldSelection implements Selection {
 /** The ids of a command line, of which there may be as many as messages. */
 class IdFilter {
   readonly #ids: readonly string[]
-  readonly #whole: ReadonlySet<string>
-  readonly #short: readonly string[]
+  readonly #couldBeMeant: ReturnType<typeof idMatcher>
   readonly #named: FailedMessage[] = []
 
   constructor(ids: readonly string[]) {
     this.#ids = ids
-    this.#whole = new Set(ids.map((id) => id.toLowerCase()))
-    this.#short = ids.filter((id) => id.length < wholeId)
+    this.#couldBeMeant = idMatcher(ids)
   }
 
   accepts(failed: FailedMessage): boolean {
-    if (this.#ids.length === 0) return true
-    const { messageId, uniqueId } = failed
-    const isNamed =
-      this.#whole.has(uniqueId.toLowerCase()) || this.#whole.has(messageId.toLowerCase()) || this.#short.some((id) => couldMean(id, failed))
-    if (isNamed) this.#named.push(failed)
+    const isNamed = this.#couldBeMeant(failed)
+    if (isNamed && this.#ids.length > 0) this.#named.push(failed)
     return isNamed
   }
 
@@ -279,8 +274,6 @@ class IdFilter {
     return new Set([...meant, ...resolveIds(others, this.#named)])
   }
 }
-
-const wholeId = 36
 
 /** Characters and bytes; about what it takes in memory. */
 function sizeOf({ body, headers }: HeldMessage): number {

@@ -68,9 +68,9 @@ export function displayTitle(by: Classifier, title: string): string {
   return by === 'type' ? displayTypeOf(title) : title
 }
 
-/** The ids of the groups a failure is in, by any classifier, that begin like this. */
-export function groupsBeginning(headers: Headers, idPrefix: string): readonly string[] {
-  return classifierNames.map((by) => groupOf(headers, by)?.id ?? '').filter((id) => id !== '' && id.startsWith(idPrefix))
+/** The ids of the groups a failure is in, by any classifier. */
+export function groupIds(headers: Headers): readonly string[] {
+  return classifierNames.flatMap((by) => groupOf(headers, by)?.id ?? [])
 }
 
 /** Failures of one group, counted. */

@@ -17,21 +17,37 @@ export function couldMean(id: string, entry: Identified): boolean {
 export function idMatcher(ids: readonly string[]): (entry: Identified) => boolean {
   if (ids.length === 0) return () => true
   const whole = new Set(ids)
-  const prefixes = new Map<string, string[]>()
-  for (const id of ids) {
-    if (id.length < shortest) continue
-    const prefix = id.toLowerCase()
-    const begin = prefix.slice(0, shortest)
-    const same = prefixes.get(begin)
-    if (same === undefined) prefixes.set(begin, [prefix])
-    else same.push(prefix)
-  }
-  for (const same of prefixes.values()) same.sort((a, b) => a.length - b.length)
+  const beginnings = distinctBeginnings(ids.filter((id) => id.length >= shortest).map((id) => id.toLowerCase()))
   return ({ messageId, uniqueId }) => {
     if (whole.has(messageId) || whole.has(uniqueId)) return true
     const lower = uniqueId.toLowerCase()
-    return prefixes.get(lower.slice(0, shortest))?.some((prefix) => lower.startsWith(prefix)) === true
+    // Of texts none of which begins another one, the last that does not come after a text is the only one that may begin it.
+    const before = beginnings[firstAfter(beginnings, lower) - 1]
+    return before !== undefined && lower.startsWith(before)
   }
+}
+
+/** In order, without those that begin like another one. */
+function distinctBeginnings(texts: readonly string[]): readonly string[] {
+  const kept: string[] = []
+  for (const text of texts.toSorted(inOrder)) {
+    const last = kept.at(-1)
+    if (last === undefined || !text.startsWith(last)) kept.push(text)
+  }
+  return kept
+}
+
+const inOrder = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** The index of the first text of a sorted list that comes after this one. */
+function firstAfter(sorted: readonly string[], text: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] as string) > text) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /**
@@ -48,7 +64,7 @@ export function resolveIds(ids: readonly string[], entries: readonly Identified[
     byMessage.set(messageId, (byMessage.get(messageId) ?? new Set()).add(uniqueId))
   }
   // In order, what begins alike is beside each other.
-  const sorted = [...exact.keys()].toSorted((a, b) => (a < b ? -1 : 1))
+  const sorted = [...exact.keys()].toSorted(inOrder)
   const missing: string[] = []
   const meant = ids.map((id) => {
     const found = exact.get(id.toLowerCase()) ?? onlyOne(id, [...(byMessage.get(id) ?? []), ...beginning(id, sorted, exact)])
@@ -62,14 +78,8 @@ export function resolveIds(ids: readonly string[], entries: readonly Identified[
 function beginning(id: string, sorted: readonly string[], exact: ReadonlyMap<string, string>): string[] {
   if (id.length < shortest) return []
   const prefix = id.toLowerCase()
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((sorted[middle] as string) < prefix) low = middle + 1
-    else high = middle
-  }
   const found: string[] = []
-  for (let at = low; at < sorted.length && (sorted[at] as string).startsWith(prefix); at++)
+  for (let at = firstAfter(sorted, prefix); at < sorted.length && (sorted[at] as string).startsWith(prefix); at++)
     found.push(exact.get(sorted[at] as string) as string)
   return found
 }

@@ -4,7 +4,7 @@ import { NsbError } from '../../../message/nsb-error.ts'
 import { shortTypeName } from '../../../message/type-names.ts'
 import { parseDuration } from '../../../message/wire-formats.ts'
 import type { BodyPath } from './body-path.ts'
-import { groupsBeginning, headersToGroup } from './group.ts'
+import { groupIds, headersToGroup } from './group.ts'
 
 /** Criteria as they are typed, paths compiled; those of different fields are ANDed, those of one field ORed. */
 export interface Criteria {
@@ -116,12 +116,16 @@ function kindsOf(criteria: Criteria): ReadonlySet<FailedKind> {
   return new Set((criteria.ids?.length ?? 0) > 0 ? failedKinds : ['failure'])
 }
 
+/** However many groups are asked for, a message is read once. */
 function inOneOf(prefixes: readonly string[], meant: Map<string, string>): Matches {
+  const wanted = new Set(prefixes)
+  const lengths = new Set(prefixes.map(({ length }) => length))
   return (failed, { headers }) => {
-    const own = headersToGroup(failed, headers)
     let isIn = false
-    for (const prefix of prefixes)
-      for (const id of groupsBeginning(own, prefix)) {
+    for (const id of groupIds(headersToGroup(failed, headers)))
+      for (const length of lengths) {
+        const prefix = id.slice(0, length)
+        if (!wanted.has(prefix)) continue
         isIn = true
         const first = meant.get(prefix) ?? id
         meant.set(prefix, first)

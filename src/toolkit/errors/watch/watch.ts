@@ -5,7 +5,7 @@ import type { HeldMessage, IncomingMessage, Operations, QueueFacts } from '../..
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
 import { whyNoQueue } from '../replay/plan.ts'
-import { couldMean } from '../select/resolve-ids.ts'
+import { idMatcher } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
 import { type Criteria, hasCriteria, selector } from '../select/select.ts'
 import { tapIfPossible } from '../../tap-if-possible.ts'
@@ -102,8 +102,8 @@ type IsWanted = (message: IncomingMessage, failed: FailedMessage) => boolean
 
 function newMatcher({ criteria, now }: WatchOptions): IsWanted {
   const matches = selector(criteria, now)
-  const ids = criteria.ids ?? []
-  return (message, failed) => (ids.length === 0 || ids.some((id) => couldMean(id, failed))) && matches(failed, message)
+  const couldBeMeant = idMatcher(criteria.ids ?? [])
+  return (message, failed) => couldBeMeant(failed) && matches(failed, message)
 }
 
 /** The end of the watching, by the signal or by an error. */

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'vitest'
 import { readFailure } from '../../../../src/message/failure.ts'
-import {
-  type Classifier,
-  groupId,
-  groupOf,
-  groupsBeginning,
-  headersToGroup,
-  mergedGroups,
-} from '../../../../src/toolkit/errors/select/group.ts'
+import { type Classifier, groupId, groupOf, groupIds, headersToGroup, mergedGroups } from '../../../../src/toolkit/errors/select/group.ts'
 
 describe('a group id', () => {
   it.each<[Classifier, string, string]>([
@@ -44,9 +37,11 @@ describe('a failure', () => {
     ['endpoint', 'Sales'],
   ])('is grouped by %s under %s', (by, title) => assert.equal(groupOf(headers, by)?.title, title))
 
-  it('is found by the beginning of a group id of any classifier', () => {
-    assert.deepEqual(groupsBeginning(headers, '7a6c'), [groupId('type', 'Sales.Messages.PlaceOrder')])
-    assert.deepEqual(groupsBeginning(headers, 'ffff'), [])
+  it('is in a group of every classifier that has a title for it', () => {
+    assert.deepEqual(groupIds({ 'NServiceBus.EnclosedMessageTypes': 'Sales.Messages.PlaceOrder' }), [
+      groupId('type', 'Sales.Messages.PlaceOrder'),
+    ])
+    assert.equal(groupIds(headers).length, 5)
   })
 
   it('is in no group where the title is missing', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import { describe, it } from 'vitest'
 import { readFailure } from '../../../../src/message/failure.ts'
 import { deterministicGuid } from '../../../../src/message/ids.ts'
@@ -219,6 +220,20 @@ describe('an id', () => {
     for (const id of ['c118', 'C118', 'c11', 'm1', 'm', '', entries[2]?.uniqueId ?? ''])
       for (const entry of entries) assert.equal(idMatcher([id, 'ffff-none'])(entry), couldMean(id, entry), `${id} ${entry.uniqueId}`)
     assert.ok(entries.every(idMatcher([])))
+  })
+
+  it('means what it means alone, whichever others begin like it', () => {
+    const ids = fc.string({ unit: fc.constantFrom('a', 'B', '1'), maxLength: 8 })
+
+    fc.assert(
+      fc.property(fc.array(ids, { minLength: 1 }), ids, ids, (some, uniqueId, messageId) => {
+        const entry = { uniqueId, messageId }
+        assert.equal(
+          idMatcher(some)(entry),
+          some.some((id) => couldMean(id, entry)),
+        )
+      }),
+    )
   })
 
   it('that means none is not found, or too short', () => {
