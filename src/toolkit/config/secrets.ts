@@ -50,7 +50,35 @@ export function hasForeignPassword(connection: string): boolean {
  * `amqp://user:password@host:5672/vhost` with no other host, and `password=…`.
  */
 export function withoutPasswords(text: string): string {
-  return text
-    .replaceAll(/(:\/\/)(?!user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$))([^\s:@/]*):[^\s'"]*@/g, `$1$2:${hidden}@`)
-    .replaceAll(/\b(password|pwd)(\s*=\s*)(?!…(?:[;\s'"]|$))(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)
+  return withoutLogins(text).replaceAll(/\b(password|pwd)(\s*=\s*)(?!…(?:[;\s'"]|$))(?:"[^"]*"|'[^']*'|[^;\s'"]*)/gi, `$1$2${hidden}`)
+}
+
+const user = /[^\s:@/]*/y
+const unbroken = /[^\s'"]*/y
+const example = /user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$)/y
+
+/** A password goes up to the last `@` before a blank or a quote. Texts may be of messages, so none of it is looked for twice. */
+function withoutLogins(text: string): string {
+  let shown = ''
+  let [from, end, lastAt] = [0, 0, -1]
+  for (let at = text.indexOf('://'); at >= 0; at = text.indexOf('://', at)) {
+    at += '://'.length
+    const colon = endOf(user, text, at)
+    if (text[colon] !== ':' || endOf(example, text, at) > at) continue
+    if (colon >= end) {
+      end = endOf(unbroken, text, colon)
+      lastAt = colon + text.slice(colon, end).lastIndexOf('@')
+    }
+    if (lastAt <= colon) continue
+    shown += `${text.slice(from, colon)}:${hidden}`
+    from = lastAt
+    at = lastAt
+  }
+  return shown + text.slice(from)
+}
+
+/** Where a match that begins there ends; there is none: where it would have begun. */
+function endOf(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at
+  return pattern.test(text) ? pattern.lastIndex : at
 }

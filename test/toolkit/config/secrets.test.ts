@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { describe, it } from 'vitest'
+import { withoutPasswords } from '../../../src/toolkit/config/secrets.ts'
+
+describe('a password in a text', () => {
+  it.each([
+    ['amqp://user:secret@host/vhost', 'amqp://user:***@host/vhost'],
+    ['amqp://user:se@cr/et@host:5672/vhost, then', 'amqp://user:***@host:5672/vhost, then'],
+    ['amqp://user:@host', 'amqp://user:***@host'],
+    ['a://b:c@d e://f:g@h', 'a://b:***@d e://f:***@h'],
+    ['a://b://c:d@e', 'a://b:***@e'],
+    ['"a://b:c" and d@e', '"a://b:c" and d@e'],
+    ['amqp://host:5672/vhost', 'amqp://host:5672/vhost'],
+    ['amqp://user:password@host:5672/vhost', 'amqp://user:password@host:5672/vhost'],
+    ['amqp://user:password@host.example/vhost', 'amqp://user:***@host.example/vhost'],
+    ['amqp://user:password@host@real', 'amqp://user:***@real'],
+    [`host=h;password=secret;pwd='a b'`, 'host=h;password=***;pwd=***'],
+    ['host=h;password=…', 'host=h;password=…'],
+  ])('of %s is not shown', (text, shown) => assert.equal(withoutPasswords(text), shown))
+
+  it('is what an expression finds that says it in one line, and takes forever over some texts', () => {
+    const said = /(:\/\/)(?!user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$))([^\s:@/]*):[^\s'"]*@/g
+    const texts = fc.string({
+      unit: fc.constantFrom('://', ':', '@', '/', ' ', '"', 'a', 'user:password@host', '\n'),
+      maxLength: 30,
+    })
+
+    fc.assert(fc.property(texts, (text) => assert.equal(withoutPasswords(text), text.replaceAll(said, '$1$2:***@'))))
+  })
+})
