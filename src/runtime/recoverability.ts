@@ -87,10 +87,13 @@ function isAction(action: RecoverabilityAction | undefined): boolean {
   }
 }
 
-/** `NServiceBus.Retries` as a number; missing or unreadable counts as none. */
+/**
+ * `NServiceBus.Retries` as a number; missing or unreadable counts as none. Anybody may have written it, so it is never below zero: a
+ * message would otherwise be retried for ever, and without a delay.
+ */
 export function delayedRetriesOf(headers: Headers): number {
   const text = headers[Header.Retries]
-  return text !== undefined && /^\s*[+-]?\d{1,9}\s*$/.test(text) ? Number(text) : 0
+  return text !== undefined && /^\s*[+-]?\d{1,9}\s*$/.test(text) ? Math.max(0, Number(text)) : 0
 }
 
 function lastRetryIsStale(failure: Failure): boolean {

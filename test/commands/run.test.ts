@@ -48,6 +48,21 @@ describe('nsb run', () => {
     expect(stdout).toMatch(/replay after the fix: nsb errors replay [0-9a-f]{4}/)
   })
 
+  it.each([
+    [['--no-retries'], { failed: 1, retried: 0 }],
+    [['--immediate-retries', '2', '--delayed-retries', '1', '--delay-increase', '10ms'], { failed: 1, retried: 5 }],
+  ])('ends every loop in the error queue, whatever counts a message has brought with it (%j)', async (retries, summary) => {
+    const folder = shop()
+    const counts = ['NServiceBus.Retries=-999999999', 'x-delivery-count=0'].flatMap((count) => ['--header', count])
+    await nsb(['send', 'PlaceOrder', '--data', 'OrderId=bad', ...counts], { cwd: folder })
+
+    const { code, stdout } = await nsb(['run', ...retries, '--until-idle', '200ms', '--log', 'json'], { cwd: folder })
+
+    expect(code).toBe(8)
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}')).toMatchObject({ handled: 0, ...summary })
+    expect(failed(folder).map(({ headers }) => headers['NServiceBus.Retries'])).toEqual([undefined])
+  })
+
   it('shows an error of the library by its code and with its next step, and one of several lines below each other', async () => {
     const folder = shop('void context.sendLocal(message)')
     await send(folder, '1')

@@ -10,7 +10,7 @@ export interface EarlierAttempts {
 
 const none: EarlierAttempts = { failed: 0, killed: 0 }
 const marks = { failed: 'f', killed: 'k' } as const
-/** No policy counts further, and a file that is not ours must not fill the memory. */
+/** A longer file is not read: it need not be ours, and its size is count enough. */
 const mostMarks = 1000
 const remembered = 10_000
 const leftoversKeepForMs = 3_600_000
@@ -89,7 +89,7 @@ function readAttempts(storage: StorageFolder, queue: string, fileName: string): 
   try {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (!stat?.isFile()) return none
-    if (stat.size > mostMarks) return { failed: mostMarks, killed: 0 }
+    if (stat.size > mostMarks) return { failed: stat.size, killed: 0 }
     const text = readFileSync(path, 'latin1')
     const killed = text.split(marks.killed).length - 1
     return { failed: text.length - killed, killed }

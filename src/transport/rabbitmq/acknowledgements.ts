@@ -9,9 +9,6 @@ export class Acknowledgements {
   readonly #done = new Map<number, boolean>()
   /** Those of {@link #done} that have to be. */
   #due: number[] = []
-  /** What {@link add} was given with them, and with those written last: a connection that ends may not have carried them any more. */
-  #keys: string[] = []
-  #writtenKeys: string[] = []
   #scheduled = false
   #ended = false
 
@@ -24,13 +21,7 @@ export class Acknowledgements {
     return this.#ended
   }
 
-  /** @param key what {@link end} names it by */
-  add(message: Message, key: string): void {
-    this.#keys.push(key)
-    this.addTag(message.fields.deliveryTag)
-  }
-
-  addTag(tag: number): void {
+  add(tag: number): void {
     this.#done.set(tag, true)
     this.#due.push(tag)
     if (this.#scheduled) return
@@ -66,21 +57,15 @@ export class Acknowledgements {
         this.#done.set(tag, false)
       }
     } catch {
-      // The channel is closing; its end tells whose acknowledgement was not said.
+      // The channel is closing, and gives everything back by itself.
       return
     }
     this.#due = []
-    this.#writtenKeys = this.#keys
-    this.#keys = []
   }
 
-  /** Writes nothing any more. @returns the keys of those whose acknowledgement may not have arrived; once */
-  end(): readonly string[] {
+  /** Writes nothing any more. */
+  end(): void {
     this.#ended = true
-    const keys = [...this.#writtenKeys, ...this.#keys]
-    this.#writtenKeys = []
-    this.#keys = []
-    return keys
   }
 
   /** Moves the window up to the first message that is not done. @returns the last one that still has to be acknowledged */

@@ -261,7 +261,7 @@ export class QueueChannel {
     const acknowledge = (): void => {
       consumer.unsettled -= 1
       consumer.part.hasAcknowledged = true
-      consumer.part.acknowledgements.addTag(tag)
+      consumer.part.acknowledgements.add(tag)
     }
     if (consumer.ending === undefined) return acknowledge() as undefined
     return consumer.ending.then(() => {

@@ -6,9 +6,10 @@ import type { Clock } from '../clock.ts'
 import { MessagesInHand, Outage, type Taken } from '../in-hand.ts'
 import type { Decide, IncomingMessage, OutgoingMessage, ReceiveOptions, Receiving } from '../transport.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { RecentKeys, attemptOf, messageKey } from './attempts.ts'
+import { type Attempt, DeliveryAttempts } from './attempts.ts'
 import { channelError, isOutage, replyText } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
+import { DoneUnsaid } from './done-unsaid.ts'
 import { headersOf } from './native-headers.ts'
 import type { Publisher } from './publisher.ts'
 import { rawProperties } from './raw.ts'
@@ -20,6 +21,8 @@ export interface ReceiverOptions {
   readonly topology: Topology
   readonly clock: Clock
   readonly endpoint: string
+  /** Does the queue count the deliveries of a message? A classic queue does not. */
+  readonly queueCounts: boolean
   readonly warn: (warning: string) => void
   /** Waits before the connection is opened again; the last one repeats. In ms. */
   readonly recoveryDelaysMs: readonly number[]
@@ -53,9 +56,8 @@ export class RabbitReceiver implements Receiving {
   #waiting: Waiting[] = []
   #nextWaiting = 0
   #consumer: Consumer | undefined
-  readonly #failures = new RecentKeys<number>()
-  /** Done, but the connection was lost before that could be said. */
-  readonly #doneUnsaid = new RecentKeys<true>()
+  readonly #attempts: DeliveryAttempts
+  readonly #doneUnsaid = new DoneUnsaid()
   /** Messages that cannot be read, on their way to the error queue. */
   readonly #poison = new Set<Promise<void>>()
   #breaker: (() => void) | undefined
@@ -67,6 +69,7 @@ export class RabbitReceiver implements Receiving {
   private constructor(options: ReceiverOptions, receive: ReceiveOptions, decide: Decide) {
     this.#options = options
     this.#receive = receive
+    this.#attempts = new DeliveryAttempts({ queueCounts: options.queueCounts, prefetch: prefetchFor(receive) })
     this.#inHand = new MessagesInHand(receive, decide, options.clock, () => this.#takeAll())
   }
 
@@ -116,7 +119,7 @@ export class RabbitReceiver implements Receiving {
 
   async #consume(): Promise<void> {
     const { connection, endpoint } = this.#options
-    const { concurrency, queue } = this.#receive
+    const { queue } = this.#receive
     const channel = await connection.createChannel()
     const acknowledgements = new Acknowledgements(channel)
     const tag = `${hostname()} - ${endpoint} - ${Math.random().toString(36).slice(2, 8)}`
@@ -131,7 +134,9 @@ export class RabbitReceiver implements Receiving {
       if (reason !== undefined && this.#consumer === consumer) this.#lost(reason)
     })
     try {
-      await connection.answer(channel.prefetch(Math.min(maxPrefetch, concurrency * 3)))
+      await connection.answer(channel.prefetch(prefetchFor(this.#receive)))
+      // Whoever else consumes may have been given what came back from the channel before this one.
+      if (this.#doneUnsaid.isWaiting && (await connection.answer(channel.checkQueue(queue))).consumerCount > 0) this.#doneUnsaid.forgetAll()
       this.#consumer = consumer
       await connection.answer(channel.consume(queue, (message) => this.#delivered(consumer, message), { consumerTag: tag }))
     } catch (error) {
@@ -174,9 +179,7 @@ export class RabbitReceiver implements Receiving {
   #take({ consumer, message }: Waiting): void {
     const nativeId: unknown = message.properties.messageId
     if (typeof nativeId !== 'string' || nativeId.trim() === '') return this.#moveToErrorQueue(consumer, message, 'it has no message-id')
-    const key = messageKey(nativeId, message)
-    if (message.fields.redelivered && this.#doneUnsaid.delete(key)) return consumer.acknowledgements.add(message, key)
-    const attempt = attemptOf(message, this.#failures.get(key) ?? 0)
+    const attempt = this.#attempts.of(message)
     const headers = headersOf(message.properties)
     const incoming: IncomingMessage = {
       id: headers[Header.MessageId] || nativeId,
@@ -184,9 +187,11 @@ export class RabbitReceiver implements Receiving {
       headers,
       body: message.content,
       queue: this.#receive.queue,
-      attempt,
+      attempt: attempt.number,
     }
-    this.#inHand.settle(new Delivery(this, consumer, message, key, incoming))
+    if (!message.fields.redelivered) this.#doneUnsaid.firstDelivery()
+    else if (this.#doneUnsaid.take(incoming, attempt.told)) return consumer.acknowledgements.add(message.fields.deliveryTag)
+    this.#inHand.settle(new Delivery(this, consumer, message, attempt, incoming))
   }
 
   /** Carries out `consume`. */
@@ -200,16 +205,15 @@ export class RabbitReceiver implements Receiving {
     )
   }
 
-  #acknowledge({ consumer, key, native }: Delivery): void {
-    // Processed, and its copy that the broker sends again must not be.
-    if (consumer.acknowledgements.ended) this.#doneUnsaid.set(key, true)
-    else consumer.acknowledgements.add(native, key)
-    if (native.fields.redelivered) this.#failures.delete(key)
+  #acknowledge({ attempt, consumer, message, native }: Delivery): void {
+    if (consumer.acknowledgements.ended) this.#doneUnsaid.add({ message, told: attempt.told })
+    else consumer.acknowledgements.add(native.fields.deliveryTag)
+    this.#attempts.forget(native)
   }
 
   /** Carries out `putBack`. */
-  putBack({ consumer, key, message, native }: Delivery, attempted: boolean): void {
-    if (attempted) this.#failures.set(key, message.attempt)
+  putBack({ attempt, consumer, native }: Delivery, attempted: boolean): void {
+    if (attempted) this.#attempts.failed(native, attempt)
     consumer.acknowledgements.giveBack(native, attempted)
   }
 
@@ -228,7 +232,7 @@ export class RabbitReceiver implements Receiving {
       })
       .then(
         () => {
-          if (!consumer.acknowledgements.ended) consumer.acknowledgements.addTag(message.fields.deliveryTag)
+          if (!consumer.acknowledgements.ended) consumer.acknowledgements.add(message.fields.deliveryTag)
           this.#receive.onPoison({ nativeId, queue, reason })
         },
         (error: unknown) => {
@@ -241,9 +245,11 @@ export class RabbitReceiver implements Receiving {
     this.#poison.add(moving)
   }
 
-  /** What was done, and could not be said any more, is not done again when it comes again. */
+  /** What it still holds comes back. */
   #end({ acknowledgements }: Consumer): void {
-    for (const key of acknowledgements.end()) this.#doneUnsaid.set(key, true)
+    if (acknowledgements.ended) return
+    acknowledgements.end()
+    this.#doneUnsaid.channelEnded()
   }
 
   /** The connection, the channel or the consumer has ended, and not because of us. */
@@ -308,19 +314,22 @@ export class RabbitReceiver implements Receiving {
   }
 }
 
+/** Enough that nobody waits for the network. */
+const prefetchFor = ({ concurrency }: ReceiveOptions): number => Math.min(maxPrefetch, concurrency * 3)
+
 /** One message in hand. */
 class Delivery implements Taken {
   readonly #receiver: RabbitReceiver
   readonly consumer: Consumer
   readonly native: ConsumeMessage
-  readonly key: string
+  readonly attempt: Attempt
   readonly message: IncomingMessage
 
-  constructor(receiver: RabbitReceiver, consumer: Consumer, native: ConsumeMessage, key: string, message: IncomingMessage) {
+  constructor(receiver: RabbitReceiver, consumer: Consumer, native: ConsumeMessage, attempt: Attempt, message: IncomingMessage) {
     this.#receiver = receiver
     this.consumer = consumer
     this.native = native
-    this.key = key
+    this.attempt = attempt
     this.message = message
   }
 

@@ -159,6 +159,7 @@ class RabbitTransport implements Transport {
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
     const connection = this.#connection(`${options.queue} MessagePump`, true)
+    const queueCounts = this.#options.queueType !== 'classic' && !this.#mayLose.has(options.queue)
     const starting = RabbitReceiver.start(
       {
         connection,
@@ -166,6 +167,7 @@ class RabbitTransport implements Transport {
         topology: this.#topology,
         clock: this.#clock,
         endpoint: this.#endpoint,
+        queueCounts,
         warn: this.#warn,
         recoveryDelaysMs: this.#options.recoveryDelaysMs ?? recoveryDelaysMs,
         circuitBreakerMs: this.#options.circuitBreakerMs ?? circuitBreakerMs,
@@ -175,7 +177,7 @@ class RabbitTransport implements Transport {
       decide,
     )
     // Beside the start, which it neither delays nor fails.
-    if (this.#options.queueType !== 'classic' && !this.#mayLose.has(options.queue)) void this.#checkDeliveryLimit(options.queue, connection)
+    if (queueCounts) void this.#checkDeliveryLimit(options.queue, connection)
     const receiver = await starting
     this.#receivers.add(receiver)
     // Closed while it was being started.

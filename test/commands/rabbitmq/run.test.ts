@@ -47,6 +47,27 @@ describe('nsb run on RabbitMQ', () => {
     expect(JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '{}')).toMatchObject({ handled: 1, failed: 0, retried: 1 })
   })
 
+  it('ends every loop in the error queue, although a message has brought a count of deliveries from another queue', async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const shop = brokerShop(host, { queueType: 'classic' })
+    await shop.run('queues', 'create', 'Shop')
+    const brought = { 'x-delivery-count': 0, 'NServiceBus.Retries': '-999999999', 'NServiceBus.EnclosedMessageTypes': 'Shop.PlaceOrder' }
+    await host.api('POST', `exchanges/${host.name}/amq.default/publish`, {
+      routing_key: 'Shop',
+      properties: { message_id: 'o1', delivery_mode: 2, content_type: 'application/json', headers: brought },
+      payload: '{"OrderId":"bad"}',
+      payload_encoding: 'string',
+    })
+
+    const retries = ['--immediate-retries', '3', '--delayed-retries', '1', '--delay-increase', '1s']
+    const ended = await shop.run('run', ...retries, '--until-idle', '300ms', '--log', 'json')
+
+    expect(ended.code, ended.stderr).toBe(8)
+    expect(JSON.parse(ended.stdout.trim().split('\n').at(-1) ?? '{}')).toMatchObject({ handled: 0, failed: 1, retried: 7 })
+    expect(await depthOf(host, 'error')).toBe(1)
+  })
+
   it('removes what waits with --purge, and not without a yes', { timeout: 60_000 }, async () => {
     const { host, shop } = await makeShop()
     await shop.run('queues', 'create', 'Shop')

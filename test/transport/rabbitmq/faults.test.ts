@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../../src/transport/clock.ts'
 import { type Broker, startBroker } from '../../support/broker.ts'
 import { type TcpProxy, startTcpProxy } from '../../support/tcp-proxy.ts'
 import {
+  type OpenedTransport,
   consume,
   depthIs,
   dispatchInsistently,
@@ -254,6 +255,77 @@ describe('a receiver', () => {
 
     await depthIs(openRabbit(url), 'In', 0)
     expect(handled).toBe(1)
+  })
+
+  describe('RMQ-12 whose id is used again', () => {
+    /** Ends the connection of the receiver, and waits until it goes on. */
+    async function interrupted(transport: OpenedTransport): Promise<void> {
+      await until('the connection is known', async () => (await closeConnections('In MessagePump')) === 1)
+      await until('it goes on', () => transport.warnings.at(-1) === `Receiving from 'In' goes on.`)
+    }
+
+    it.each(['quorum', 'classic'] as const)(
+      'handles a message whose id it has acknowledged before a connection was lost, as often as it takes (%s)',
+      async (queueType) => {
+        const transport = openRabbit(url, { queueType })
+        await transport.createQueues(['In'])
+        const outcomes: string[] = []
+        let fails = false
+        await receive(transport, 'In', async ({ attempt }) => {
+          outcomes.push(`${attempt} ${fails ? 'failed' : 'handled'}`)
+          if (!fails) return consume()
+          fails = false
+          return { kind: 'putBack' }
+        })
+
+        await dispatchInsistently(transport, message('order-42', 'In', { nativeId: 'order-42' }))
+        await until('it is handled', () => outcomes.length === 1)
+        await interrupted(transport)
+        fails = true
+        await dispatchInsistently(transport, message('order-42', 'In', { nativeId: 'order-42' }))
+        await until('it is handled again after it failed', () => outcomes.length === 3)
+        await transport.close()
+
+        expect(outcomes).toEqual(['1 handled', '1 failed', '2 handled'])
+        await depthIs(openRabbit(url), 'In', 0)
+      },
+    )
+
+    it('skips the redelivery of what was done when its connection was lost, and no other message with its id', async () => {
+      const transport = openRabbit(url)
+      await transport.createQueues(['In'])
+      const handled: string[] = []
+      let release = (): void => {}
+      const isLost = new Promise<void>((resolve) => (release = resolve))
+      await receive(
+        transport,
+        'In',
+        async (incoming) => {
+          handled.push(`${textOf(incoming)} ${incoming.attempt}`)
+          if (handled.length === 1) await isLost
+          return consume()
+        },
+        { concurrency: 1 },
+      )
+
+      const sent = (body: string) => message('order-42', 'In', { nativeId: 'order-42', body: Buffer.from(body) })
+      await dispatchInsistently(transport, sent('first'))
+      await until('the first is in hand', () => handled.length === 1)
+      await dispatchInsistently(transport, sent('second'))
+      await dispatchInsistently(transport, sent('first'))
+      await until('the others wait in the receiver', async () => (await transport.inspect('In'))?.depth === 0)
+      await until('the connection is known', async () => (await closeConnections('In MessagePump')) === 1)
+      await until('the interruption is reported', () => transport.warnings.some((warning) => warning.includes('was interrupted')))
+      release()
+      await until('what was not done is handled', () => handled.length === 3)
+      await dispatchInsistently(transport, sent('first'))
+      await until('what is new is handled', () => handled.length === 4)
+      await transport.close()
+
+      // The two that waited are redelivered: the same content twice, and one of them was done.
+      expect(handled.map((each) => each.split(' ')[0])).toEqual(['first', 'second', 'first', 'first'])
+      await depthIs(openRabbit(url), 'In', 0)
+    })
   })
 
   it('that cannot be started leaves no connection behind and does not start later', async () => {

@@ -2,7 +2,7 @@ import type { MessageProperties } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EventType } from '../../../src/message/event-type.ts'
-import { RecentKeys, attemptOf, messageKey } from '../../../src/transport/rabbitmq/attempts.ts'
+import { DeliveryAttempts } from '../../../src/transport/rabbitmq/attempts.ts'
 import { delayBindingKey, delayRoute, delaySeconds, isInfrastructure } from '../../../src/transport/rabbitmq/delay.ts'
 import { fitted } from '../../../src/transport/rabbitmq/fit.ts'
 import { headersOf } from '../../../src/transport/rabbitmq/native-headers.ts'
@@ -301,27 +301,67 @@ describe('the properties of a message', () => {
 })
 
 describe('RMQ-12 the number of an attempt', () => {
-  const delivered = (redelivered: boolean, headers: Record<string, unknown> = {}) =>
-    ({ fields: { redelivered }, properties: { headers } }) as never
+  const delivered = (redelivered: boolean, headers: Record<string, unknown> = {}, messageId = 'm1', content = Buffer.from('body')) =>
+    ({ fields: { redelivered }, properties: { messageId, headers }, content }) as never
+  const attempts = (queueCounts = true) => new DeliveryAttempts({ queueCounts, prefetch: 3 })
+  /** The numbers of deliveries that fail one after the other. */
+  const numbersOf = (counting: DeliveryAttempts, deliveries: readonly never[]): readonly number[] =>
+    deliveries.map((message) => {
+      const attempt = counting.of(message)
+      counting.failed(message, attempt)
+      return attempt.number
+    })
+  const redelivered = (times: number, headers: Record<string, unknown>): readonly never[] => [
+    delivered(false, headers),
+    ...Array.from({ length: times }, () => delivered(true, headers)),
+  ]
 
   it('is 1 for what is delivered first, and what a quorum queue has counted after that', () => {
-    expect(attemptOf(delivered(false), 0)).toBe(1)
+    expect(attempts().of(delivered(false)).number).toBe(1)
     // A message that was fetched has a count of 0, and one that was consumed none.
-    expect(attemptOf(delivered(false, { 'x-delivery-count': 0 }), 0)).toBe(1)
-    expect(attemptOf(delivered(true, { 'x-delivery-count': 1 }), 0)).toBe(2)
-    expect(attemptOf(delivered(true, { 'x-delivery-count': 7 }), 3)).toBe(8)
+    expect(attempts().of(delivered(false, { 'x-delivery-count': 0 })).number).toBe(1)
+    expect(attempts().of(delivered(true, { 'x-delivery-count': 1 })).number).toBe(2)
+    expect(attempts().of(delivered(true, { 'x-delivery-count': 7 })).number).toBe(8)
   })
 
   it('is what this process has counted where the queue does not count', () => {
-    expect([0, 1, 5].map((counted) => attemptOf(delivered(true), counted))).toEqual([1, 2, 6])
+    expect(attempts(false).of(delivered(true)).number).toBe(1)
+    expect(numbersOf(attempts(false), redelivered(2, {}))).toEqual([1, 2, 3])
   })
 
-  it('is of one round of delayed retries, and of the thousand messages that failed last', () => {
-    expect(messageKey('m1', delivered(false))).toBe('m1-0')
-    expect(messageKey('m1', delivered(false, { 'NServiceBus.Retries': '2' }))).toBe('m1-2')
-    const keys = new RecentKeys<number>()
-    for (let key = 0; key <= 1000; key++) keys.set(String(key), key)
-    expect([keys.get('0'), keys.get('1'), keys.get('1000')]).toEqual([undefined, 1, 1000])
+  it.each([0, 3, 1000, -5, 1.5, 2 ** 60, '7'])('grows with every failure, although the message has brought a count of %s with it', (count) => {
+    for (const queueCounts of [true, false])
+      expect(numbersOf(attempts(queueCounts), redelivered(3, { 'x-delivery-count': count }))).toEqual([1, 2, 3, 4])
+  })
+
+  it('grows with every failure, although two messages with one id have brought different counts', () => {
+    const few = delivered(true, { 'x-delivery-count': 3 })
+    const many = delivered(true, { 'x-delivery-count': 7 })
+
+    const numbers = numbersOf(attempts(), [few, many, few, many, few, many])
+
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+    expect(new Set(numbers).size).toBe(numbers.length)
+  })
+
+  it('is of one round of delayed retries, and of one body: producers use ids again', () => {
+    const counting = attempts(false)
+    numbersOf(counting, redelivered(4, {}))
+
+    expect(counting.of(delivered(true)).number).toBe(6)
+    expect(counting.of(delivered(true, { 'NServiceBus.Retries': '2' })).number).toBe(1)
+    expect(counting.of(delivered(true, {}, 'm1', Buffer.from('other'))).number).toBe(1)
+  })
+
+  it('is known of the thousand messages that failed last, and of twice as many as may be delivered at once', () => {
+    for (const [prefetch, known] of [
+      [3, 1000],
+      [3000, 6000],
+    ] as const) {
+      const counting = new DeliveryAttempts({ queueCounts: false, prefetch })
+      for (let id = 0; id <= known; id++) numbersOf(counting, [delivered(false, {}, String(id))])
+      expect(['0', '1', String(known)].map((id) => counting.of(delivered(true, {}, id)).number)).toEqual([1, 2, 2])
+    }
   })
 })
 
