@@ -329,10 +329,13 @@ describe('RMQ-12 the number of an attempt', () => {
     expect(numbersOf(attempts(false), redelivered(2, {}))).toEqual([1, 2, 3])
   })
 
-  it.each([0, 3, 1000, -5, 1.5, 2 ** 60, '7'])('grows with every failure, although the message has brought a count of %s with it', (count) => {
-    for (const queueCounts of [true, false])
-      expect(numbersOf(attempts(queueCounts), redelivered(3, { 'x-delivery-count': count }))).toEqual([1, 2, 3, 4])
-  })
+  it.each([0, 3, 1000, -5, 1.5, 2 ** 60, '7'])(
+    'grows with every failure, although the message has brought a count of %s with it',
+    (count) => {
+      for (const queueCounts of [true, false])
+        expect(numbersOf(attempts(queueCounts), redelivered(3, { 'x-delivery-count': count }))).toEqual([1, 2, 3, 4])
+    },
+  )
 
   it('grows with every failure, although two messages with one id have brought different counts', () => {
     const few = delivered(true, { 'x-delivery-count': 3 })
