@@ -118,7 +118,9 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
       signal: this.signal,
       sent: (sent) => this.sentNote(type, sent),
     })
-    return this.#report(message, outcome, (reply) => expectations.map((each) => ({ text: each.text, actual: unmet(each, reply, enums) })))
+    return this.#report(message, outcome, errorQueue, (reply) =>
+      expectations.map((each) => ({ text: each.text, actual: unmet(each, reply, enums) })),
+    )
   }
 
   override logJson(document: unknown): void {
@@ -135,7 +137,7 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
   }
 
   /** @param compared what stands where something else is expected; undefined where it is as expected */
-  #report(message: OutgoingMessage, outcome: ReplyOutcome, compared: (reply: Reply) => readonly Compared[]): unknown {
+  #report(message: OutgoingMessage, outcome: ReplyOutcome, errorQueue: string, compared: (reply: Reply) => readonly Compared[]): unknown {
     const common = {
       schema: 'nsb.send/1',
       messageId: message.id,
@@ -150,6 +152,10 @@ Exit codes: 0 sent (and replied), 2 nothing was sent, 3 only some of several wer
         unknown: '',
       }[outcome.whereabouts]
       this.note(`${this.colour.err.failure('✗')} no reply to ${printableLine(message.id)} after ${outcome.latencyMs} ms. ${where}`)
+      if (outcome.noErrorQueue === true)
+        this.warning(
+          `there is no error queue '${errorQueue}', so a failure of the request would not be seen; name the one of its endpoint: --error-queue <name>`,
+        )
       this.next(...(outcome.whereabouts === 'waiting' ? ['nsb run'] : ['nsb errors']))
       this.finish(Exit.timedOut)
       return common

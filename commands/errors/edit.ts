@@ -29,7 +29,7 @@ export default class ErrorsEdit extends ErrorsCommand {
 The body must stay what its content type says, and what the schema of its type wants where the project declares it. A patch leaves what it does not touch as it is written, every digit included. Bodies that are binary, compressed or have encrypted properties cannot be changed.
 Nothing is held while the editor is open. On a broker an edit is two deliveries of the queue: one to look, one to replace.
 
-Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body that is not valid: nothing was sent; 4 no such message or target; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
+Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body that is not valid: nothing was sent; 4 no such message, queue or target; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule.`
   static override examples = [
     '<%= config.bin %> errors edit acc35ddb',
     `<%= config.bin %> errors edit acc35ddb --merge '{"Quantity":1}' --yes`,
@@ -83,11 +83,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     const project = await this.project()
     const transport = await this.openTransport()
     const about = { schema: 'nsb.errors.edit/1', profile: await this.profileName(), queue } as const
-    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id).catch(
-      async (error: unknown) => {
-        throw await this.notFoundIn(queue, transport, error)
-      },
-    )
+    const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
     await this.noteFacts(queue, shown, flags['max-hold'])
     const { failed, message } = shown
     checkIsMessage(failed, message)

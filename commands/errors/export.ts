@@ -112,7 +112,6 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
     }).catch((error: unknown) => {
       throw withoutHolding(error)
     })
-    if (selection === undefined) throw await this.nothingIn(queue, options.criteria)
     this.atEnd(async () => void (await selection.release()))
     const facts = { queue, exportedAt: options.now, withoutBody }
     const out = new LineOutput(this.signal)

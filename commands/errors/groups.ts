@@ -20,7 +20,7 @@ export default class ErrorsGroups extends ErrorsCommand {
 
 What is in no group, and entries of other kinds, are counted below the groups.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown, or a queue that was named is not on the broker (a folder is made by the first failure); 5 the transport cannot be reached.`
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown, or the error queue does not exist, which is not an empty one; 5 the transport cannot be reached.`
   static override examples = [
     '<%= config.bin %> errors groups',
     '<%= config.bin %> errors groups --by type --since 1d',
@@ -62,8 +62,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += grouped[name]
       others = addedOthers(others, grouped)
       const facts = grouped.facts
-      depth += facts?.depth ?? 0
-      if (facts !== undefined && facts.depth > 0 && flags.output !== 'ids') {
+      depth += facts.depth
+      if (facts.depth > 0 && flags.output !== 'ids') {
         const oldest = grouped.oldest === undefined ? '' : `, oldest ${relativeTime(grouped.oldest, now)}`
         const { profile, transport: kind } = await this.connection()
         this.note(

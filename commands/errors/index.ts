@@ -9,7 +9,7 @@ export default class Errors extends ErrorsGroups {
   static override description =
     `Shows the groups of errors groups, and what to do next. With --interactive it leads through them: look at samples, see what a replay would do, replay one message and wait for its outcome, replay the rest, or archive it. Nothing is held while it asks, and every step that changes something is asked for.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask in; 4 a group is unknown, or a queue that was named is not on the broker; 5 the transport cannot be reached; 6 refused by a safety rule; 130 left with Ctrl-C.`
+Exit codes: 0 done, also when the queue is empty; 2 usage, or no terminal to ask in; 4 a group is unknown, or the error queue does not exist, which is not an empty one; 5 the transport cannot be reached; 6 refused by a safety rule; 130 left with Ctrl-C.`
   static override examples = [
     '<%= config.bin %> errors',
     '<%= config.bin %> errors --by type',

@@ -32,7 +32,7 @@ comes before it is held as well with --sort and on RabbitMQ.
 
 --body takes a JSONPath (RFC 9535) and reads the bodies. Numbers are compared as numbers: '$[?$.Total == 10]' finds 10.0.
 
-Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is unknown, or a queue that was named is not on the broker (a folder is made by the first failure); 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
+Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is unknown, or the error queue does not exist, which is not an empty one; 5 the transport cannot be reached; 8 with --fail-if-any, when something matched.`
   static override aliases = ['errors:ls']
   static override examples = [
     '<%= config.bin %> errors list',
@@ -110,7 +110,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       rows = [...rows, ...listed.items.map((item) => ({ ...item, errorQueue: queue }))]
       unread += listed.unread
       total += listed.total
-      depth += listed.facts?.depth ?? 0
+      depth += listed.facts.depth
       newerArrivals += listed.newerArrivals
       others = addedOthers(others, listed)
     }

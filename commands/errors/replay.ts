@@ -45,7 +45,7 @@ export default class ErrorsReplay extends ErrorsCommand {
   static override description =
     `Sends a copy of each selected message to the queue it failed in (or --to, or the redirect in nsb.json), oldest first, and removes it from the error queue when the copy is safe. What cannot be sent stays in the error queue. A journal notes each step before it is taken: after a crash, or Ctrl-C, nsb errors resume goes on where it ended. A crash loses no message, and then sends at most one window of them twice (--window). With --batch it stops after so many messages and asks whether to go on; with --wait the outcomes of the batch are there before the question. Where nobody can be asked it pauses for --batch-pause as long as nothing failed again, or with --yes goes on as long as nothing failed. What takes long is staged: the messages wait in a queue nsb.staging.<operation> of their own, and everything else in the error queue is free. With --json, items names each message of up to 10,000; above that only those that could not be sent, 1,000 at most, while the counts are of all.
 
-Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
+Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 nothing matched, or no such error queue; 5 the transport cannot be reached; 6 not confirmed, or refused by a safety rule; 7 with --wait, some did not answer in time; 8 with --wait, some failed again.`
   static override aliases = ['errors:retry']
   static override examples = [
     '<%= config.bin %> errors replay acc35ddb --wait',
@@ -137,7 +137,6 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     if (flags['dry-run']) {
       const tried = patch === undefined ? undefined : await this.#tryPatch(patch, queue)
       const plan = await planReplay(transport, options, tried?.look)
-      if (plan.facts === undefined) throw await this.nothingIn(queue, criteria)
       if (plan.selected === 0) throw nothingMatched(queue, criteria)
       return this.#dryRun(about, plan, { newest: flags.newest, planned: plannedPace(plan.selected), unfit: tried?.of(plan) ?? [] })
     }
@@ -145,8 +144,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
     this.atEnd(() => prepared.release())
     const { facts, plan } = prepared
-    const most = plan?.selected ?? facts?.depth ?? 0
-    if (facts === undefined) throw await this.nothingIn(queue, criteria)
+    const most = plan?.selected ?? facts.depth
     if (most === 0) throw nothingMatched(queue, criteria)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
     else if (!isAnswered) await this.#showRemembered(transport, browsing.snapshot, options)
@@ -217,7 +215,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       this.note(`${this.colour.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${printableLine(error.message)}`)
     this.#notePace(planned)
     this.note('dry run: nothing was changed')
-    if (plan.facts?.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
+    if (plan.facts.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
     const document = dryRunDocument(about, plan, planned, unfit)
     this.finish(replayExitCode(document))
     return document

@@ -20,7 +20,7 @@ export default class ErrorsShow extends ErrorsCommand {
     `Finds a message by its unique id (4 characters are enough if they mean one) or its whole message id, and leaves it where it is.
 Where looking costs a delivery, and the queue was read in the last 10 minutes, it shows what was seen then: no headers, and no body.
 
-Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message; 5 the transport cannot be reached.`
+Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message, or no such queue; 5 the transport cannot be reached.`
   static override examples = [
     '<%= config.bin %> errors show acc35ddb',
     '<%= config.bin %> errors show acc35ddb --headers --stack',
@@ -56,9 +56,7 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
       this.next(`nsb errors show ${pastedId(remembered.failed.uniqueId)} --refresh`)
       return undefined
     }
-    const shown = await showFailed(transport, options, args.id).catch(async (error: unknown) => {
-      throw await this.notFoundIn(queue, transport, error)
-    })
+    const shown = await showFailed(transport, options, args.id)
     await this.noteFacts(queue, shown, flags['max-hold'])
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)

@@ -205,7 +205,7 @@ class World implements TestWorld {
       transactionModes: transport.transactionModes,
       defaultConcurrency: transport.defaultConcurrency,
       can: transport.can,
-      createQueues: (queues) => transport.createQueues(queues),
+      createQueues: (receiving, sending) => transport.createQueues(receiving, sending),
       dispatch: async (outgoing) => {
         await transport.dispatch(outgoing)
         seen(outgoing, outgoing[0]?.headers[Header.RelatedTo])

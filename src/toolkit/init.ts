@@ -35,7 +35,8 @@ export function suggestedEndpoint(folder: string): string {
   return endpointNameFor(basename(resolve(folder)))
 }
 
-const emptyFolders = ['src/handlers', 'src/messages']
+/** That of the error queue says that nothing has failed yet. */
+const emptyFolders = ['src/handlers', 'src/messages', '.learningtransport/error']
 
 /**
  * Makes a folder a project. What exists is never changed.

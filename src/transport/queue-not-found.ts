@@ -3,6 +3,10 @@ import { NsbError } from '../message/nsb-error.ts'
 
 /** A queue that was named exactly does not exist; the suggestions name similar ones. */
 export class QueueNotFoundError extends NsbError {
+  readonly queue: string
+  /** Those that are there, as far as the transport lists any. */
+  readonly existing: readonly string[]
+
   constructor(queue: string, existing: readonly string[], where: string) {
     const near = nearest(queue, existing)
     super({
@@ -14,5 +18,7 @@ export class QueueNotFoundError extends NsbError {
           : ['Start its endpoint once, or name another queue'],
       details: { queue, near },
     })
+    this.queue = queue
+    this.existing = existing
   }
 }

@@ -108,7 +108,7 @@ export interface Transport extends Operations {
   readonly transactionModes: readonly [TransactionMode, ...TransactionMode[]]
   /** Messages decided on at the same time when the endpoint does not say. */
   readonly defaultConcurrency: number
-  /** @param sending addresses that are only sent to: created where a message to them would otherwise be refused */
+  /** @param sending addresses that are only sent to: created as well, so that an empty one can be told from a missing one */
   createQueues(receiving: readonly string[], sending?: readonly string[]): Promise<void>
   /** Resolves when the messages are safe. Rejects, or keeps them: never drops. */
   dispatch(outgoing: readonly OutgoingMessage[]): Promise<void>

@@ -112,7 +112,7 @@ describe('--json', () => {
   })
 
   it('unknown keys of nsb.json are warnings', async () => {
-    const { folder } = projectWith()
+    const { folder } = projectWith('12-error-queue')
     writeFileSync(join(folder, 'nsb.json'), '{ "rooting": {} }')
 
     const ended = await nsb(['errors', 'list', '--json'], { cwd: folder })

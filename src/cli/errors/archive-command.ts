@@ -86,7 +86,6 @@ export abstract class ArchiveCommand extends ErrorsCommand {
       streams: true,
       beforeRemove: (group) => beforeRemove(group),
     })
-    if (selection === undefined) throw await this.nothingIn(queue, options.criteria)
     this.atEnd(async () => void (await selection.release()))
     const most = selection.count ?? Math.min(selection.facts.depth, options.limit ?? selection.facts.depth)
     if (most === 0) throw nothingMatched(queue, options.criteria)

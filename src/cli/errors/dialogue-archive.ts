@@ -28,7 +28,6 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
   let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
   const needs = { purpose: 'change', mustCount: false, streams: true } as const
   const selection = await select(transport, options, { ...needs, beforeRemove: (group) => beforeRemove(group) })
-  if (selection === undefined) return limit
   const progress = new Progress({ write: (text) => process.stderr.write(text), terminal: true, now: Date.now })
   let journal: Journal | undefined
   let opening: Promise<ArchiveFile> | undefined

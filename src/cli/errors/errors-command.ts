@@ -11,7 +11,6 @@ import type { JournalPlace } from '../../toolkit/errors/replay/replay-record.ts'
 import { type StagingLeftover, stagingLeftovers } from '../../toolkit/errors/replay/staging.ts'
 import { SnapshotFile } from '../../toolkit/errors/browse/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
-import { QueueNotFoundError } from '../../transport/queue-not-found.ts'
 import type { Headers, Transport } from '../../transport/transport.ts'
 import type { Confirmation } from '../ask.ts'
 import { BaseCommand } from '../base-command.ts'
@@ -101,11 +100,7 @@ export abstract class ErrorsCommand extends BaseCommand {
     return new SnapshotFile(stateFolder(process.env), this.place, queue)
   }
 
-  /**
-   * Says what the reader of a list must know about the queue.
-   *
-   * @throws {NsbError} NSB_QUEUE_NOT_FOUND where the user named a queue that a broker does not have: a misspelt one is never empty
-   */
+  /** Says what the reader of a list must know about the queue. */
   protected async noteFacts(
     queue: string,
     { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>,
@@ -115,30 +110,8 @@ export abstract class ErrorsCommand extends BaseCommand {
       const age = relativeTime(takenAt, Date.now())
       return this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}; --refresh reads it again`)
     }
-    if (facts === undefined) {
-      if (await this.#isMisspelt()) throw new QueueNotFoundError(queue, [], 'on the broker')
-      return this.detail(`there is no queue '${queue}': nothing failed yet`)
-    }
     if (isBrokerQueue(facts) && facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
-  }
-
-  /** Why nothing matched in a queue that does not exist. */
-  protected async nothingIn(queue: string, criteria: Criteria): Promise<NsbError> {
-    return (await this.#isMisspelt()) ? new QueueNotFoundError(queue, [], 'on the broker') : nothingMatched(queue, criteria)
-  }
-
-  /** Why a message is not there: the queue may be misspelt. */
-  protected async notFoundIn(queue: string, transport: Transport, error: unknown): Promise<unknown> {
-    const isNoMessage = error instanceof NsbError && error.code === 'NSB_MESSAGE_NOT_FOUND'
-    if (!isNoMessage || !(await this.#isMisspelt()) || (await transport.inspect(queue)) !== undefined) return error
-    return new QueueNotFoundError(queue, [], 'on the broker')
-  }
-
-  /** Of an error queue that does not exist: was it named? A folder is made by the first failure. */
-  async #isMisspelt(): Promise<boolean> {
-    const { transport } = await this.connection()
-    return transport.value === 'rabbitmq' && this.globals['error-queue'] !== undefined
   }
 
   /** What changes the bodies of a replay; its archive is closed when the command ends. */

@@ -170,7 +170,7 @@ async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {
   for (const line of targetLines(plan.targets)) parts.note(`  ${line}`)
   if (plan.duplicates > 0) parts.warning(`${plan.duplicates} duplicate${s(plan.duplicates)} of other entries would stay in the error queue`)
   if (plan.wishes > 0) parts.warning(`${plan.wishes} go where their ServiceControl.RetryTo header says, not where they failed`)
-  if (plan.facts?.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')
+  if (plan.facts.kind === 'quorum') parts.note('the queue counts it as one delivery of each message')
 }
 
 /** What is typed to confirm so many. */

@@ -108,7 +108,7 @@ function dryRun(plan: ReplayPlan, unfit: readonly Unfit[]): Omit<ReplayDocument,
     selected,
     published: 0,
     failed: targets.reduce((sum, { count, problem }) => sum + (problem === undefined ? 0 : count), 0) + unfit.length - both,
-    leftInQueue: facts?.depth ?? 0,
+    leftInQueue: facts.depth,
     newerArrivals: 0,
     targets: targets.map(({ count, problem, target }) => ({
       target,

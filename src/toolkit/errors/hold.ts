@@ -1,6 +1,7 @@
 import { NsbError } from '../../message/nsb-error.ts'
-import { isBrokerQueue } from '../broker-queue.ts'
 import type { HoldOptions, Holding, Operations, QueueFacts } from '../../transport/transport.ts'
+import { isBrokerQueue } from '../broker-queue.ts'
+import { missingErrorQueue } from './missing-queue.ts'
 
 /** A holding that may be opened before there is a journal to note its messages in. */
 export interface NotedHolding {
@@ -9,10 +10,23 @@ export interface NotedHolding {
   noteSafe: HoldOptions['beforeRemove']
 }
 
-/** @throws {NsbError} what `hold` gives */
+/**
+ * Holds messages of an error queue.
+ *
+ * @throws {NsbError} what `hold` gives; NSB_QUEUE_NOT_FOUND names the queues that look like error queues
+ */
+export async function holdErrors(operations: Operations, queue: string, options: HoldOptions): Promise<Holding> {
+  try {
+    return await operations.hold(queue, options)
+  } catch (error) {
+    throw missingErrorQueue(operations, queue, error)
+  }
+}
+
+/** @throws {NsbError} what {@link holdErrors} gives */
 export async function holdNoted(operations: Operations, queue: string, options: Omit<HoldOptions, 'beforeRemove'>): Promise<NotedHolding> {
   const noted: Pick<NotedHolding, 'noteSafe'> = { noteSafe: () => undefined }
-  const holding = await operations.hold(queue, { ...options, beforeRemove: (group) => noted.noteSafe(group) })
+  const holding = await holdErrors(operations, queue, { ...options, beforeRemove: (group) => noted.noteSafe(group) })
   return Object.assign(noted, { holding })
 }
 

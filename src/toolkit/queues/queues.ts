@@ -43,7 +43,7 @@ export interface CreatedQueue {
  * Makes queues as an endpoint does at its start.
  *
  * @param sending queues that are only sent to, such as the error queue
- * @returns those that are there now; some transports make a queue that is only sent to with its first message
+ * @returns those that are there now; a transport may make a queue that is only sent to with its first message
  */
 export async function createQueues(
   transport: Transport,

@@ -16,7 +16,12 @@ export type ReplyOutcome =
       readonly latencyMs: number
       readonly failure: { readonly uniqueId: string; readonly exceptionType: string; readonly exceptionMessage: string }
     }
-  | { readonly status: 'timedOut'; readonly latencyMs: number; readonly whereabouts: 'waiting' | 'taken' | 'unknown' }
+  | {
+      readonly status: 'timedOut'
+      readonly latencyMs: number
+      readonly whereabouts: 'waiting' | 'taken' | 'unknown'
+      readonly noErrorQueue?: true
+    }
 
 export interface Reply {
   /** A number reply answers an int or an enum request alike: the wire does not say which. */
@@ -143,9 +148,10 @@ async function lookFor(
   outcome: TimedOut,
 ): Promise<ReplyOutcome> {
   try {
-    const failed = isSeen ? undefined : await findFailed(transport, errorQueue, message.id, signal)
+    const noErrorQueue = !isSeen && (await transport.inspect(errorQueue)) === undefined
+    const failed = isSeen || noErrorQueue ? undefined : await findFailed(transport, errorQueue, message.id, signal)
     if (failed !== undefined) return { status: 'failed', latencyMs: outcome.latencyMs, failure: failureOf(failed) }
-    return { ...outcome, whereabouts: await whereabouts(transport, message) }
+    return { ...outcome, whereabouts: await whereabouts(transport, message), ...(noErrorQueue && { noErrorQueue }) }
   } catch {
     // The transport cannot be reached now; that there was no reply in time is true all the same.
     return outcome

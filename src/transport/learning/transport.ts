@@ -75,9 +75,9 @@ class LearningTransport implements Transport {
     this.#at = options.at ?? ((): void => {})
   }
 
-  async createQueues(queues: readonly string[]): Promise<void> {
+  async createQueues(receiving: readonly string[], sending: readonly string[] = []): Promise<void> {
     this.#using(() => {
-      for (const queue of queues) this.#storage.createQueue(queue)
+      for (const queue of [...receiving, ...sending]) this.#storage.createQueue(queue)
     })
   }
 

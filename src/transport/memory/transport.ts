@@ -52,8 +52,8 @@ class MemoryTransport implements Transport {
     this.#clock = clock
   }
 
-  async createQueues(queues: readonly string[]): Promise<void> {
-    for (const queue of queues) this.#network.ensure(queue, this.#clock.now())
+  async createQueues(receiving: readonly string[], sending: readonly string[] = []): Promise<void> {
+    for (const queue of [...receiving, ...sending]) this.#network.ensure(queue, this.#clock.now())
   }
 
   async dispatch(outgoing: readonly OutgoingMessage[]): Promise<void> {

@@ -48,12 +48,12 @@ export class Queues {
       readPolicies(management),
       majorVersion(administration),
     ])
-    const queues = (Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : [])
-      .filter(({ name }) => typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name) && name.startsWith(prefix))
+    const queues = queuesIn(listed)
+      .filter(({ name }) => name.startsWith(prefix))
       .map((told) => {
         const { kind, limit } = limitsIn(told, policies, major)
         const { consumers, messages_ready: depth, name } = told
-        return { queue: String(name), depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
+        return { queue: name, depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
       })
       .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
     // Its figures are some seconds old; the queues themselves know better.
@@ -97,11 +97,18 @@ export class Queues {
 
   /** With the names that are like it, as far as the broker lists any. */
   async notFound(queue: string): Promise<QueueNotFoundError> {
-    const names = await this.list().catch(() => [])
-    return new QueueNotFoundError(
-      queue,
-      names.map((facts) => facts.queue),
-      `on ${this.#options.broker}`,
-    )
+    const listed = queuesIn(await this.#options.management.tryGet('queues/{vhost}?columns=name'))
+    return new QueueNotFoundError(queue, listed.map(({ name }) => name).toSorted(), `on ${this.#options.broker}`)
   }
+}
+
+type ToldQueue = Readonly<Record<string, unknown>> & { readonly name: string }
+
+/** Those of others and of endpoints, in an answer of the management API. */
+function queuesIn(listed: unknown): readonly ToldQueue[] {
+  const told = Array.isArray(listed) ? (listed as readonly Readonly<Record<string, unknown>>[]) : []
+  return told.filter((each): each is ToldQueue => {
+    const { name } = each
+    return typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name)
+  })
 }

@@ -88,7 +88,8 @@ describe('errors list', () => {
   })
 
   it('says that the queue is empty where nothing ever failed, with exit code 0', async () => {
-    const { folder } = projectWith()
+    const { folder, storage } = projectWith()
+    mkdirSync(join(storage, 'error'), { recursive: true })
 
     const ended = await nsb(['errors', 'list'], { cwd: folder })
 

@@ -129,6 +129,18 @@ describe('errors watch on RabbitMQ', () => {
     await expect(host.api('GET', `exchanges/${host.name}/error`)).rejects.toThrow('404')
   })
 
+  it('says that its queue is gone, which is not an empty one', { timeout: 60_000 }, async () => {
+    const { errors, host, shop } = await makeWorld()
+    await host.api('DELETE', `exchanges/${host.name}/error`)
+    const watch = await watching({ shop }, '--interval', '100ms')
+
+    await host.api('DELETE', `queues/${host.name}/${errors.name}`)
+    await until(() => events(watch, 'interrupted').length === 1)
+    await interrupted(watch)
+
+    expect(JSON.stringify(events(watch, 'interrupted'))).toContain('There is no queue')
+  })
+
   it('shows in the direct topology the depth when it has risen, and touches nothing', { timeout: 60_000 }, async () => {
     const world = await makeWorld({ topology: 'direct' })
     await world.fail('m1')

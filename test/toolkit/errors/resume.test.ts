@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, truncateSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, renameSync, truncateSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Journal, type OperationHead, journalPath, operationsFolder, thisProcess } from '../../../src/toolkit/errors/journal/journal.ts'
@@ -60,6 +60,18 @@ describe('a replay in folders that is killed, and then resumed', () => {
     assert.deepEqual([report.sentAgain, report.sentFirst], [0, 0])
     assert.deepEqual([...bodiesIn(storage, 'Sales'), ...bodiesIn(storage, 'error')].toSorted(), everyId)
     assert.ok(bodiesIn(storage, 'Sales').length >= before.length)
+  })
+
+  it('is not over because the error queue is missing: it can be resumed when it is there, or taken back', async () => {
+    const { replay, storage, transport } = await killed('confirmed', 2, 10)
+    renameSync(join(storage, 'error'), join(storage, 'elsewhere'))
+
+    await assert.rejects(resumeKilled(transport, replay), { code: 'NSB_QUEUE_NOT_FOUND' })
+
+    assert.equal((await openOperations(replay.stateFolder)).length, 1)
+    renameSync(join(storage, 'elsewhere'), join(storage, 'error'))
+    await resumeKilled(transport, replay)
+    assert.deepEqual(bodiesIn(storage, 'Sales'), everyId)
   })
 
   it('reads a journal up to a line that was cut', async () => {

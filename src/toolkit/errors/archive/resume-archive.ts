@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { BadLineError, readSaved, readSavedLine } from '../../../message/saved-message.ts'
 import type { HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { readLines } from '../../read-lines.ts'
-import { checkHold, holdIfThere } from '../hold.ts'
+import { checkHold, holdErrors, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { KeySet } from '../journal/key-set.ts'
 import { keyOf } from '../journal/message-key.ts'
@@ -39,7 +39,7 @@ const page = 500
  * Finishes an `archive` or `export --remove` that was interrupted, and ends its journal: what is in the file is removed from the queue, what
  * was begun with is archived and removed. What was not begun with stays in the queue. Taken back, nothing more is removed.
  *
- * @throws {NsbError} NSB_BAD_JOURNAL, NSB_ARCHIVE_UNWRITABLE, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_BAD_JOURNAL, NSB_ARCHIVE_UNWRITABLE, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the
  * queue refuses; it can be resumed again
  */
 export async function resumeArchive(operations: Operations, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
@@ -112,7 +112,7 @@ async function finish(
 ): Promise<void> {
   const { operation, queue } = journal.head
   let beforeRemove: HoldOptions['beforeRemove'] = () => undefined
-  const holding = await holdIfThere(operations, queue, {
+  const holding = await holdErrors(operations, queue, {
     purpose: 'change',
     overrule,
     page,
@@ -120,7 +120,6 @@ async function finish(
     signal,
     beforeRemove: (group) => beforeRemove(group),
   })
-  if (holding === undefined) return
   let file: ArchiveFile | undefined
   try {
     checkHold(holding.facts, { maxHold, overrule })

@@ -1,7 +1,6 @@
 import type { FailedMessage } from '../../../message/failure.ts'
-import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../../transport/transport.ts'
-import { checkHold, holdIfThere } from '../hold.ts'
+import { checkHold, holdErrors } from '../hold.ts'
 import { idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
 import { type Criteria, hasCriteria, hasGroupPrefix, selector } from '../select/select.ts'
@@ -64,17 +63,16 @@ const longestQuestionMs = 5 * 60_000
  * Selects messages at the price of one delivery where a look is one: what somebody has to be asked about is held meanwhile. Only when
  * that is too much for the memory, or takes too long, it is given back and taken once more.
  *
- * @returns undefined: there is no such queue
- * @throws {NsbError} NSB_HOLD_TOO_SMALL, NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND, and those of a holding
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_HOLD_TOO_SMALL, NSB_AMBIGUOUS_ID, NSB_BAD_ID, NSB_MESSAGE_NOT_FOUND, and those of a holding
  */
-export async function select(operations: Operations, options: SelectionOptions, needs: SelectionNeeds): Promise<Selection | undefined> {
+export async function select(operations: Operations, options: SelectionOptions, needs: SelectionNeeds): Promise<Selection> {
   const { maxHold, overrule, queue, signal } = options
   const lookIsFree = operations.can.lookWithoutTrace
   const everything = needs.streams && !hasCriteria(options.criteria) && options.limit === undefined && !options.duplicates
   const isNamed = (options.criteria.ids ?? []).length > 0 || hasGroupPrefix(options.criteria)
   const needsPlan = options.newest || isNamed || (needs.mustCount && (lookIsFree || !everything))
-  const hold = (purpose: HoldOptions['purpose'], more: Partial<HoldOptions> = {}): Promise<Holding | undefined> =>
-    holdIfThere(operations, queue, {
+  const hold = (purpose: HoldOptions['purpose'], more: Partial<HoldOptions> = {}): Promise<Holding> =>
+    holdErrors(operations, queue, {
       purpose,
       overrule,
       page,
@@ -85,15 +83,7 @@ export async function select(operations: Operations, options: SelectionOptions, 
       ...more,
     })
   const first = await hold(needsPlan && lookIsFree ? 'look' : needs.purpose, needs.streams && !needsPlan ? { ahead: page } : {})
-  if (first === undefined) {
-    resolveIds(options.criteria.ids ?? [], [])
-    return undefined
-  }
-  const selection = new HeldSelection(options, first, async () => {
-    const again = await hold(needs.purpose)
-    if (again === undefined) throw gone(queue)
-    return again
-  })
+  const selection = new HeldSelection(options, first, () => hold(needs.purpose))
   try {
     if (!everything) checkHold(first.facts, options, ['Or take every message, which holds few of them at a time: nsb errors archive --all'])
     if (needsPlan) await selection.plan(!lookIsFree)
@@ -102,10 +92,6 @@ export async function select(operations: Operations, options: SelectionOptions, 
     throw error
   }
   return selection
-}
-
-function gone(queue: string): NsbError {
-  return new NsbError({ code: 'NSB_QUEUE_NOT_FOUND', message: `The queue '${queue}' was removed meanwhile. Nothing was done.` })
 }
 
 interface Found extends Pick<FailedMessage, 'uniqueId' | 'failedAt'> {

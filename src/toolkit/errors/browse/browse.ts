@@ -1,7 +1,7 @@
 import { type FailedKind, type FailedMessage, readFailure } from '../../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupId, groupTitle, headersToGroup } from '../select/group.ts'
-import { checkHold, holdIfThere } from '../hold.ts'
+import { checkHold, holdErrors } from '../hold.ts'
 import { couldMean, idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
 import { type Criteria, hasCriteria, needsBodies, needsNative, selector } from '../select/select.ts'
@@ -34,8 +34,7 @@ export interface OtherKinds {
 
 /** What was there beside what was asked for. */
 export interface Browsed extends OtherKinds {
-  /** undefined: there is no such queue, which for an error queue means that nothing ever failed. */
-  readonly facts: QueueFacts | undefined
+  readonly facts: QueueFacts
   readonly newerArrivals: number
   /** Older entries that need not be read, so that it is not known what they are. */
   readonly unread: number
@@ -57,7 +56,11 @@ interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'
 export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0, ack: 0 }
 const isOther = (kind: FailedKind): kind is keyof OtherKinds => kind in noOthers
 
-/** Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back. */
+/**
+ * Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back.
+ *
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_HOLD_TOO_SMALL, and what a holding that looks refuses
+ */
 async function browse(operations: Operations, options: BrowseOptions, look: Look): Promise<Browsed> {
   const lookCosts = !operations.can.lookWithoutTrace
   const fromSnapshot = lookCosts && options.cached === true ? await browseSnapshot(options, look.seen) : undefined
@@ -67,7 +70,7 @@ async function browse(operations: Operations, options: BrowseOptions, look: Look
 async function browseQueue(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {
   const { maxHold, overrule, queue, signal } = options
   const lookCosts = !operations.can.lookWithoutTrace
-  const holding = await holdIfThere(operations, queue, {
+  const holding = await holdErrors(operations, queue, {
     purpose: 'look',
     overrule,
     page: lookCosts ? brokerPage : page,
@@ -77,7 +80,6 @@ async function browseQueue(operations: Operations, options: BrowseOptions, { eno
     beforeRemove: () => undefined,
     ...look,
   })
-  if (holding === undefined) return { facts: undefined, ...noOthers, newerArrivals: 0, unread: 0 }
   let [read, newerArrivals, unread] = [0, 0, 0]
   const others = { ...noOthers }
   let snapshot: ReturnType<SnapshotFile['write']> | undefined

@@ -1,6 +1,6 @@
 import { readFailure } from '../../../message/failure.ts'
 import type { HeldMessage, Holding, Operations } from '../../../transport/transport.ts'
-import { checkHold, holdIfThere } from '../hold.ts'
+import { checkHold, holdErrors, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
@@ -22,7 +22,7 @@ type EditEnd = 'notSent' | 'removed' | 'gone' | 'uncertain'
  * Finishes an edit that was interrupted, and ends its journal; taking it back is the same. Sends nothing, ever: what was edited is not in the
  * journal, and a copy that may have been sent must not be sent again.
  *
- * @throws {NsbError} NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the queue refuses; it can
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the queue refuses; it can
  * be resumed again
  */
 export async function resumeEdit(transport: Operations, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
@@ -83,9 +83,9 @@ async function finish(
   transport: Operations,
   journal: ReadJournal,
   edit: EditOptions,
-  { maxHold, overrule, signal }: ResumeOptions,
+  { maxHold, overrule, signal, undo }: ResumeOptions,
 ): Promise<{ readonly end: EditEnd; readonly isOver: boolean }> {
-  const holding = await holdIfThere(transport, journal.head.queue, {
+  const holding = await (undo ? holdIfThere : holdErrors)(transport, journal.head.queue, {
     purpose: 'change',
     overrule,
     page: replayPage,

@@ -3,7 +3,7 @@ import { readFailure } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../../transport/transport.ts'
-import { checkHold, holdIfThere } from '../hold.ts'
+import { checkHold, holdErrors } from '../hold.ts'
 import { idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { type Criteria, hasCriteria, selector } from '../select/select.ts'
 import { Wanted } from '../select/wanted.ts'
@@ -38,8 +38,7 @@ export interface PlannedMessage {
 }
 
 export interface ReplayPlan {
-  /** undefined: there is no such queue. */
-  readonly facts: QueueFacts | undefined
+  readonly facts: QueueFacts
   /** All that match, before the limit. */
   readonly matching: number
   /** Further copies of a failure that is in the queue already; they stay. */
@@ -95,15 +94,11 @@ export async function checkSelection(operations: Operations, { all, criteria, qu
 /**
  * Looks which messages are meant and where they go; changes nothing.
  *
- * @throws {NsbError} those of {@link checkSelection} and {@link planHeld}, NSB_HOLD_TOO_SMALL
+ * @throws {NsbError} those of {@link checkSelection} and {@link planHeld}, NSB_QUEUE_NOT_FOUND, NSB_HOLD_TOO_SMALL
  */
 export async function planReplay(operations: Operations, options: ReplayOptions, selected?: Selected): Promise<ReplayPlan> {
   await checkSelection(operations, options)
-  const holding = await holdIfThere(operations, options.queue, holdOptions(operations, 'look', options))
-  if (holding === undefined) {
-    resolveIds(options.criteria.ids ?? [], [])
-    return { ...new Choice(options, true, 0).chosen(), groups: [], facts: undefined, targets: [] }
-  }
+  const holding = await holdErrors(operations, options.queue, holdOptions(operations, 'look', options))
   try {
     checkHold(holding.facts, options)
     return await planHeld(operations, holding, options, selected)

@@ -1,5 +1,5 @@
 import type { HeldMessage, QueueFacts, Transport } from '../../../transport/transport.ts'
-import { type NotedHolding, checkHold, holdNoted, ifThere } from '../hold.ts'
+import { type NotedHolding, checkHold, holdNoted } from '../hold.ts'
 import { type ReplayOptions, type ReplayPlan, checkSelection, holdOptions, planHeld, planReplay } from './plan.ts'
 import { type ReplayReport, type ReplayRun, replay, replayAsTheyCome, replayKept } from './replay.ts'
 import { hasCriteria, hasGroupPrefix } from '../select/select.ts'
@@ -7,8 +7,7 @@ import { readHeld } from './sending-back.ts'
 
 /** A replay that needs nothing but a yes. */
 export interface PreparedReplay {
-  /** undefined: there is no such queue. */
-  readonly facts: QueueFacts | undefined
+  readonly facts: QueueFacts
   /** undefined: the messages are sent as they come, and nobody has looked at them before. */
   readonly plan: ReplayPlan | undefined
   run(run: ReplayRun): Promise<ReplayReport>
@@ -46,10 +45,8 @@ export async function prepareReplay(
   const asTheyCome = inAnyCase && (everything || confirmed)
   // Of everything only what cannot be sent stays held, beside what is under way and what waits for it.
   const max = asTheyCome && everything ? Math.max(maxHold, 3 * window) : maxHold
-  const noted = await ifThere(
-    holdNoted(transport, queue, { ...holdOptions(transport, 'change', options), max, ...(asTheyCome ? { ahead: window } : {}) }),
-  )
-  if (noted === undefined) return prepareByLooking(transport, options)
+  const holdOf = { ...holdOptions(transport, 'change', options), max, ...(asTheyCome ? { ahead: window } : {}) }
+  const noted = await holdNoted(transport, queue, holdOf)
   const { holding } = noted
   const release = async (): Promise<void> => void (await holding.giveBack())
   try {

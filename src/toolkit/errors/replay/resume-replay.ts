@@ -4,7 +4,8 @@ import { checkHold, holdNoted, ifThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
-import { type ReplayOptions, holdOptions, isReplayable, planned } from './plan.ts'
+import { missingErrorQueue } from '../missing-queue.ts'
+import { type ReplayOptions, holdOptions, isReplayable, planned, whyNoQueue } from './plan.ts'
 import { type ReplayReport, type ReplayRun, sendBack } from './replay.ts'
 import { type ReplayRecord, readReplayRecord } from './replay-record.ts'
 import { idMatcher } from '../select/resolve-ids.ts'
@@ -20,7 +21,7 @@ type Part = 'safe' | 'begun' | 'rest' | undefined
  * nobody could note it any more), and so is what the replay had selected and not begun with. Everything else is left alone. Taking it back
  * sends nothing: what was sent cannot be called back.
  *
- * @throws {NsbError} NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the queue refuses; it
+ * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_BAD_JOURNAL, NSB_JOURNAL_UNWRITABLE, NSB_HOLD_TOO_SMALL, and what a holding that changes the queue refuses; it
  * can be resumed again
  */
 export async function resumeReplay(transport: Transport, journal: ReadJournal, options: ResumeOptions): Promise<ResumeReport> {
@@ -31,6 +32,8 @@ export async function resumeReplay(transport: Transport, journal: ReadJournal, o
   const run = resumedRun(journal, record, options)
   const gone = await goOn(transport, journal, record, options, run, () => Journal.resume(journal.path, journal.selected))
   if (gone === undefined) {
+    // Taken back, there is nothing to remove; gone on with, nobody knows what there would be to send.
+    if (!options.undo) throw missingErrorQueue(transport, queue, await whyNoQueue(transport, queue))
     Journal.resume(journal.path, journal.selected).end({ removed: 0 })
     return { ...nothing, operation, command: 'replay', queue, undone: options.undo, leftInQueue: 0 }
   }

@@ -4,6 +4,7 @@ import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, IncomingMessage, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { checkHold, holdIfThere } from '../hold.ts'
+import { missingErrorQueue } from '../missing-queue.ts'
 import { whyNoQueue } from '../replay/plan.ts'
 import { idMatcher } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
@@ -58,7 +59,7 @@ const page = 1000
  */
 export async function watchFailures(operations: Operations, options: WatchOptions, tell: Tell): Promise<void> {
   const matches = newMatcher(options)
-  for (const queue of options.queues) await checkIsThere(operations, queue)
+  for (const queue of options.queues) await depthOf(operations, queue)
   const ended = new Ended(options.signal)
   const taps: { stop(): Promise<void> }[] = []
   try {
@@ -79,10 +80,11 @@ export async function watchFailures(operations: Operations, options: WatchOption
   }
 }
 
-/** A folder is made by the first failure. */
-async function checkIsThere(operations: Operations, queue: string): Promise<void> {
-  if (operations.can.lookWithoutTrace || (await operations.inspect(queue)) !== undefined) return
-  throw await whyNoQueue(operations, queue)
+/** How many messages are in it. A folder may come later. @throws {NsbError} NSB_QUEUE_NOT_FOUND of a broker: a missing queue is not an empty one */
+async function depthOf(operations: Operations, queue: string): Promise<number> {
+  const facts = await operations.inspect(queue)
+  if (facts !== undefined || operations.can.lookWithoutTrace) return facts?.depth ?? 0
+  throw missingErrorQueue(operations, queue, await whyNoQueue(operations, queue))
 }
 
 function checkDepthIsEnough({ criteria, deep, needsMessages }: WatchOptions): void {
@@ -231,7 +233,7 @@ class WatchedDepth {
     const errorQueue = this.#queue
     let depth: number
     try {
-      depth = (await this.#operations.inspect(errorQueue))?.depth ?? 0
+      depth = await depthOf(this.#operations, errorQueue)
     } catch (reason) {
       if (!this.#isInterrupted) tell({ kind: 'interrupted', errorQueue, reason })
       this.#isInterrupted = true

@@ -110,9 +110,7 @@ describe('a folder that is read whole', () => {
     assert.deepEqual(idsOf(await list(storage)), ['newest file', 'newest failure'])
   })
 
-  it('says that there is no queue where nothing ever failed', async () => {
-    const listed = await list(tempFolder())
-
-    assert.deepEqual([listed.facts, listed.total, listed.newerArrivals], [undefined, 0, 0])
+  it('is not taken for an empty one where it is missing', async () => {
+    await assert.rejects(list(tempFolder()), { code: 'NSB_QUEUE_NOT_FOUND' })
   })
 })
