@@ -7,7 +7,7 @@ import { type Connection, type ConnectionChoice, type Project, type Setting, cho
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
-import { isOfConnection } from './exit-codes.ts'
+import { Exit, isMilderThanPartly, isOfConnection } from './exit-codes.ts'
 import { globalFlags } from './global-flags.ts'
 import { Interruption } from './interruption.ts'
 import { type ListingChoice, chosenColumns, csvLines, sortedRows } from './listing.ts'
@@ -98,6 +98,8 @@ export abstract class BaseCommand extends Command {
   readonly #closing: (() => Promise<void>)[] = []
   readonly #interruption = new Interruption()
   #project: Promise<Project> | undefined
+  /** Whatever was looked at is known to be in its queue again. */
+  #isAllBack = true
   /** The profile, when a broker was to be opened. */
   #broker: string | undefined
 
@@ -327,7 +329,13 @@ export abstract class BaseCommand extends Command {
     const { transport, where, place, subscribersOf } = await openConnection(
       connection,
       await this.project(),
-      { detail: (text) => this.detail(text), warning: (text) => this.warning(text) },
+      {
+        detail: (text) => this.detail(text),
+        warning: (text) => this.warning(text),
+        notGivenBack: () => {
+          this.#isAllBack = false
+        },
+      },
       { endpoint, queueType, timeoutMs: this.bound, confirmTimeoutMs: endpoint === undefined ? this.bound : undefined },
     )
     this.where = where
@@ -393,6 +401,7 @@ export abstract class BaseCommand extends Command {
   protected override async finally(error: Error | undefined): Promise<void> {
     for (const close of this.#closing.toReversed()) await close().catch((problem: unknown) => this.detail(`closing: ${String(problem)}`))
     this.#interruption.stop()
+    if (!this.#isAllBack && isMilderThanPartly(process.exitCode)) this.finish(Exit.partly)
     process.exitCode = this.#interruption.exitCode ?? process.exitCode
     await super.finally(error)
   }

@@ -31,6 +31,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_BAD_LINE: Exit.partly,
   NSB_CANNOT_RESUME: Exit.partly,
   NSB_HASH_MISMATCH: Exit.partly,
+  NSB_NOT_SETTLED: Exit.partly,
   NSB_ARCHIVE_UNWRITABLE: Exit.cannotReach,
   NSB_CANNOT_ACCESS: Exit.cannotReach,
   NSB_DISK_FAILED: Exit.cannotReach,
@@ -52,8 +53,10 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_MANAGEMENT_UNREACHABLE: Exit.cannotReach,
   NSB_NACKED: Exit.cannotReach,
   NSB_NOT_AMQP: Exit.cannotReach,
+  NSB_NOTHING_DELIVERED: Exit.cannotReach,
   NSB_NOT_PERMITTED: Exit.cannotReach,
   NSB_NO_CONFIRM: Exit.cannotReach,
+  NSB_QUEUE_SILENT: Exit.cannotReach,
   NSB_TLS_FAILED: Exit.cannotReach,
   NSB_VIRTUAL_HOST: Exit.cannotReach,
   NSB_UNROUTABLE: Exit.notFound,
@@ -83,4 +86,9 @@ export function isOfConnection(code: string): boolean {
 
 export function exitCodeOf(code: string): number {
   return exitCodes[code] ?? Exit.usage
+}
+
+/** Of a command that has done its work: {@link Exit.partly} tells more. */
+export function isMilderThanPartly(code: number | string | null | undefined): boolean {
+  return code === undefined || code === Exit.done || code === Exit.notFound || code === Exit.timedOut || code === Exit.negative
 }

@@ -11,6 +11,8 @@ export interface Told {
   detail(text: string): void
   /** Of what was skipped, or interrupted and goes on. */
   warning(text: string): void
+  /** Nobody knows whether everything is back that was looked at in a queue; it was a warning as well. */
+  notGivenBack?(): void
 }
 
 export interface OpenOptions {
@@ -85,6 +87,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     },
     ...(endpoint !== undefined && { endpoint }),
     warn,
+    notGivenBack: () => told.notGivenBack?.(),
   })
   return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${shown.replace(/\/\/.*@/, '//')}` }
 }

@@ -16,6 +16,8 @@ export interface TransportSettings {
   readonly clock?: Clock
   /** Told of what was skipped, or interrupted and goes on; default: a process warning. */
   readonly warn?: (warning: string) => void
+  /** Told of a queue where nobody knows whether everything is back that a holding had of it. */
+  readonly notGivenBack?: (queue: string) => void
 }
 
 interface TransportKind {
@@ -52,7 +54,7 @@ export const transportKinds: readonly TransportKind[] = [
     kind: 'rabbitmq',
     schemes: ['amqp:', 'amqps:', 'host='],
     fromText: (text) => ({ kind: 'rabbitmq', rabbitmq: { connection: text } }),
-    async open({ rabbitmq, endpoint, clock, warn }) {
+    async open({ rabbitmq, endpoint, clock, notGivenBack, warn }) {
       if (!rabbitmq?.connection)
         throw new NsbError({
           code: 'NSB_NO_CONNECTION',
@@ -63,6 +65,7 @@ export const transportKinds: readonly TransportKind[] = [
       return openRabbitTransport(rabbitmq, {
         ...(endpoint === undefined ? {} : { endpoint }),
         ...(clock ? { clock } : {}),
+        ...(notGivenBack ? { notGivenBack } : {}),
         ...(warn ? { warn } : {}),
       })
     },

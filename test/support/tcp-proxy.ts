@@ -14,7 +14,10 @@ export interface TcpProxy {
   readonly open: number
   /** All bytes that clients have sent so far; for searching frames. */
   sent(): Buffer
+  readonly mood: Mood
   become(mood: Mood): void
+  /** Becomes that once a client has sent these bytes, which still pass. */
+  becomeAfter(bytes: Buffer, mood: Mood): void
   /** Ends all connections with a reset. */
   reset(): void
   /** Lets so many more bytes of the client pass on each connection, then resets it: in the middle of a frame. */
@@ -33,6 +36,7 @@ export async function startTcpProxy(target: number, record = false): Promise<Tcp
   const pairs = new Set<Pair>()
   const recorded: Buffer[] = []
   let mood: Mood = 'pass'
+  let awaited: { readonly bytes: Buffer; readonly mood: Mood } | undefined
 
   const end = (pair: Pair): void => {
     pairs.delete(pair)
@@ -44,6 +48,11 @@ export async function startTcpProxy(target: number, record = false): Promise<Tcp
       if (mood === 'stall') socket.pause()
       else socket.resume()
   }
+  const become = (next: Mood): void => {
+    mood = next
+    awaited = undefined
+    for (const pair of pairs) apply(pair)
+  }
   const server = createServer((client) => {
     const pair: Pair = { client, server: connect(target, '127.0.0.1'), left: Number.POSITIVE_INFINITY }
     pairs.add(pair)
@@ -51,6 +60,7 @@ export async function startTcpProxy(target: number, record = false): Promise<Tcp
       if (record) recorded.push(chunk)
       const passed = chunk.length < pair.left ? chunk : chunk.subarray(0, pair.left)
       pair.left -= chunk.length
+      if (awaited !== undefined && chunk.includes(awaited.bytes)) become(awaited.mood)
       pair.server.write(passed, () => {
         if (pair.left <= 0) end(pair)
       })
@@ -73,9 +83,12 @@ export async function startTcpProxy(target: number, record = false): Promise<Tcp
       return pairs.size
     },
     sent: () => Buffer.concat(recorded),
-    become(next) {
-      mood = next
-      for (const pair of pairs) apply(pair)
+    get mood() {
+      return mood
+    },
+    become,
+    becomeAfter(bytes, next) {
+      awaited = { bytes, mood: next }
     },
     reset() {
       for (const pair of pairs) end(pair)

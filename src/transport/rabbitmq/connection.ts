@@ -53,6 +53,11 @@ export class BrokerConnection {
     return this.#options.name
   }
 
+  /** A broker from which nothing comes for so long does not answer. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs
+  }
+
   /** Of the host that answered last: `amqp://user:***@host:5672/vhost` */
   get address(): string {
     const { settings } = this.#options

@@ -10,6 +10,7 @@ import { QueueChannel, largestPage } from './queue-channel.ts'
 import type { HeldLimits } from './queue-limits.ts'
 import { Reading } from './reading.ts'
 import { Rescue } from './rescue.ts'
+import { untilSettled } from './visible-again.ts'
 
 /** Copies of messages at their limit that are on their way at the same time. */
 const rescuedTogether = 100
@@ -29,6 +30,8 @@ export interface RabbitHoldingOptions {
   readonly warn: (warning: string) => void
   /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */
   exhausted(): void
+  /** Nobody knows whether everything is back. */
+  notGivenBack(): void
   ended(): Promise<void>
 }
 
@@ -70,8 +73,8 @@ export class RabbitHolding implements Holding {
     const looks = new LooksLeft({ queue: facts.queue, limits, overrule, takesAll, warn, exhausted: () => options.exhausted() })
     const messages = new HeldMessages({ queue: facts.queue, clock, looks, hold })
     const acknowledges = hold.purpose === 'change'
-    const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, acknowledges, warn, changed: () => messages.changed() })
-    return new RabbitHolding(options, queue, messages, new Reading({ queue, messages, looks, hold, depth: facts.depth }))
+    const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, acknowledges, changed: () => messages.changed() })
+    return new RabbitHolding(options, queue, messages, new Reading({ name: facts.queue, queue, messages, looks, hold, depth: facts.depth }))
   }
 
   /** @throws {NsbError} NSB_LOOKS_EXHAUSTED: one look more would cost messages their last delivery but one */
@@ -154,13 +157,15 @@ export class RabbitHolding implements Holding {
       newerArrivals = Math.max(0, waiting + reading.neverShown - Math.max(0, this.facts.depth - reading.read))
       await this.#rescueAll(rescued)
       await this.#release(rescued)
-      if (this.#options.limits.kind === 'quorum' && reading.read > returned) await this.#queue.untilSettled(this.#othersConsuming)
+      if (this.#options.limits.kind === 'quorum' && reading.read > returned)
+        await untilSettled(this.#queue, this.facts.queue, this.#othersConsuming)
     } catch (error) {
       // That ends the channel, and with it the broker gives everything back.
       isInterrupted = true
+      this.#options.notGivenBack()
       const { queue } = this.facts
       this.#options.warn(
-        `Giving back the messages of '${queue}' was interrupted: the broker gives them back, in its own order. ${errorText(error)}`,
+        `Giving back the messages of '${queue}' was interrupted, so that not all are known to be back: the broker gives back what is missing when it ends the connection, in its own order. ${errorText(error)}`,
       )
     }
     await this.#queue.close()
@@ -196,7 +201,13 @@ export class RabbitHolding implements Holding {
       await this.#takeRest()
       await this.#rescueAll(rescued)
     }
-    await giveBackInOrder(this.#queue, this.#messages.all, kind === 'quorum' && limit !== 'unlimited')
+    await giveBackInOrder(this.#queue, this.#messages.all, {
+      name: this.facts.queue,
+      limits: this.#options.limits,
+      others: this.#othersConsuming,
+      onlyLooks: this.#options.hold.purpose === 'look',
+      warn: this.#options.warn,
+    })
     this.#messages.clear()
   }
 

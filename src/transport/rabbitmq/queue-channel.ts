@@ -1,23 +1,20 @@
 import type { Channel, ConsumeMessage, Message } from 'amqplib'
-import type { NsbError } from '../../message/nsb-error.ts'
+import { NsbError } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { Acknowledgements } from './acknowledgements.ts'
+import { AnsweredTime } from './answered-time.ts'
 import { endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
+import { type Counts, askCounts } from './counts.ts'
 
 /** Nothing came for so long: either there is no more, or the broker is slow. */
 export const silenceMs = 1000
 /** A broker honours a prefetch up to this; 0 would mean 2,000 on a quorum queue. */
 export const largestPage = 65_535
-/** Nothing came for so many times that although there is something: somebody else has the queue to himself. */
+/** Nothing came for so many times that although there is something, and the broker says so: it gives nothing out. */
 export const patience = 10
-/** A queue that shows nothing more of what was given back for so long is being consumed by somebody. */
-const visibleWithinMs = 2000
 const barrierPollMs = 1
-/** Looks without a pause between them. */
-const askedAtOnce = 3
-const settledWithinMs = 5000
 
 /**
  * A broker finds an acknowledged delivery by going through the older ones of its channel that are not settled: with 100,000 of them held
@@ -64,7 +61,6 @@ export interface QueueChannelOptions {
   readonly queue: string
   /** Messages are taken to be acknowledged, not only to be looked at. */
   readonly acknowledges: boolean
-  readonly warn: (warning: string) => void
   /** Something has come, or the channel has ended. */
   changed(): void
 }
@@ -81,8 +77,6 @@ export class QueueChannel {
   #takes = 0
   #endTake: (() => void) | undefined
   #stream: { readonly consumer: Consumer; readonly consumerTag: string } | undefined
-  /** Waiting for what was given back to be seen made sense so far. */
-  #isSeen = true
 
   private constructor(options: QueueChannelOptions) {
     this.#options = options
@@ -160,14 +154,24 @@ export class QueueChannel {
    *
    * @param arrived told of each
    * @returns how many there were
+   * @throws {NsbError} NSB_NOTHING_DELIVERED
    */
   async take(size: number, arrived: (message: Taken) => void): Promise<number> {
-    const { acknowledges, clock, queue, warn } = this.#options
+    const { acknowledges, clock, queue } = this.#options
     const consumer = await this.#nextConsumer(size, acknowledges ? takenPerChannel : Number.POSITIVE_INFINITY)
     let end = (): void => {}
+    let isOver = false
     const ended = new Promise<void>((resolve) => {
-      end = resolve
+      end = (): void => {
+        isOver = true
+        resolve()
+      }
     })
+    let problem: unknown
+    const fail = (error: unknown): void => {
+      problem = error
+      end()
+    }
     this.#endTake = end
     const { consumerTag } = await this.#ask(
       this.#channel.consume(queue, (message) => {
@@ -180,22 +184,20 @@ export class QueueChannel {
       cancel = clock.after(silenceMs, () => {
         if (consumer.taken !== seen) return watch(consumer.taken, 0)
         this.depth().then((depth) => {
-          if (depth > 0 && silences < patience) return watch(seen, silences + 1)
-          if (depth > 0)
-            warn(
-              `Nothing comes of the ${depth} messages in '${queue}': another consumer may have the queue to itself, or the broker is slow.`,
-            )
-          end()
-        }, end)
+          if (isOver || depth === 0) return end()
+          if (silences < patience) return watch(seen, silences + 1)
+          fail(nothingDelivered(queue, depth))
+        }, fail)
       })
     }
     watch(0, 1)
     await ended
     cancel()
     this.#endTake = undefined
-    await this.#untilStill(consumer)
+    if (problem === undefined) await this.#untilStill(consumer)
     // Deliveries that cross the cancellation are ours too.
     await this.#ask(this.#channel.cancel(consumerTag))
+    if (problem !== undefined) throw problem
     return consumer.taken
   }
 
@@ -246,13 +248,16 @@ export class QueueChannel {
    * there are no more. What is on its way to one that is cancelled goes to the end of a quorum queue.
    */
   async #untilStill(consumer: Consumer, silences = 1): Promise<void> {
-    const longestMs = silences * silenceMs
-    let [taken, end] = [consumer.taken, performance.now() + longestMs]
+    const time = new AnsweredTime()
+    let taken = consumer.taken
     while (consumer.unsettled < consumer.room && !this.#lost) {
-      await this.#pause()
-      if (consumer.taken > taken) [taken, end] = [consumer.taken, performance.now() + longestMs]
+      await this.pause()
+      if (consumer.taken > taken) {
+        taken = consumer.taken
+        time.restart()
+      }
       // Or somebody else has the queue to himself.
-      else if ((await this.depth()) === 0 || performance.now() > end) return
+      else if ((await this.depth()) === 0 || time.answered() > silences * silenceMs) return
     }
   }
 
@@ -281,51 +286,18 @@ export class QueueChannel {
     consumer.part.channel.nack({ fields: { deliveryTag: tag } } as Message, true, true)
   }
 
+  /** Of the queue; only what it says itself is believed. */
+  async counts(): Promise<Counts> {
+    return this.#named(askCounts(this.#channel, this.#options.queue, this.#options.connection))
+  }
+
   /** Messages waiting in the queue. */
   async depth(): Promise<number> {
-    return (await this.#ask(this.#channel.checkQueue(this.#options.queue))).messageCount
+    return (await this.counts()).depth
   }
 
-  /**
-   * Waits until what was given back can be seen, and no longer than it makes sense: a consumer may take it at once.
-   *
-   * @param before the depth until then
-   * @returns the depth now; not asked for where waiting makes no sense any more
-   */
-  async untilSeen(before: number, count: number): Promise<number> {
-    let most = before
-    let end = performance.now() + visibleWithinMs
-    let asked = 0
-    while (this.#isSeen) {
-      const depth = await this.depth()
-      if (depth >= before + count) return depth
-      if (depth > most) {
-        most = depth
-        end = performance.now() + visibleWithinMs
-      }
-      this.#isSeen = performance.now() < end
-      // A few are there with the first answers, and a pause would be most of what they take.
-      if (++asked > askedAtOnce) await this.#pause()
-    }
-    return most
-  }
-
-  /**
-   * Waits until a quorum queue has done what was acknowledged: it does so in its own time, and what it has not come to when the channel
-   * ends is there again. Until then who took the messages counts as a consumer.
-   *
-   * @param others consumers that are not ours
-   */
-  async untilSettled(others: number): Promise<void> {
-    const end = performance.now() + settledWithinMs
-    while ((await this.#ask(this.#channel.checkQueue(this.#options.queue))).consumerCount > others) {
-      // Somebody else may have come meanwhile.
-      if (performance.now() > end) return
-      await this.#pause()
-    }
-  }
-
-  #pause(): Promise<void> {
+  /** Between two questions. */
+  pause(): Promise<void> {
     return new Promise((resolve) => this.#options.clock.after(barrierPollMs, resolve))
   }
 
@@ -334,9 +306,13 @@ export class QueueChannel {
   }
 
   /** @throws {NsbError} that says why the channel or the connection ended */
-  async #ask<T>(request: Promise<T>): Promise<T> {
+  #ask<T>(request: Promise<T>): Promise<T> {
+    return this.#named(this.#options.connection.answer(request))
+  }
+
+  async #named<T>(request: Promise<T>): Promise<T> {
     try {
-      return await this.#options.connection.answer(request)
+      return await request
     } catch (error) {
       throw this.#lost ?? endedChannelError(error, `hold messages of '${this.#options.queue}'`)
     }
@@ -348,4 +324,14 @@ function takenBy(consumer: Consumer, raw: ConsumeMessage): Taken {
   consumer.unsettled += 1
   consumer.part.taken += 1
   return { raw, tag: raw.fields.deliveryTag, consumer }
+}
+
+/** @param depth messages that the queue says it has */
+export function nothingDelivered(queue: string, depth: number): NsbError {
+  return new NsbError({
+    code: 'NSB_NOTHING_DELIVERED',
+    message: `Queue '${queue}' has ${depth} messages, and gave none out for ${(patience * silenceMs) / 1000} s: another consumer has the queue to itself, or the broker is slow.`,
+    suggestions: ['Look who consumes from it: nsb queues list', 'Try again when the broker has less to do'],
+    details: { queue, depth },
+  })
 }

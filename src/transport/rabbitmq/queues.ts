@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import type { QueueFacts } from '../transport.ts'
-import { channelError, replyCode } from './broker-error.ts'
+import { channelError, endedChannelError, replyCode } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
+import { type Counts, askCounts } from './counts.ts'
 import { isInfrastructure } from './delay.ts'
 import type { Management } from './management.ts'
 import { readPolicies } from './policies.ts'
@@ -22,12 +23,6 @@ export interface QueuesOptions {
   readonly clock: Clock
   /** For people. Without credentials. */
   readonly broker: string
-}
-
-export interface Counts {
-  /** Waiting messages. */
-  readonly depth: number
-  readonly consumers: number
 }
 
 /** What a broker says of its queues. Nothing is taken from them. */
@@ -78,11 +73,31 @@ export class Queues {
     // It may come from a header of a message.
     if (!isQueueName(queue)) return undefined
     try {
-      const { consumerCount, messageCount } = await this.#options.administration.withChannel((channel) => channel.checkQueue(queue))
-      return { depth: messageCount, consumers: consumerCount }
+      const { administration } = this.#options
+      return await administration.withChannel((channel) => askCounts(channel, queue, administration))
     } catch (error) {
       if (replyCode(error) === 404) return undefined
       throw channelError(error, `look at queue '${queue}'`)
+    }
+  }
+
+  /**
+   * Whether there is nothing in a queue that says so. Of a quorum queue without a leader, which its nodes are about to elect, the broker says
+   * so too; what has to take a message asks the leader. It costs one of the looks of a message that is there all the same.
+   */
+  async isEmpty(queue: string): Promise<boolean> {
+    const { administration } = this.#options
+    try {
+      return await administration.withChannel(async (channel) => {
+        const message = await channel.get(queue)
+        if (message === false) return true
+        channel.nack(message, false, true)
+        return false
+      })
+    } catch (error) {
+      // Who may not read may not look either. Of a queue with a single active consumer nobody else takes anything.
+      if (replyCode(error) === 403 || replyCode(error) === 405) return true
+      throw endedChannelError(error, `look at queue '${queue}'`)
     }
   }
 

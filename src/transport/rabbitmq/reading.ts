@@ -1,7 +1,7 @@
 import type { HeldMessage, HoldOptions } from '../transport.ts'
 import type { HeldMessages } from './held-messages.ts'
 import type { LooksLeft } from './looks-left.ts'
-import { type QueueChannel, type Taken, largestPage, patience } from './queue-channel.ts'
+import { type QueueChannel, type Taken, largestPage, nothingDelivered, patience } from './queue-channel.ts'
 
 /** So many of a stream are in memory, unless more should be on their way; and so many beside those. */
 const keptAhead = 1000
@@ -12,6 +12,7 @@ const keptAheadInPages = 500
 const endsAfterSilences = 3
 
 export interface ReadingOptions {
+  readonly name: string
   readonly queue: QueueChannel
   readonly messages: HeldMessages
   readonly looks: LooksLeft
@@ -151,7 +152,10 @@ export class Reading {
         } else if (!next && messages.leaving === 0 && (!queue.streaming || messages.size >= hold.max)) return
         else if (!(await messages.change()) && !next) {
           silences++
-          if (silences >= endsAfterSilences && (silences >= patience || (await queue.depth()) === 0)) return
+          if (silences < endsAfterSilences) continue
+          const waiting = await queue.depth()
+          if (waiting === 0) return
+          if (silences >= patience) throw nothingDelivered(this.#options.name, waiting)
         }
       }
     } finally {

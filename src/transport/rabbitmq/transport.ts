@@ -67,6 +67,8 @@ export interface RabbitOptions {
   readonly customize?: CustomizeMessage
   readonly clock?: Clock
   readonly warn?: (warning: string) => void
+  /** Told of a queue where nobody knows whether everything is back that a holding had of it; it is a warning as well. */
+  readonly notGivenBack?: (queue: string) => void
 }
 
 /** Soon after a short interruption, then at the interval of the .NET transport. */
@@ -234,11 +236,18 @@ class RabbitTransport implements Transport {
             suggestions: ['Stop them, or use --force'],
           })
       }
+      // Whoever has just died may have held all there is.
+      if (counts && counts.depth === 0 && counts.consumers > 0) {
+        await locking
+        counts = await this.#queues.countsWithoutGone(queue)
+      }
       if (!counts) throw await this.#queues.notFound(queue)
       if (counts.consumers > 0) this.#warn(`${others(counts.consumers)}: what they take is not shown.`)
       const { kind, limit } = await limiting
       if (kind === 'stream') throw isStream(queue)
       const limits: HeldLimits = { kind, limit }
+      const isCertain = counts.depth + counts.consumers > 0 || kind === 'classic' || (await this.#queues.isEmpty(queue))
+      if (!isCertain) counts = (await this.#queues.counts(queue)) ?? counts
       if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
         throw looksExhausted(queue, limits, undefined)
       await this.#exhausted.delete(queue)
@@ -253,6 +262,7 @@ class RabbitTransport implements Transport {
         stateFolder: this.#options.stateFolder,
         warn: this.#warn,
         exhausted: () => this.#exhausted.add(queue, limit),
+        notGivenBack: () => this.#options.notGivenBack?.(queue),
         ended: async () => {
           this.#holdings.delete(holding)
           await connection.close()
@@ -331,7 +341,7 @@ class RabbitTransport implements Transport {
       await this.#pause(comesBackWithinMs)
       const counts = await this.#queues.counts(queue)
       if (counts === undefined) return true
-      if (counts.depth > 0 || counts.consumers > 0) return false
+      if (counts.depth > 0 || counts.consumers > 0 || !(await this.#queues.isEmpty(queue))) return false
       await this.#administer(`remove queue '${queue}'`, (channel) => channel.deleteQueue(queue))
       return true
     } catch (error) {
