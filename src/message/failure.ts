@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { type BesideHeaders, foreignFailure, foreignKindOf, idOfBody } from './foreign-failure.ts'
 import { Header } from './headers.ts'
 import { deterministicGuid, deterministicHostId } from './ids.ts'
@@ -33,6 +34,11 @@ export interface FailedMessage {
   readonly handler: string | undefined
   readonly conversationId: string | undefined
   readonly relatedTo: string | undefined
+  /**
+   * A checksum of the body and of when and in which conversation it was sent: producers use ids again, and two failures of one id in one
+   * moment are told apart by it.
+   */
+  readonly contentMark: number
   /** How often it was replayed; 1 also when another tool did it, or it is an edited copy, and no count is kept. */
   readonly replayed: number
 }
@@ -77,8 +83,22 @@ export function readFailure(headers: Headers, nativeId: string, unreadable = fal
     handler: present(headers[`${Header.ExceptionData}Handler type`]) ?? foreign?.handler,
     conversationId: present(headers[Header.ConversationId]) ?? foreign?.conversationId,
     relatedTo: present(headers[Header.RelatedTo]),
+    contentMark: contentMarkOf(headers, beside.body),
     replayed: replayCountOf(headers),
   }
+}
+
+/** By these a failure is known again, wherever its message lies: what failed again has a later time. */
+export type FailureIdentity = Pick<FailedMessage, 'uniqueId' | 'failedAt' | 'contentMark'>
+
+/** The same text for the same failure. */
+export function identityOf({ contentMark, failedAt, uniqueId }: FailureIdentity): string {
+  return `${uniqueId} ${failedAt ?? '?'} ${contentMark}`
+}
+
+function contentMarkOf(headers: Headers, body: Uint8Array | undefined): number {
+  const sent = `${headers[Header.TimeSent] ?? ''} ${headers[Header.ConversationId] ?? ''}`
+  return crc32(sent, body === undefined ? 0 : crc32(body))
 }
 
 /** @source ServiceControl HeaderExtensions.UniqueId */

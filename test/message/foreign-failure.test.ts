@@ -29,8 +29,9 @@ describe('a fault of MassTransit', () => {
     const failed = readFailure(fault, 'native', false, { body: bytes(`\ufeff${JSON.stringify(envelope)}`) })
 
     assert.deepEqual(
-      { ...failed, uniqueId: undefined },
+      { ...failed, uniqueId: undefined, contentMark: undefined },
       {
+        contentMark: undefined,
         uniqueId: undefined,
         messageId: '5b2d0000-5d5d-0015-6a1a-08dd02ed1d34',
         kind: 'masstransit',

@@ -1,9 +1,11 @@
+import { type FailureIdentity, identityOf } from '../../message/failure.ts'
+
 /** A table that is fuller takes long to search. */
 const fullest = 0.8
 
 /**
- * Which failures were seen before: the same unique id with the same time of failure is the same failure, twice in the queue after a
- * crash. Keeps 8 bytes for each of them and not the texts, since there may be a million. Two different failures are taken for the same
+ * Which failures were seen before: the same unique id with the same time of failure and the same content is the same failure, twice in
+ * the queue after a crash. Keeps 8 bytes for each of them and not the texts, since there may be a million. Two different failures are taken for the same
  * with a probability of one to 37 million at a million of them; the second one then stays where it is, as a duplicate does.
  */
 export class SeenFailures {
@@ -16,11 +18,11 @@ export class SeenFailures {
     this.#slots = new Uint32Array(2 * Math.ceil((expected + 1) / fullest))
   }
 
-  /** @param failedAt a failure without a time cannot be told from another one: it is never a duplicate @returns was it there already? */
-  isDuplicate(uniqueId: string, failedAt: number | undefined): boolean {
-    if (failedAt === undefined) return false
-    const micros = Math.round(failedAt * 1000)
-    return !this.#add(withTime(hash(uniqueId, 0x01000193), micros) || 1, withTime(hash(uniqueId, 0x9e3779b1), micros))
+  /** A failure without a time cannot be told from another one: it is never a duplicate. @returns was it there already? */
+  isDuplicate(failed: FailureIdentity): boolean {
+    if (failed.failedAt === undefined) return false
+    const text = identityOf(failed)
+    return !this.#add(hash(text, 0x01000193) || 1, hash(text, 0x9e3779b1))
   }
 
   #add(high: number, low: number): boolean {
@@ -43,10 +45,6 @@ export class SeenFailures {
     this.#count = 0
     for (let at = 0; at < old.length; at += 2) if (old[at] !== 0) this.#add(old[at] as number, old[at + 1] as number)
   }
-}
-
-function withTime(hashed: number, micros: number): number {
-  return (Math.imul(hashed ^ (micros % 2 ** 32), 0x85ebca6b) ^ Math.floor(micros / 2 ** 32)) >>> 0
 }
 
 /** FNV-1a with another prime for each half of a hash of 64 bits, and a final mix. */

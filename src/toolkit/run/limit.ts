@@ -10,8 +10,8 @@ export class Limit {
   #left: number
   #closed = false
   #waiting: (() => void)[] = []
-  /** Native ids of those that were let through and whose verdict has not been carried out. */
-  readonly #open = new Set<string>()
+  /** Native ids of those that were decided on, and whose verdict has not been carried out. */
+  readonly #decided = new Set<string>()
 
   /** @param messages how many */
   constructor(messages: number) {
@@ -38,16 +38,19 @@ export class Limit {
         {
           ...options,
           onSettled: (message) => {
-            this.#open.delete(message.nativeId)
+            this.#decided.delete(message.nativeId)
             options.onSettled(message)
           },
         },
         async (message, signal) => {
           // Its verdict could not be carried out, as on a full disk: it comes again in the place it has.
-          const again = this.#open.has(message.nativeId)
+          const again = this.#decided.delete(message.nativeId)
           if (!again && !(await this.#enter(signal))) return putBack
-          this.#open.add(message.nativeId)
-          return decide(message, signal)
+          try {
+            return await decide(message, signal)
+          } finally {
+            this.#decided.add(message.nativeId)
+          }
         },
       )
     return new Proxy(transport, {

@@ -74,7 +74,7 @@ export async function sendAndAwait(
     transport,
     options.errorQueue,
     (failed) => {
-      if (failed.id === message.id) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
+      if (isRequest(failed, message)) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
     },
     {
       // What comes until it goes on is looked for at the end.
@@ -114,6 +114,11 @@ function answers({ headers }: IncomingMessage, id: string): boolean {
   return headers[Header.CorrelationId] === id && parseIntent(headers[Header.MessageIntent]) === 'Reply'
 }
 
+/** Somebody may have used its id before, and that message may have failed. */
+function isRequest({ headers, id }: IncomingMessage, { headers: sent, id: sentId }: OutgoingMessage): boolean {
+  return id === sentId && [Header.TimeSent, Header.ConversationId].every((name) => headers[name] === sent[name])
+}
+
 function replyOf({ body, headers }: IncomingMessage): Reply {
   const common = { type: headers[Header.EnclosedMessageTypes]?.split(/[,;]/, 1)[0], from: headers[Header.OriginatingEndpoint], headers }
   const code = headers[Header.ReturnCode]
@@ -149,7 +154,7 @@ async function lookFor(
 ): Promise<ReplyOutcome> {
   try {
     const noErrorQueue = !isSeen && (await transport.inspect(errorQueue)) === undefined
-    const failed = isSeen || noErrorQueue ? undefined : await findFailed(transport, errorQueue, message.id, signal)
+    const failed = isSeen || noErrorQueue ? undefined : await findFailed(transport, errorQueue, message, signal)
     if (failed !== undefined) return { status: 'failed', latencyMs: outcome.latencyMs, failure: failureOf(failed) }
     return { ...outcome, whereabouts: await whereabouts(transport, message), ...(noErrorQueue && { noErrorQueue }) }
   } catch {
@@ -159,7 +164,12 @@ async function lookFor(
 }
 
 /** undefined: it is not there, or the queue cannot be read now. */
-async function findFailed(transport: Transport, queue: string, id: string, signal: AbortSignal): Promise<IncomingMessage | undefined> {
+async function findFailed(
+  transport: Transport,
+  queue: string,
+  message: OutgoingMessage,
+  signal: AbortSignal,
+): Promise<IncomingMessage | undefined> {
   const facts = await transport.inspect(queue)
   if (facts === undefined || facts.depth === 0 || facts.depth > mostLookedAt) return undefined
   let found: IncomingMessage | undefined
@@ -174,7 +184,7 @@ async function findFailed(transport: Transport, queue: string, id: string, signa
     })
     try {
       // All of it is held, so that all of it is given back in order.
-      for await (const page of holding.pages()) found ??= page.find((held) => held.id === id)
+      for await (const page of holding.pages()) found ??= page.find((held) => isRequest(held, message))
     } finally {
       await holding.giveBack()
     }
@@ -202,7 +212,7 @@ async function whereabouts(transport: Transport, message: OutgoingMessage): Prom
     beforeRemove: () => undefined,
   })
   try {
-    for await (const page of holding.pages()) if (page.some((held) => held.id === message.id)) return 'waiting'
+    for await (const page of holding.pages()) if (page.some((held) => isRequest(held, message))) return 'waiting'
     return 'taken'
   } finally {
     await holding.giveBack()

@@ -44,6 +44,28 @@ describe.each(['quorum', 'classic'] as const)('errors replay on a %s queue', (ki
     assert.deepEqual(await bodiesIn(errors), ['m4', 'm5'])
   })
 
+  it('staged: of two failures with one id and one moment both are sent, and archived ones both come back', {
+    timeout: 120_000,
+  }, async () => {
+    const { errors, sales, shop } = await makeErrorWorld({ kind })
+    const put = (body: string) => ({ body, headers: failureHeaders('order-42'), properties: { messageId: 'order-42' } })
+    await errors.put([put('first'), put('second')])
+
+    const archived = await shop.run('errors', 'archive', '--all', '--yes', '--json')
+    const { file } = JSON.parse(archived.stdout) as { readonly file: string }
+    const imported = await shop.run('errors', 'import', file, '--yes', '--json')
+    const again = await shop.run('errors', 'import', file, '--yes', '--json')
+    const replayed = await shop.run('errors', 'replay', '--all', '--staged', '--yes', '--json')
+
+    expect([archived, imported, again, replayed].map(({ code }) => code)).toEqual([0, 0, 0, 0])
+    expect([imported, again].map(({ stdout }) => JSON.parse(stdout) as object)).toMatchObject([
+      { imported: 2, skipped: 0 },
+      { imported: 0, skipped: 2 },
+    ])
+    assert.deepEqual((await bodiesIn(sales)).toSorted(), ['first', 'second'])
+    assert.equal(await errors.depth(), 0)
+  })
+
   it('staged: the messages wait in a queue as safe as the error queue, the others are free, and the queue is gone in the end', {
     timeout: 120_000,
   }, async () => {

@@ -1,4 +1,4 @@
-import { type FailedMessage, isForeign, uniqueIdOf } from '../../../message/failure.ts'
+import { type FailedMessage, identityOf, isForeign, uniqueIdOf } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 import { BadLineError, type SavedMessage, readSaved, readSavedLine, textHeaders, typedProperties } from '../../../message/saved-message.ts'
@@ -319,8 +319,8 @@ function unchanged(saved: SavedMessage, queue: string, kind: QueueFacts['kind'] 
 }
 
 /** The same for an entry and for its copy by {@link unchanged}, which can always be read. */
-function keyOf({ nativeId, unreadable }: Pick<SavedMessage, 'nativeId' | 'unreadable'>, { failedAt, uniqueId }: FailedMessage): string {
-  return `${unreadable === undefined ? uniqueId : uniqueIdOf({}, nativeId)} ${failedAt ?? '?'}`
+function keyOf({ nativeId, unreadable }: Pick<SavedMessage, 'nativeId' | 'unreadable'>, failed: FailedMessage): string {
+  return identityOf(unreadable === undefined ? failed : { ...failed, uniqueId: uniqueIdOf({}, nativeId) })
 }
 
 export function cannotRead(source: string, error: unknown): NsbError {

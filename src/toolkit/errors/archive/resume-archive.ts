@@ -6,7 +6,7 @@ import { readLines } from '../../read-lines.ts'
 import { checkHold, holdErrors, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
 import { KeySet } from '../journal/key-set.ts'
-import { keyOf } from '../journal/message-key.ts'
+import { hasKey, keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { readHeld } from '../replay/sending-back.ts'
@@ -141,7 +141,7 @@ async function finish(
       const begun = messages.flatMap((message) => {
         const key = keyOf(message, readHeld(message), kind)
         // Of a failure that lies there twice one copy was meant.
-        return key !== undefined && (journal.keys.has(key) || inFile.has(key)) && seen.add(key) ? [{ message, key }] : []
+        return key !== undefined && (hasKey(journal.keys, key) || inFile.has(key)) && seen.add(key) ? [{ message, key }] : []
       })
       await Promise.all(
         begun.map(({ key, message }) =>

@@ -1,4 +1,4 @@
-import type { FailedMessage } from '../../../message/failure.ts'
+import { type FailedMessage, type FailureIdentity, identityOf } from '../../../message/failure.ts'
 import type { HeldMessage, HoldOptions, Holding, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { checkHold, holdErrors } from '../hold.ts'
 import { idMatcher, resolveIds } from '../select/resolve-ids.ts'
@@ -94,7 +94,7 @@ export async function select(operations: Operations, options: SelectionOptions, 
   return selection
 }
 
-interface Found extends Pick<FailedMessage, 'uniqueId' | 'failedAt'> {
+interface Found extends FailureIdentity {
   readonly key: string
   selected: SelectedMessage | undefined
 }
@@ -137,9 +137,9 @@ class HeldSelection implements Selection {
           room -= sizeOf(selected.message)
           if (room < 0) for (const each of found) each.selected = undefined
         }
-        const { failedAt, uniqueId } = selected.failed
-        if (isKeyed) found.push({ key: keyOf(selected), uniqueId, failedAt, selected: room < 0 ? undefined : selected })
-        else if (room >= 0) found.push({ key: '', uniqueId, failedAt, selected })
+        const { contentMark, failedAt, uniqueId } = selected.failed
+        if (isKeyed) found.push({ key: keyOf(selected), uniqueId, failedAt, contentMark, selected: room < 0 ? undefined : selected })
+        else if (room >= 0) found.push({ key: '', uniqueId, failedAt, contentMark, selected })
         else found.length = 0
       }
     signal.throwIfAborted()
@@ -159,8 +159,8 @@ class HeldSelection implements Selection {
   }
 
   /** Asked once for each message that matches. */
-  #isWanted({ failedAt, uniqueId }: Pick<FailedMessage, 'uniqueId' | 'failedAt'>): boolean {
-    const isDuplicate = this.#seen.isDuplicate(uniqueId, failedAt)
+  #isWanted(failed: FailureIdentity): boolean {
+    const isDuplicate = this.#seen.isDuplicate(failed)
     if (isDuplicate && !this.#options.duplicates) this.duplicates++
     return isDuplicate === this.#options.duplicates
   }
@@ -269,5 +269,5 @@ function sizeOf({ body, headers }: HeldMessage): number {
 }
 
 function keyOf({ failed, message }: SelectedMessage): string {
-  return `${message.nativeId}\n${failed.uniqueId}\n${failed.failedAt ?? '?'}`
+  return `${message.nativeId}\n${identityOf(failed)}`
 }

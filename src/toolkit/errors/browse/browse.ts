@@ -205,7 +205,7 @@ export async function listFailed(operations: Operations, options: ListOptions): 
       if (ids.length > 0) named.push(failed)
       if (!matches(failed, held ?? message)) return
       total++
-      const duplicate = failures.isDuplicate(failed.uniqueId, failed.failedAt)
+      const duplicate = failures.isDuplicate(failed)
       const item = { failed, duplicate, at: newestFirst ? message.enqueuedAt : failed.failedAt }
       if (comeInOrder) return inOrder.add(item)
       items.push(item)

@@ -2,7 +2,7 @@ import { readFailure } from '../../../message/failure.ts'
 import type { HeldMessage, Holding, Operations } from '../../../transport/transport.ts'
 import { checkHold, holdErrors, holdIfThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
-import { keyOf } from '../journal/message-key.ts'
+import { hasKey, keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { replayPage } from '../replay/plan.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
@@ -134,7 +134,7 @@ async function find(holding: Holding, { keys }: ReadJournal, { messageId, staysF
       const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
       if (staysFailed && failed.messageId === messageId) isCopyThere = true
       const key = keyOf(message, failed, holding.facts.kind)
-      if (key !== undefined && keys.has(key)) original ??= message
+      if (key !== undefined && hasKey(keys, key)) original ??= message
       if (key === undefined && failed.uniqueId === uniqueId) mayBeThere = true
     }
   return { original, isCopyThere, mayBeThere }

@@ -1,10 +1,11 @@
+import { identityOf } from '../../../message/failure.ts'
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import type { HeldMessage } from '../../../transport/transport.ts'
 import { type PlannedMessage, type ReplayPlan, type Selected, mostItems } from '../replay/plan.ts'
 import type { Patching } from './patching.ts'
 
 /** A message that a patch does not fit. */
-export interface Unfit extends Pick<PlannedMessage, 'uniqueId' | 'failedAt'> {
+export interface Unfit extends Pick<PlannedMessage, 'uniqueId' | 'failedAt' | 'contentMark'> {
   readonly error: { readonly code: string; readonly message: string }
 }
 
@@ -22,9 +23,9 @@ export class TriedPatch {
     try {
       await this.#patching.try(message, failed)
     } catch (error) {
-      const { failedAt, uniqueId } = failed
+      const { contentMark, failedAt, uniqueId } = failed
       const code = error instanceof NsbError ? error.code : 'NSB_UNEXPECTED'
-      this.#unfit.set(keyOf(failed), { uniqueId, failedAt, error: { code, message: errorText(error) } })
+      this.#unfit.set(identityOf(failed), { uniqueId, failedAt, contentMark, error: { code, message: errorText(error) } })
     }
   }
 
@@ -33,5 +34,3 @@ export class TriedPatch {
     return [...this.#unfit.values()].filter((each) => wanted.has(each))
   }
 }
-
-const keyOf = ({ failedAt, uniqueId }: Pick<PlannedMessage, 'uniqueId' | 'failedAt'>): string => `${uniqueId} ${failedAt ?? '?'}`

@@ -1,4 +1,4 @@
-import type { FailedMessage } from '../../../message/failure.ts'
+import type { FailedMessage, FailureIdentity } from '../../../message/failure.ts'
 import { readFailure } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
@@ -28,9 +28,7 @@ export interface ReplayOptions {
 }
 
 /** One message that was selected, and where it goes. */
-export interface PlannedMessage {
-  readonly uniqueId: string
-  readonly failedAt: number | undefined
+export interface PlannedMessage extends FailureIdentity {
   /** undefined: nothing says where it belongs. */
   readonly target: string | undefined
   /** The target is the wish of the message itself: `ServiceControl.RetryTo`. */
@@ -255,6 +253,7 @@ export function planned(message: Pick<HeldMessage, 'headers'>, failed: FailedMes
   return {
     uniqueId: failed.uniqueId,
     failedAt: failed.failedAt,
+    contentMark: failed.contentMark,
     target,
     redirectedByMessage: target !== withoutWish,
   }

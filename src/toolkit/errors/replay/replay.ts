@@ -167,7 +167,7 @@ export function replayAsTheyCome(transport: Transport, noted: NotedHolding, opti
         read++
         const failed = readHeld(message)
         if (!isReplayable(failed) || !matches(failed, message)) continue
-        if (seen.isDuplicate(failed.uniqueId, failed.failedAt)) duplicates++
+        if (seen.isDuplicate(failed)) duplicates++
         else {
           const begun = sending.add(message, planned(message, failed, options), failed)
           if (typeof begun === 'boolean' ? begun : await begun) selected++

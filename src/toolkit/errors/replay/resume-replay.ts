@@ -2,7 +2,7 @@ import type { HeldMessage, QueueFacts, Transport } from '../../../transport/tran
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { checkHold, holdNoted, ifThere } from '../hold.ts'
 import { Journal } from '../journal/journal.ts'
-import { keyOf } from '../journal/message-key.ts'
+import { hasKey, keyOf } from '../journal/message-key.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { missingErrorQueue } from '../missing-queue.ts'
 import { type ReplayOptions, holdOptions, isReplayable, planned, whyNoQueue } from './plan.ts'
@@ -207,11 +207,11 @@ class Going {
 
   #partOf(message: HeldMessage, failed: ReturnType<typeof readHeld>): Part {
     const key = keyOf(message, failed, this.#kind)
-    const isKnown = key !== undefined && this.#journal.keys.has(key)
+    const isKnown = key !== undefined && hasKey(this.#journal.keys, key)
     if (this.#undo && !isKnown) return undefined
     if (!isKnown && !this.#isRest(message, failed)) return undefined
-    if (this.#seen.isDuplicate(failed.uniqueId, failed.failedAt)) return undefined
-    if (isKnown && this.#journal.safe.has(key)) return 'safe'
+    if (this.#seen.isDuplicate(failed)) return undefined
+    if (isKnown && hasKey(this.#journal.safe, key)) return 'safe'
     if (this.#undo) return undefined
     if (isKnown) return 'begun'
     this.#room--

@@ -1,7 +1,7 @@
 import { NsbError } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Transport } from '../../../transport/transport.ts'
 import { Journal } from '../journal/journal.ts'
-import { keyOf } from '../journal/message-key.ts'
+import { hasKey, keyOf } from '../journal/message-key.ts'
 import { type ReadJournal, readJournal } from '../journal/read-journal.ts'
 import { KeySet } from '../journal/key-set.ts'
 import { type ReplayOptions, replayPage } from './plan.ts'
@@ -71,10 +71,10 @@ async function goOnDraining({ journal, replayOptions, run, transport }: Resumpti
   const isSafe = (message: HeldMessage): boolean => {
     const key = facts && keyOf(message, readHeld(message), facts.kind)
     if (key === undefined && unknown < journal.unknown) unknown++
-    if (key === undefined || !keys.has(key)) return false
-    if (safe.has(key)) removed++
+    if (key === undefined || !hasKey(keys, key)) return false
+    if (hasKey(safe, key)) removed++
     else sentAgain++
-    return safe.has(key)
+    return hasKey(safe, key)
   }
   const report = await drainStaging(transport, replayOptions, run, isSafe)
   const again = sentAgain + unknown
@@ -123,7 +123,7 @@ async function takeBack({ journal, options, record, resumed, run, transport }: R
               const key = keys[index]
               numbers.set(message, first + index)
               if (key === undefined) continue
-              const wasSent = journal.phase === phases.draining && journal.safe.has(key)
+              const wasSent = journal.phase === phases.draining && hasKey(journal.safe, key)
               if (wasSent) removed++
               else if (seen.add(key)) continue
               else merged++

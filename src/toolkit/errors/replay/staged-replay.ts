@@ -1,3 +1,4 @@
+import { identityOf } from '../../../message/failure.ts'
 import type { HeldMessage, Transport } from '../../../transport/transport.ts'
 import { isBrokerQueue } from '../../broker-queue.ts'
 import { KeySet } from '../journal/key-set.ts'
@@ -120,7 +121,7 @@ export async function drainStaging(
     for await (const messages of holding.pages())
       for (const message of messages) {
         const failed = readHeld(message)
-        const isDuplicate = failed.failedAt !== undefined && !seen.add(`${failed.uniqueId} ${failed.failedAt}`)
+        const isDuplicate = failed.failedAt !== undefined && !seen.add(identityOf(failed))
         // One copy of a failure is selected. Where a crash can double it while it is moved, the second one is the same message.
         if (isSafe(message) || (isDuplicate && isBrokerQueue(holding.facts))) await holding.consume(message, [])
         else if (isDuplicate) {

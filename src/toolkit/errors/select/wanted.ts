@@ -1,10 +1,7 @@
-import type { FailedMessage } from '../../../message/failure.ts'
+import { type FailureIdentity, identityOf } from '../../../message/failure.ts'
 import { hash } from '../seen-failures.ts'
 
 const mostAtFirst = 2 ** 21
-
-/** A failure is known again by these: what failed again has a later time, and nobody has asked for it. */
-type Failure = Pick<FailedMessage, 'uniqueId' | 'failedAt'>
 
 /**
  * Which failures are wanted, and which were only seen: 12 bytes for each, since there may be a million. A slot is two words of a hash,
@@ -25,32 +22,32 @@ export class Wanted {
   }
 
   /** @returns is it new? Failures without a time cannot be told from each other: each of them is new */
-  see({ failedAt, uniqueId }: Failure): boolean {
-    return !this.#slotOf(uniqueId, failedAt, true).found || failedAt === undefined
+  see(failure: FailureIdentity): boolean {
+    return !this.#slotOf(failure, true).found || failure.failedAt === undefined
   }
 
-  want({ failedAt, uniqueId }: Failure): void {
-    const { at } = this.#slotOf(uniqueId, failedAt, true)
+  want(failure: FailureIdentity): void {
+    const { at } = this.#slotOf(failure, true)
     this.#slots[at + 2] = (this.#slots[at + 2] as number) + 1
     this.left++
   }
 
-  has({ failedAt, uniqueId }: Failure): boolean {
-    const { at, found } = this.#slotOf(uniqueId, failedAt)
+  has(failure: FailureIdentity): boolean {
+    const { at, found } = this.#slotOf(failure)
     return found && this.#slots[at + 2] !== 0
   }
 
   /** @returns false: it is not wanted, or not a second time */
-  take(failure: Failure): boolean {
-    const { at, found } = this.#slotOf(failure.uniqueId, failure.failedAt)
+  take(failure: FailureIdentity): boolean {
+    const { at, found } = this.#slotOf(failure)
     if (!found || this.#slots[at + 2] === 0) return false
     this.#slots[at + 2] = (this.#slots[at + 2] as number) - 1
     this.left--
     return true
   }
 
-  #slotOf(uniqueId: string, failedAt: number | undefined, claim = false): { readonly at: number; readonly found: boolean } {
-    const text = `${uniqueId} ${failedAt ?? '?'}`
+  #slotOf(failure: FailureIdentity, claim = false): { readonly at: number; readonly found: boolean } {
+    const text = identityOf(failure)
     // Before a slot is claimed, so that it stays where it is.
     if (claim && 6 * this.#count >= this.#slots.length) this.#grow()
     return this.#find(hash(text, 0x01000193) || 1, hash(text, 0x9e3779b1), claim)

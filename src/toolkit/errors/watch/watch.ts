@@ -283,9 +283,9 @@ class WatchedDepth {
       for await (const messages of holding.pages())
         for (const message of messages) {
           const failed = readHeld(message)
-          const key = [failed.uniqueId, failed.failedAt ?? 0] as const
-          seen.isDuplicate(...key)
-          const isNew = this.#seen === undefined ? place >= this.#known : !this.#seen.isDuplicate(...key)
+          const known = { ...failed, failedAt: failed.failedAt ?? 0 }
+          seen.isDuplicate(known)
+          const isNew = this.#seen === undefined ? place >= this.#known : !this.#seen.isDuplicate(known)
           place++
           if (isNew && matches(message, failed)) tell({ kind: 'failed', errorQueue, failed, message })
         }

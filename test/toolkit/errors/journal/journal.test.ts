@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, mkdirSync, readFileSync, statSync, truncateS
 import { describe, expect, it } from 'vitest'
 import { Journal, type OperationHead, journalPath, thisProcess } from '../../../../src/toolkit/errors/journal/journal.ts'
 import { KeySet } from '../../../../src/toolkit/errors/journal/key-set.ts'
-import { keyOf } from '../../../../src/toolkit/errors/journal/message-key.ts'
+import { hasKey, keyOf } from '../../../../src/toolkit/errors/journal/message-key.ts'
 import { knownOperations, removeOldJournals } from '../../../../src/toolkit/errors/journal/operations.ts'
 import { isRunning, operationIds, readJournal } from '../../../../src/toolkit/errors/journal/read-journal.ts'
 import { newOperationId } from '../../../../src/toolkit/errors/operation-id.ts'
@@ -181,9 +181,16 @@ it('a set of keys tells a hundred thousand apart', () => {
 })
 
 it('an entry is known again by its failure on a broker, and by its name in a folder', () => {
-  const [message, failed] = [{ nativeId: 'n' }, { uniqueId: 'u', failedAt: 5 }]
+  const [message, failed] = [{ nativeId: 'n' }, { uniqueId: 'u', failedAt: 5, contentMark: 7 }]
 
-  expect(keyOf(message, failed, 'quorum')).toBe('u 5')
-  expect(keyOf(message, { uniqueId: 'u', failedAt: undefined }, 'quorum')).toBeUndefined()
+  expect(keyOf(message, failed, 'quorum')).toBe('u 5 7')
+  expect(keyOf(message, { ...failed, failedAt: undefined }, 'quorum')).toBeUndefined()
   expect(keyOf(message, failed, 'folder')).toBe('n')
+})
+
+it('a journal of version 0.1 names an entry without its content, and is understood', () => {
+  const keys = new KeySet()
+  for (const key of ['u 5', 'v 6 7']) keys.add(key)
+
+  expect(['u 5 7', 'v 6 7', 'v 6 8', 'u 6 7', 'n'].map((key) => hasKey(keys, key))).toEqual([true, true, false, false, false])
 })

@@ -250,14 +250,28 @@ describe('replay on a broker', () => {
         headers: world.failure('one', more),
         properties: { messageId: 'one' },
       })
-      await world.errors.put([put('sales'), put('billing', inBilling), put('sales again')])
+      await world.errors.put([put('sales'), put('billing', inBilling), put('sales')])
 
       const report = await replayed(world, { confirmed })
 
       assert.deepEqual([report.selected, report.published, report.duplicates, report.leftInQueue], [2, 2, 1, 1])
       assert.deepEqual(await bodiesIn(world.sales), ['sales'])
       assert.deepEqual(await bodiesIn(billing), ['billing'])
-      assert.deepEqual(await bodiesIn(world.errors), ['sales again'])
+      assert.deepEqual(await bodiesIn(world.errors), ['sales'])
+    }
+  })
+
+  it('replays each of two failures with one id and one moment: producers use ids again', async () => {
+    for (const confirmed of [false, true]) {
+      const world = await makeWorld()
+      const put = (body: string) => ({ body, headers: world.failure('one'), properties: { messageId: 'one' } })
+      await world.errors.put([put('first'), put('second'), put('first')])
+
+      const report = await replayed(world, { confirmed })
+
+      assert.deepEqual([report.selected, report.published, report.duplicates, report.leftInQueue], [2, 2, 1, 1])
+      assert.deepEqual(await bodiesIn(world.sales), ['first', 'second'])
+      assert.deepEqual(await bodiesIn(world.errors), ['first'])
     }
   })
 
