@@ -60,6 +60,9 @@ confirmed, 7 a message in hand did not finish within 10 s of the end and was put
     if (args.dir !== undefined) enterFolder(args.dir)
     const { findEndpoints } = await import('../src/toolkit/run/find-endpoints.ts')
     const found = await findEndpoints(process.cwd(), args.dir !== undefined)
+    const { requireTrust } = await import('../src/toolkit/trust/trust.ts')
+    // Asked here, and not by the processes of the endpoints.
+    for (const { folder } of found.endpoints) await requireTrust({ kind: 'code', folder, consent: this.consent })
     for (const { folder, name } of found.endpoints)
       await this.confirmProtected(`Run '${name}'? It makes its queues, and consumes what waits in them.`, folder)
     const [first, ...further] = found.endpoints

@@ -96,6 +96,7 @@ await build({
     'src/zod/index.ts',
     'src/cli/main.ts',
     'src/cli/base-command.ts',
+    'src/toolkit/trust/hand-over.ts',
     ...commands,
   ],
   outdir: fresh,

@@ -37,7 +37,7 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       root: plan.folder,
       files: plan.files,
       dryRun: flags['dry-run'],
-      check: flags.check ? () => checkProject(plan.folder, plan.style, plan.test, plan.tests) : undefined,
+      check: flags.check ? () => checkProject(plan.folder, plan, this.consent) : undefined,
       next: [...(into === '' ? [] : [`cd ${into}`]), 'npm install', 'nsb run --watch --no-retries', ...(send === undefined ? [] : [send])],
     })
   }

@@ -54,7 +54,7 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       dryRun: flags['dry-run'],
       confirm: () => this.#askForMessages(plan),
       warnings: plan.warnings,
-      check: flags.check ? () => checkProject(project.folder, plan.style, plan.test, plan.tests) : undefined,
+      check: flags.check ? () => checkProject(project.folder, plan, project.consent) : undefined,
       next: ['nsb run --watch --no-retries', ...sendHint(plan, replies !== undefined)],
     })
   }

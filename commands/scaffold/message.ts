@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { ScaffoldCommand } from '../../src/cli/scaffold-command.ts'
+import type { Project } from '../../src/toolkit/project.ts'
 
 export default class ScaffoldMessage extends ScaffoldCommand {
   static override summary = 'write the declaration of a message'
@@ -43,14 +44,14 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
       root: project.folder,
       files,
       dryRun: flags['dry-run'],
-      check: flags.check && !js ? () => this.#check(project.folder) : undefined,
+      check: flags.check && !js ? () => this.#check(project) : undefined,
       next: [`nsb scaffold handler ${args.name}`],
     })
   }
 
-  async #check(folder: string) {
+  async #check({ consent, folder }: Project) {
     const { projectStyle } = await import('../../src/toolkit/scaffold/project-style.ts')
     const { checkProject } = await import('../../src/toolkit/scaffold/check.ts')
-    return checkProject(folder, await projectStyle(folder, 'ts'), undefined, 0)
+    return checkProject(folder, { style: await projectStyle(folder, 'ts'), test: undefined, tests: 0 }, consent)
   }
 }

@@ -23,13 +23,13 @@ Exit codes: 0 written or the same already, 2 nothing was written, 8 written but 
     const { args, flags } = await this.parse(ScaffoldTest)
     const project = await this.project()
     const { planTest } = await import('../../src/toolkit/scaffold/scaffold-test.ts')
-    const { files, style, test, tests } = await planTest(project, args.handler, flags.force)
+    const plan = await planTest(project, args.handler, flags.force)
     const { checkProject } = await import('../../src/toolkit/scaffold/check.ts')
     return this.scaffold('nsb.scaffold.test/1', {
       root: project.folder,
-      files,
+      files: plan.files,
       dryRun: flags['dry-run'],
-      check: flags.check ? () => checkProject(project.folder, style, test, tests) : undefined,
+      check: flags.check ? () => checkProject(project.folder, plan, project.consent) : undefined,
       next: [],
     })
   }

@@ -3,6 +3,7 @@ import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { NsbError } from '../message/nsb-error.ts'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { type Opened, openConnection } from '../toolkit/open-connection.ts'
+import type { Consent } from '../toolkit/trust/trust.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
@@ -268,6 +269,10 @@ export abstract class BaseCommand extends Command {
     await confirm(`Profile '${profile}' is protected. ${question}`, this.terminal, { typed: profile, flag: `--confirm ${profile}`, signal })
   }
 
+  /** Asks before what is somebody else's runs. No flag answers it: NSB_TRUST names what is trusted. */
+  protected readonly consent: Consent = async (question) =>
+    this.terminal.interactive && (await ask({ message: printable(question), kind: 'confirm' }, this.terminal, '')) === true
+
   /** One question; `flag` names what answers it without a terminal. */
   protected ask(question: Question, flag: string): Promise<string | boolean> {
     return ask(question, this.terminal, flag)
@@ -285,7 +290,7 @@ export abstract class BaseCommand extends Command {
 
   /** The project around the working directory; its warnings are shown once. */
   protected project(): Promise<Project> {
-    this.#project ??= findProject(process.cwd(), userConfigFile(process.env)).then((project) => {
+    this.#project ??= findProject(process.cwd(), userConfigFile(process.env), this.consent).then((project) => {
       for (const warning of project.warnings) this.warning(warning)
       return project
     })

@@ -50,7 +50,11 @@ export async function loadProjectCode(project: Project, overrides: EndpointOverr
   const endpointFiles = await findFiles(root, endpointFile)
   const handlerFiles = await findFiles(root, project.endpoint.handlers ?? handlerGlob)
   const messageFiles = await findFiles(root, project.endpoint.messages ?? messageGlob)
-  const { modules, dispose } = await loadModules({ root, files: [...new Set([...endpointFiles, ...handlerFiles, ...messageFiles])] })
+  const { modules, dispose } = await loadModules({
+    root,
+    files: [...new Set([...endpointFiles, ...handlerFiles, ...messageFiles])],
+    consent: project.consent,
+  })
   const named = endpointFiles.map((file) => moduleOf(modules, file).namespace['default']).find(isEndpointDefinition)
   const found = named
     ? []
@@ -79,7 +83,7 @@ export async function loadMessageTypes(
   isEnough: (messages: readonly MessageType[]) => boolean,
 ): Promise<Pick<ProjectCode, 'messages' | 'exported' | 'dispose'>> {
   const files = await findFiles(project.folder, project.endpoint.messages ?? messageGlob)
-  const { modules, dispose } = await loadModules({ root: project.folder, files })
+  const { modules, dispose } = await loadModules({ root: project.folder, files, consent: project.consent })
   const messages = messageTypesOf(modules)
   if (isEnough(messages)) return { messages, exported: valuesOf(modules), dispose }
   await dispose()

@@ -3,6 +3,8 @@ import { parseDuration } from '../message/wire-formats.ts'
 import { lineAndColumn, parseWithPositions, pathStep } from './json-positions.ts'
 import { nearest } from '../message/nearest.ts'
 
+export const projectFileName = 'nsb.json'
+
 /** The `endpoint` of nsb.json. */
 export interface EndpointSettings {
   readonly name?: string

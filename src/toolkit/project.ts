@@ -2,9 +2,10 @@ import { access, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import { type Merged, mergeLevels } from './config/levels.ts'
-import type { SecretSource } from './profile/secret-source.ts'
-import { type Profile, parseProjectFile } from './project-file.ts'
+import { type BrokerChoice, brokerOf, connectionKeys } from './profile/broker-choice.ts'
+import { type Profile, parseProjectFile, projectFileName } from './project-file.ts'
 import { nearest } from '../message/nearest.ts'
+import type { Consent } from './trust/trust.ts'
 
 /** A value, and which of flag, environment, nsb.json or default it comes from. */
 export interface Setting<T> {
@@ -18,9 +19,11 @@ export interface Project extends Merged {
   readonly folder: string
   /** The file itself; undefined when there is none. */
   readonly file: string | undefined
+  /** The folder of the user's own file; undefined: none is read. */
+  readonly userFolder?: string | undefined
+  /** Who is asked before what is somebody else's runs; undefined: nobody can be. */
+  readonly consent?: Consent | undefined
 }
-
-export const projectFileName = 'nsb.json'
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
@@ -41,9 +44,10 @@ export async function findProjectFile(from: string): Promise<string | undefined>
  * Finds and reads nsb.json, upwards from a folder.
  *
  * @param userFile settings below those of the project; it need not exist
+ * @param consent who is asked before what is somebody else's runs
  * @throws {NsbError} NSB_CONFIG_INVALID with file, line and column
  */
-export async function findProject(from: string, userFile?: string): Promise<Project> {
+export async function findProject(from: string, userFile?: string, consent?: Consent): Promise<Project> {
   const file = await findProjectFile(from)
   const folder = file === undefined ? resolve(from) : dirname(file)
   const own = (file === undefined ? undefined : await textOf(file)) ?? '{}'
@@ -54,7 +58,7 @@ export async function findProject(from: string, userFile?: string): Promise<Proj
       ? undefined
       : { file: userFile, folder: dirname(userFile), content: parseProjectFile(below, userFile) },
   )
-  return { ...merged, folder, file }
+  return { ...merged, folder, file, userFolder: userFile && dirname(userFile), consent }
 }
 
 async function textOf(file: string): Promise<string | undefined> {
@@ -86,18 +90,6 @@ export interface Connection {
   readonly protect: boolean
 }
 
-/** What is known of a broker before anything is read. */
-export interface BrokerChoice {
-  /** undefined: nothing names one. */
-  readonly connection: SecretSource | undefined
-  readonly management: SecretSource | undefined
-  readonly profile: Profile
-  /** What the profile's paths are relative to. */
-  readonly folder: string
-  /** Why it is RabbitMQ; for people. */
-  readonly chosenBy: string
-}
-
 const byFlag = ({ origin }: Setting<string>): boolean => origin.startsWith('--')
 
 /**
@@ -125,7 +117,10 @@ export function chooseConnection(project: Project, choice: ConnectionChoice, wor
     profile: name,
     transport,
     storage,
-    broker: transport.value === 'rabbitmq' ? brokerOf(project, profile ?? {}, given, ofProfile, transport.origin) : undefined,
+    broker:
+      transport.value === 'rabbitmq'
+        ? brokerOf(project, { name: name.value, profile: profile ?? {}, chosenBy: transport.origin }, given)
+        : undefined,
     protect: profile?.protect === true,
   }
 }
@@ -158,48 +153,10 @@ function withoutContradiction(given: ConnectionChoice): ConnectionChoice {
   return { ...rest, transport: other }
 }
 
-const connectionKeys = ['connection', 'connectionEnv', 'connectionFile', 'connectionCommand'] as const
-
 function transportOf(profile: Profile, ofProfile: (key: string) => string): Setting<string> {
   if (profile.transport !== undefined) return { value: profile.transport, origin: ofProfile('transport') }
   const implying = connectionKeys.find((key) => profile[key] !== undefined)
   return implying === undefined ? { value: 'learning', origin: 'default' } : { value: 'rabbitmq', origin: ofProfile(implying) }
-}
-
-function brokerOf(
-  { folder }: Project,
-  profile: Profile,
-  { connection: given, fallback }: ConnectionChoice,
-  ofProfile: (key: string) => string,
-  chosenBy: string,
-): BrokerChoice {
-  const { connection, connectionCommand, connectionEnv, connectionFile, management, managementEnv } = profile
-  const address = (): SecretSource | undefined => {
-    if (management !== undefined) return { kind: 'text', text: management, origin: ofProfile('management') }
-    return managementEnv === undefined ? undefined : { kind: 'environment', variable: managementEnv, origin: ofProfile('managementEnv') }
-  }
-  const asText = ({ origin, value }: Setting<string>): SecretSource => ({ kind: 'text', text: value, origin })
-  if (given !== undefined) {
-    // Further nodes and the management API belong to the broker that the profile names, not to this one.
-    const namesAnother = connectionKeys.some((key) => profile[key] !== undefined)
-    const { hosts: _hosts, ...others } = profile
-    return {
-      connection: asText(given),
-      management: namesAnother ? undefined : address(),
-      profile: namesAnother ? others : profile,
-      folder,
-      chosenBy,
-    }
-  }
-  const from = (): SecretSource | undefined => {
-    if (connection !== undefined) return { kind: 'text', text: connection, origin: ofProfile('connection') }
-    if (connectionEnv !== undefined) return { kind: 'environment', variable: connectionEnv, origin: ofProfile('connectionEnv') }
-    if (connectionFile !== undefined) return { kind: 'file', file: resolve(folder, connectionFile), origin: ofProfile('connectionFile') }
-    if (connectionCommand !== undefined)
-      return { kind: 'command', command: connectionCommand, folder, origin: ofProfile('connectionCommand') }
-    return fallback && asText(fallback)
-  }
-  return { connection: from(), management: address(), profile, folder, chosenBy }
 }
 
 function unknownProfile(project: Project, name: Setting<string>): NsbError {

@@ -1,6 +1,6 @@
 import { NsbError } from '../message/nsb-error.ts'
 import type { Clock } from './clock.ts'
-import type { BrokerReport, ProbeOptions, RabbitSettings } from './rabbitmq/settings.ts'
+import type { BrokerHosts, BrokerReport, ProbeOptions, RabbitSettings } from './rabbitmq/settings.ts'
 import type { EventType, Transport } from './transport.ts'
 
 export interface TransportSettings {
@@ -105,6 +105,12 @@ export async function openTransport(settings: string | TransportSettings): Promi
 export async function probeBroker(settings: RabbitSettings, options: ProbeOptions): Promise<BrokerReport> {
   const probe = await import('./rabbitmq/probe.ts')
   return probe.probeBroker(settings, options)
+}
+
+/** The hosts that a configuration of RabbitMQ names; nothing is connected with. @throws {NsbError} NSB_BAD_CONNECTION */
+export async function brokerHosts(settings: Pick<RabbitSettings, 'connection' | 'hosts'>): Promise<BrokerHosts> {
+  const { hostsOf } = await import('./rabbitmq/connection-settings.ts')
+  return hostsOf(settings)
 }
 
 /** Who gets a copy of an event that is published now. @param storage the storage folder of the learning transport */

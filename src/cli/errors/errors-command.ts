@@ -134,7 +134,8 @@ export abstract class ErrorsCommand extends BaseCommand {
   async #definitionOf(headers: Headers): Promise<MessageDefinition | undefined> {
     try {
       const { schemaOf } = await import('../../toolkit/errors/edit/valid-body.ts')
-      const known = await schemaOf(await this.project(), headers)
+      // Messages are in hand by now: it is no time for a question.
+      const known = await schemaOf({ ...(await this.project()), consent: undefined }, headers)
       if (known !== undefined) this.atEnd(() => known.dispose())
       return known?.definition
     } catch (error) {

@@ -59,7 +59,9 @@ function absolute(profile: Profile, folder: string): Profile {
 
 function mergeProfiles(own: Profile, below: Profile): Profile {
   const hidden = new Set<string>(alternatives.filter((keys) => keys.some((key) => own[key] !== undefined)).flat())
-  return { ...Object.fromEntries(Object.entries(below).filter(([key]) => !hidden.has(key))), ...own }
+  const merged = { ...Object.fromEntries(Object.entries(below).filter(([key]) => !hidden.has(key))), ...own }
+  // What a user protects, a project cannot lay bare.
+  return below.protect === true ? { ...merged, protect: true } : merged
 }
 
 function originsOf(content: ProjectFile, file: string): Record<string, string> {

@@ -61,7 +61,7 @@ async function tryMake(base: string, name: string): Promise<string | undefined> 
  * folder for all users would be open to the first of them only.
  */
 async function ownTemporary(): Promise<string> {
-  const user = process.getuid?.()
+  const user = process.geteuid?.()
   // On Windows the temporary folder is the user's own.
   if (user === undefined) return join(tmpdir(), 'nsbus')
   const folder = join(tmpdir(), `nsbus-${user}`)

@@ -7,6 +7,7 @@ import { BuildCache } from './build-cache.ts'
 import { type Built, type BuiltModule, build } from './build.ts'
 import { codeFrame, userFrame } from './frames.ts'
 import { type Generation, newGeneration } from './generation.ts'
+import { type Consent, requireTrust } from '../trust/trust.ts'
 
 export interface LoadOptions {
   /** The project's folder. */
@@ -15,6 +16,8 @@ export interface LoadOptions {
   readonly files: readonly string[]
   /** Where to build; by default below the project's node_modules. */
   readonly outDir?: string
+  /** Who is asked before code that somebody else can change runs; undefined: nobody can be. */
+  readonly consent?: Consent | undefined
 }
 
 export interface LoadedModule {
@@ -35,11 +38,13 @@ export interface LoadedModules {
  * Loads a project's TypeScript and JavaScript files without a build step: one build of all, so that they share what they import.
  * `nsbus` is the running copy. A second call sees changed files; it makes new module instances.
  *
- * @throws {NsbError} NSB_HANDLER_DOES_NOT_COMPILE with up to five places, NSB_HANDLER_DOES_NOT_LOAD when a file throws while it is loaded
+ * @throws {NsbError} NSB_HANDLER_DOES_NOT_COMPILE with up to five places, NSB_HANDLER_DOES_NOT_LOAD when a file throws while it is loaded,
+ * NSB_UNTRUSTED_FOLDER
  */
-export async function loadModules({ root, files, outDir }: LoadOptions): Promise<LoadedModules> {
+export async function loadModules({ root, files, outDir, consent }: LoadOptions): Promise<LoadedModules> {
   const sources = files.map((file) => resolve(root, file))
   if (sources.length === 0) return { modules: [], dispose: () => Promise.resolve() }
+  await requireTrust({ kind: 'code', folder: root, consent })
   process.setSourceMapsEnabled(true)
   const generation = await newGeneration(root, outDir)
   try {

@@ -3,8 +3,9 @@ import { resolve } from 'node:path'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { TransportSettings } from '../../transport/open.ts'
 import { withoutPassword } from '../config/secrets.ts'
-import type { BrokerChoice } from '../project.ts'
-import { readSecret } from './secret-source.ts'
+import type { BrokerChoice } from './broker-choice.ts'
+import { settingsForPassword } from './password-hosts.ts'
+import { type ReadSecretOptions, readSecret } from './secret-source.ts'
 
 type RabbitSettings = NonNullable<TransportSettings['rabbitmq']>
 
@@ -29,7 +30,7 @@ const timeoutMs = 30_000
 /**
  * Reads what a profile names: connection text, address of the management API, certificates.
  *
- * @throws {NsbError} NSB_NO_CONNECTION, NSB_BAD_CONNECTION
+ * @throws {NsbError} NSB_NO_CONNECTION, NSB_BAD_CONNECTION, NSB_UNTRUSTED_FOLDER
  */
 export async function readBroker(choice: BrokerChoice, options: ReadBrokerOptions): Promise<BrokerSettings> {
   const { profile } = choice
@@ -42,32 +43,45 @@ export async function readBroker(choice: BrokerChoice, options: ReadBrokerOption
         'Or name it in a profile of nsb.json: "connectionEnv", "connectionFile" or "connectionCommand"',
       ],
     })
-  const secret = { env: options.env, timeoutMs: options.timeoutMs ?? timeoutMs }
+  const secret = { env: options.env, timeoutMs: options.timeoutMs ?? timeoutMs, consent: choice.consent }
   const connection = await readSecret(choice.connection, { ...secret, what: 'connection' })
-  const address = choice.management && (await readSecret(choice.management, { ...secret, what: 'address of the management API' }))
+  const management = await readManagement(choice, secret)
   const tls = await readTls(choice, options)
   if (tls && !/^amqps:|usetls\s*=\s*true/i.test(connection))
     options.warn(`The certificates of the profile are not used: the connection is without TLS. Write amqps://, or useTls=true.`)
   const { hosts, queueType, topology } = profile
+  const named = { ...(hosts && { hosts }), ...(management && { management }), ...(tls && { tls }) }
   return {
     settings: {
       connection,
-      ...(hosts && { hosts }),
-      ...(tls && { tls }),
+      ...(await settingsForPassword(choice, connection, named, options)),
       ...(topology !== undefined && { topology: topology as 'conventional' | 'direct' }),
       ...(queueType !== undefined && { queueType: queueType as 'quorum' | 'classic' }),
-      ...(address !== undefined && { management: managementOf(address) }),
     },
     shown: withoutPassword(connection),
     origin: choice.connection.origin,
   }
 }
 
+async function readManagement(
+  { management, otherManagement }: BrokerChoice,
+  secret: Omit<ReadSecretOptions, 'what'>,
+): Promise<RabbitSettings['management'] | undefined> {
+  const options = { ...secret, what: 'address of the management API' }
+  if (management !== undefined) return managementOf(await readSecret(management, options))
+  if (otherManagement === undefined) return undefined
+  // It is about another broker perhaps, so nothing depends on it.
+  const address = await readSecret(otherManagement, options).then(managementOf, () => undefined)
+  return address && { ...address, afterDefault: true }
+}
+
 /** `http://user:password@host:15672`, the login being optional. */
 function managementOf(address: string): NonNullable<RabbitSettings['management']> {
   const url = /^https?:\/\//i.test(address) && URL.canParse(address) ? new URL(address) : undefined
   const login = url && [url.username, url.password].map(decoded)
-  if (url === undefined || url.pathname.includes('@') || login === undefined || login.includes(undefined))
+  // A query would be repeated wherever the address is, and may hold a password.
+  const isPlain = url !== undefined && url.search === '' && url.hash === '' && !url.pathname.includes('@')
+  if (url === undefined || !isPlain || login === undefined || login.includes(undefined))
     throw new NsbError({
       code: 'NSB_BAD_CONNECTION',
       message: `The address of the management API cannot be used: ${withoutPassword(address)}.`,

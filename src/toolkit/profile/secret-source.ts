@@ -1,12 +1,21 @@
 import { readFile } from 'node:fs/promises'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { type Consent, requireTrust } from '../trust/trust.ts'
 
 /** Where a text comes from that may hold a password. */
 export type SecretSource =
   | { readonly kind: 'text'; readonly text: string; readonly origin: string }
   | { readonly kind: 'environment'; readonly variable: string; readonly origin: string }
   | { readonly kind: 'file'; readonly file: string; readonly origin: string }
-  | { readonly kind: 'command'; readonly command: string; readonly folder: string; readonly origin: string }
+  | {
+      readonly kind: 'command'
+      readonly command: string
+      /** Where it runs. */
+      readonly folder: string
+      /** The project's file says it, rather than the user's own. */
+      readonly isOfProject: boolean
+      readonly origin: string
+    }
 
 export interface ReadSecretOptions {
   /** What the text is, for errors: `connection`. */
@@ -14,6 +23,8 @@ export interface ReadSecretOptions {
   readonly env: NodeJS.ProcessEnv
   /** Bounds a command. */
   readonly timeoutMs: number
+  /** Who is asked before a command of the project runs. */
+  readonly consent: Consent | undefined
 }
 
 const longestLine = 64 * 1024
@@ -21,9 +32,9 @@ const longestLine = 64 * 1024
 /**
  * The text itself: the first line of a file, or of what a command prints. No error repeats any of it.
  *
- * @throws {NsbError} NSB_NO_CONNECTION
+ * @throws {NsbError} NSB_NO_CONNECTION, NSB_UNTRUSTED_FOLDER
  */
-export async function readSecret(source: SecretSource, { env, timeoutMs, what }: ReadSecretOptions): Promise<string> {
+export async function readSecret(source: SecretSource, { consent, env, timeoutMs, what }: ReadSecretOptions): Promise<string> {
   const none = (why: string, next: string, cause?: unknown): NsbError =>
     new NsbError({
       code: 'NSB_NO_CONNECTION',
@@ -49,6 +60,7 @@ export async function readSecret(source: SecretSource, { env, timeoutMs, what }:
       return line
     }
     case 'command': {
+      if (source.isOfProject) await requireTrust({ kind: 'command', folder: source.folder, consent }, env)
       const { ended, output } = await run(source.command, source.folder, timeoutMs)
       const next = `Try the command in ${source.folder}`
       if (ended !== undefined) throw none(`its command ${ended}`, next)

@@ -3,7 +3,8 @@ import { basename, dirname, join, relative, sep } from 'node:path'
 import { NsbError } from '../../message/nsb-error.ts'
 import { lineAndColumn, parseWithPositions, pathStep } from '../json-positions.ts'
 import { globPattern } from '../load-handlers/find-files.ts'
-import { findProject, projectFileName } from '../project.ts'
+import { findProject } from '../project.ts'
+import { projectFileName } from '../project-file.ts'
 import { endpointNameFor } from '../scaffold/project-layout.ts'
 
 /** A folder with an nsb.json of its own. */

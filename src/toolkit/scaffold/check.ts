@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import { dirname, join } from 'node:path'
+import { errorText } from '../../message/nsb-error.ts'
+import { type Consent, requireTrust } from '../trust/trust.ts'
 import { type ProjectStyle, exists, upwards } from './project-style.ts'
 
 /** What the project's own tools say about the new files. */
@@ -13,12 +15,22 @@ export interface CheckResult {
 
 const longestCheckMs = 120_000
 
-/**
- * Runs the project's type check and the new test, each if the project has it.
- *
- * @param test relative to the project; undefined when none was written
- */
-export async function checkProject(root: string, style: ProjectStyle, test: string | undefined, tests: number): Promise<CheckResult> {
+/** What there is to be checked. */
+export interface ToCheck {
+  readonly style: ProjectStyle
+  /** The new test, relative to the project; undefined when none was written. */
+  readonly test: string | undefined
+  /** How many it holds. */
+  readonly tests: number
+}
+
+/** Runs the project's type check and the new test, each if the project has it. What somebody else can change is not run. */
+export async function checkProject(root: string, { style, test, tests }: ToCheck, consent: Consent | undefined): Promise<CheckResult> {
+  try {
+    await requireTrust({ kind: 'code', folder: root, consent })
+  } catch (error) {
+    return { status: 'skipped', text: `type check and test: ${errorText(error)}` }
+  }
   const typed = style.language === 'ts' && (await upwards(root, 'tsconfig.json')) !== undefined
   const tsc = typed ? await tool(root, 'tsc') : undefined
   const runner = test === undefined ? undefined : await tool(root, style.runner === 'vitest' ? 'vitest' : undefined)

@@ -4,6 +4,7 @@ import { type MessageKind, definitionOf } from '../../message/declaration.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { findFiles } from '../load-handlers/find-files.ts'
 import { loadModules } from '../load-handlers/load-modules.ts'
+import type { Consent } from '../trust/trust.ts'
 import { describedProperties } from './described-properties.ts'
 import type { Property } from './properties.ts'
 
@@ -69,8 +70,12 @@ export function declarationOf(given: string, declarations: readonly Declaration[
 }
 
 /** The declared messages with their properties, for which their files are loaded. */
-export async function describeMessages(root: string, declarations: readonly Declaration[]): Promise<readonly KnownMessage[]> {
-  const { modules, dispose } = await loadModules({ root, files: [...new Set(declarations.map(({ file }) => file))] })
+export async function describeMessages(
+  root: string,
+  declarations: readonly Declaration[],
+  consent: Consent | undefined,
+): Promise<readonly KnownMessage[]> {
+  const { modules, dispose } = await loadModules({ root, files: [...new Set(declarations.map(({ file }) => file))], consent })
   try {
     return declarations.map((each) => {
       const { namespace } = modules.find(({ file }) => relative(root, file).replaceAll('\\', '/') === each.file) ?? { namespace: {} }

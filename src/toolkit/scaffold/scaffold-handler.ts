@@ -2,6 +2,7 @@ import type { MessageKind } from '../../message/declaration.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { globPattern } from '../load-handlers/find-files.ts'
 import type { Project } from '../project.ts'
+import type { Consent } from '../trust/trust.ts'
 import { type KnownMessage, declarationOf, describeMessages, findDeclarations } from './find-messages.ts'
 import { type HandlerDesign, handlerFiles } from './handler-files.ts'
 import { asKnown, kindText, messageFile } from './message-file.ts'
@@ -55,7 +56,7 @@ export async function planHandler(project: Project, request: HandlerRequest): Pr
   const style = await projectStyle(layout.root, request.js === true ? 'js' : 'ts')
   const given = parseProperties(request.properties)
   const names = [...new Set([request.message, ...(request.also ?? [])])]
-  const resolve = await messageResolver(layout, style)
+  const resolve = await messageResolver(layout, style, project.consent)
   const handled: Resolved[] = []
   for (const [index, name] of names.entries()) handled.push(await resolve(name, kindOf, index === 0 ? given : []))
   const first = handled[0] as Resolved
@@ -89,7 +90,7 @@ export async function planHandler(project: Project, request: HandlerRequest): Pr
   }
 }
 
-async function messageResolver(layout: ProjectLayout, style: ProjectStyle) {
+async function messageResolver(layout: ProjectLayout, style: ProjectStyle, consent: Consent | undefined) {
   const declarations = await findDeclarations(layout.root, layout.messageGlob)
   return async (
     given: string,
@@ -100,7 +101,7 @@ async function messageResolver(layout: ProjectLayout, style: ProjectStyle) {
     const names = typeNames(given, layout.namespace)
     const declared = declarationOf(given, declarations)
     if (declared) {
-      const [message] = (await describeMessages(layout.root, [declared])) as [KnownMessage]
+      const [message] = (await describeMessages(layout.root, [declared], consent)) as [KnownMessage]
       if (properties.length > 0 && !sameProperties(message.properties, properties)) throw messageExists(message)
       return { message, file: undefined }
     }

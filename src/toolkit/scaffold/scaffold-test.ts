@@ -4,6 +4,7 @@ import { NsbError } from '../../message/nsb-error.ts'
 import { type RegisteredHandler, registerHandlers } from '../../runtime/handlers.ts'
 import { loadProjectCode } from '../project-code.ts'
 import type { Project } from '../project.ts'
+import type { Consent } from '../trust/trust.ts'
 import { type KnownMessage, declarationOf, describeMessages, findDeclarations } from './find-messages.ts'
 import { testFile } from './handler-files.ts'
 import { kebabCase } from './names.ts'
@@ -35,7 +36,7 @@ export async function planTest(project: Project, given: string, force: boolean):
     const path = file.replaceAll('\\', '/')
     const style = await projectStyle(layout.root, /\.[mc]?ts$/.test(path) ? 'ts' : 'js')
     const handled = registered.filter((each) => each.name === handler.name && each.file === handler.file)
-    const messages = await messagesOf(handled, layout)
+    const messages = await messagesOf(handled, layout, project.consent)
     const alone = new Set(registered.filter((each) => each.file === handler.file).map(({ name }) => name)).size === 1
     const plain = basename(path).replace(/(?:\.handler)?\.[mc]?[jt]s$/, '')
     const test = await testFile(
@@ -80,7 +81,11 @@ function isFunction(name: string): NsbError {
   })
 }
 
-async function messagesOf(handled: readonly RegisteredHandler[], layout: ProjectLayout): Promise<readonly KnownMessage[]> {
+async function messagesOf(
+  handled: readonly RegisteredHandler[],
+  layout: ProjectLayout,
+  consent: Consent | undefined,
+): Promise<readonly KnownMessage[]> {
   const declarations = [
     ...(await findDeclarations(layout.root, layout.messageGlob)),
     ...(await findDeclarations(layout.root, layout.handlerGlob)),
@@ -97,5 +102,5 @@ async function messagesOf(handled: readonly RegisteredHandler[], layout: Project
       suggestions: [`Say where messages are: nsb config set endpoint.messages 'src/**/*.ts'`],
     })
   })
-  return describeMessages(layout.root, found)
+  return describeMessages(layout.root, found, consent)
 }

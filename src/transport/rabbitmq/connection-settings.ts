@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { inspect } from 'node:util'
 import { NsbError } from '../../message/nsb-error.ts'
-import type { TlsSettings } from './settings.ts'
+import type { BrokerHosts, RabbitSettings, TlsSettings } from './settings.ts'
 
 export interface BrokerHost {
   readonly host: string
@@ -243,6 +243,13 @@ export function parseHosts(texts: readonly string[], tls: boolean): readonly Bro
   })
   if (problems.length > 0) throw bad(problems)
   return hosts
+}
+
+/** @throws {NsbError} NSB_BAD_CONNECTION */
+export function hostsOf({ connection, hosts }: Pick<RabbitSettings, 'connection' | 'hosts'>): BrokerHosts {
+  const { settings } = parseConnection(connection)
+  const isSecure = settings.tls !== undefined
+  return { own: settings.hosts[0].host, further: parseHosts(hosts ?? [], isSecure).map(({ host }) => host), isSecure }
 }
 
 function bad(problems: readonly string[]): NsbError {

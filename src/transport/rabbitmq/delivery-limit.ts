@@ -2,7 +2,7 @@ import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { Management } from './management.ts'
 import { type Policies, type Told, appliedPolicies, readPolicies, record } from './policies.ts'
-import { type SetLimit, assumedLimit, isSameBroker, limitsIn, majorVersion, setLimits } from './queue-limits.ts'
+import { type SetLimit, assumedLimit, limitsIn, majorVersion, setLimits } from './queue-limits.ts'
 
 /** What the transport sets for "none": brokers exist that ignore -1. @source NServiceBus.RabbitMQ: BrokerVerifier */
 export const standInForNone = 100_000
@@ -100,6 +100,8 @@ function setPolicy({ name, value }: LimitPolicy): string {
   return `rabbitmqctl set_policy --apply-to queues '${name}' '${value.pattern}' '${JSON.stringify(value.definition)}'`
 }
 
+const managementCodes: readonly string[] = ['NSB_MANAGEMENT_ELSEWHERE', 'NSB_MANAGEMENT_UNREACHABLE']
+
 export interface LimitCheck {
   readonly connection: BrokerConnection
   readonly management: Management
@@ -110,21 +112,20 @@ export interface LimitCheck {
 /** Looks at the limit of a queue, and writes the policy that it needs. Never rejects: a queue is received from all the same. */
 export async function checkDeliveryLimit({ connection, management, queue, warn }: LimitCheck): Promise<void> {
   try {
-    const [told, policies, same, major] = await Promise.all([
+    const [told, policies, major] = await Promise.all([
       management.get(`queues/{vhost}/${encodeURIComponent(queue)}`),
       readPolicies(management),
-      isSameBroker(connection, management),
       majorVersion(connection),
     ])
     const facts = record(told)
-    if (facts === undefined || !same)
-      return warn(`The delivery limit of '${queue}' is not known: the management API at ${management.address} is that of another broker.`)
+    // It was received from already, so it has gone.
+    if (facts === undefined) return
     const decision = decideDeliveryLimit(facts, policies, major)
     if (decision.kind === 'warn') warn(decision.warning)
     if (decision.kind === 'write') await write(decision.policy, { management, queue, warn })
   } catch (error) {
     // Why there is no connection is said by those who need it.
-    if (error instanceof NsbError && error.code === 'NSB_MANAGEMENT_UNREACHABLE')
+    if (error instanceof NsbError && managementCodes.includes(error.code))
       warn(`The delivery limits of queues are not known. ${error.message} ${consequence}`)
   }
 }

@@ -5,6 +5,7 @@ import { BrokerConnection } from './connection.ts'
 import { deliveryExchange } from './delay.ts'
 import { Management } from './management.ts'
 import { connectionOf } from './open.ts'
+import { identityOf } from './same-broker.ts'
 import type { BrokerReport, ProbeOptions, RabbitSettings } from './settings.ts'
 
 const managementTimeoutMs = 5000
@@ -26,10 +27,12 @@ export async function probeBroker(settings: RabbitSettings, { endpoint, timeoutM
   })
   try {
     const { product, version } = (await connection.open()).connection.serverProperties
-    const management = new Management(broker, settings.management ?? {}, Math.min(managementTimeoutMs, timeoutMs))
+    const management = new Management(broker, settings.management ?? {}, Math.min(managementTimeoutMs, timeoutMs), () =>
+      identityOf(connection),
+    )
     const problem = await management.get('overview?columns=rabbitmq_version').then(
       () => undefined,
-      (error: unknown) => (error instanceof NsbError ? error.message : String(error)),
+      (error: unknown) => (error instanceof NsbError ? problemOf(error) : String(error)),
     )
     const refused: string[] = []
     const hasDelays = await hasExchange(connection, deliveryExchange)
@@ -63,6 +66,11 @@ export async function probeBroker(settings: RabbitSettings, { endpoint, timeoutM
   } finally {
     await connection.close()
   }
+}
+
+/** Where one was found, what to do about it is no matter of switching it on. */
+function problemOf({ code, message, suggestions }: NsbError): string {
+  return code === 'NSB_MANAGEMENT_ELSEWHERE' ? `${message} ${suggestions.join(' ')}.` : message
 }
 
 async function hasExchange(connection: BrokerConnection, exchange: string): Promise<boolean> {

@@ -29,14 +29,13 @@ export async function limitsOf(connection: BrokerConnection, management: Managem
 }
 
 async function askManagement(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits | undefined> {
-  const [answer, isSame, policies, major] = await Promise.all([
+  const [answer, policies, major] = await Promise.all([
     management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`),
-    isSameBroker(connection, management),
     readPolicies(management),
     majorVersion(connection),
   ])
   const told = record(answer)
-  return told && isSame ? limitsIn(told, policies, major) : undefined
+  return told ? limitsIn(told, policies, major) : undefined
 }
 
 /**
@@ -97,15 +96,6 @@ export function setLimits(told: Told, policies: Policies | undefined): readonly 
       return value === undefined ? [] : [{ value, by, name: String(policy?.['name']) }]
     }),
   ]
-}
-
-/** The port of the management API is a guess unless it was named: on that of another broker a queue of the same name may be another one. */
-export async function isSameBroker(connection: BrokerConnection, management: Management): Promise<boolean> {
-  // The overview has it as well, and takes the broker ten times as long.
-  const [model, named] = await Promise.all([connection.open(), management.tryGet('cluster-name')])
-  const { cluster_name: ours } = model.connection.serverProperties
-  const theirs = record(named)?.['name']
-  return typeof theirs !== 'string' || typeof ours !== 'string' || theirs === ours
 }
 
 /** An unknown version counts as 4, where limits are stricter. */

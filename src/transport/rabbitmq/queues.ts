@@ -33,7 +33,7 @@ export class Queues {
     this.#options = options
   }
 
-  /** Those of others and of endpoints, by their names. @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
+  /** Those of others and of endpoints, by their names. @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE, NSB_MANAGEMENT_ELSEWHERE: AMQP itself lists nothing */
   async list(prefix = ''): Promise<readonly QueueFacts[]> {
     const { administration, management } = this.#options
     // A broker that cannot be reached is named as such, not its management API.
@@ -51,8 +51,16 @@ export class Queues {
         return { queue: name, depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
       })
       .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
-    // Its figures are some seconds old; the queues themselves know better.
-    return Promise.all(queues.map(async (facts) => ({ ...facts, ...(await this.counts(facts.queue).catch(() => undefined)) })))
+    // Its figures are some seconds old; the queues themselves know better, and one that the broker does not have is not there.
+    const found = await Promise.all(
+      queues.map((facts) =>
+        this.counts(facts.queue).then(
+          (counts) => counts && { ...facts, ...counts },
+          () => facts,
+        ),
+      ),
+    )
+    return found.filter((facts) => facts !== undefined)
   }
 
   /** undefined: no such queue */

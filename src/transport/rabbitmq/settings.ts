@@ -45,6 +45,18 @@ export interface ManagementSettings {
   readonly url?: string
   readonly user?: string
   readonly password?: string
+  /** It may be that of another broker: then it is asked after the default one, and only believed if it is not. */
+  readonly afterDefault?: boolean
+}
+
+/** The hosts of a configuration, without their ports. */
+export interface BrokerHosts {
+  /** That of the connection itself, which the password came with. */
+  readonly own: string
+  /** Those of further nodes, in their order. */
+  readonly further: readonly string[]
+  /** With TLS. */
+  readonly isSecure: boolean
 }
 
 /** What is found out about a broker without changing anything on it. */

@@ -34,6 +34,7 @@ import { lockQueue } from './queue-lock.ts'
 import { checkQueueName, isQueueName } from './queue-name.ts'
 import { Queues } from './queues.ts'
 import { RabbitReceiver } from './receiver.ts'
+import { identityOf } from './same-broker.ts'
 import type { ManagementSettings } from './settings.ts'
 import { BrokerTap } from './tap.ts'
 import { conventionalTopology } from './topology/conventional.ts'
@@ -119,8 +120,10 @@ class RabbitTransport implements Transport {
         : conventionalTopology(common)
     this.can = { tap: this.#topology.hasAddressExchanges, lookWithoutTrace: false, newestFirst: false }
     this.#exhausted = new ExhaustedQueues(options.stateFolder, options.settings.toString(), this.#clock)
-    this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs)
     this.#administration = this.#connection(`${this.#endpoint} Administration`)
+    this.#management = new Management(options.settings, options.management ?? {}, managementTimeoutMs, () =>
+      identityOf(this.#administration),
+    )
     this.#queues = new Queues({
       administration: this.#administration,
       management: this.#management,
@@ -206,7 +209,7 @@ class RabbitTransport implements Transport {
     )
   }
 
-  /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE: AMQP itself lists nothing */
+  /** @throws {NsbError} NSB_MANAGEMENT_UNREACHABLE, NSB_MANAGEMENT_ELSEWHERE: AMQP itself lists nothing */
   queues(prefix?: string): Promise<readonly QueueFacts[]> {
     return this.#queues.list(prefix)
   }

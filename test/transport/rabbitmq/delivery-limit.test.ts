@@ -224,7 +224,7 @@ describe('receiving from a quorum queue', () => {
       'queues/Old.Sales': { name: 'Old.Sales', type: 'quorum', arguments: {} },
       'policies/': [{ name: 'nsb.Old.Sales.delivery-limit', pattern: 'Old', 'apply-to': 'queues', definition: { 'delivery-limit': -1 } }],
       'operator-policies/': [],
-      'cluster-name': {},
+      overview: await host.api<object>('GET', 'overview?columns=cluster_name,node,rabbitmq_version'),
     }
     const server = createServer((request, response) => {
       const path = String(request.url).replace('/api/', '').replace(host.name, '').replace('//', '/').replace(/\?.*/, '')
