@@ -10,6 +10,7 @@ import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
+import { waitUntilFree } from '../../src/toolkit/errors/hold.ts'
 import { knownOperations } from '../../src/toolkit/errors/journal/operations.ts'
 import type { ReadJournal } from '../../src/toolkit/errors/journal/read-journal.ts'
 import { readReplayRecord } from '../../src/toolkit/errors/replay/replay-record.ts'
@@ -65,6 +66,7 @@ Exit codes: 0 all done; 2 usage, or more than one operation can be meant; 3 some
     const isAnswered = await this.isAnswered()
     if (!this.#isConfirmed) {
       const place = journal.phase === undefined ? queue : stagingQueue(journal.head.operation)
+      await waitUntilFree(transport, place, { overrule, signal: this.signal })
       const waiting = (await transport.inspect(place))?.depth ?? 0
       await this.confirm(resumeQuestion(journal, flags.undo, relativeTime(Date.parse(startedAt), Date.now()), waiting))
     }

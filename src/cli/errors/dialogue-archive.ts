@@ -3,6 +3,7 @@ import { archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/arch
 import { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
 import { archivePath } from '../../toolkit/errors/archive/archive-folder.ts'
 import { type SelectionOptions, select } from '../../toolkit/errors/archive/selection.ts'
+import { waitUntilFree } from '../../toolkit/errors/hold.ts'
 import { Journal, thisProcess } from '../../toolkit/errors/journal/journal.ts'
 import { newOperationId } from '../../toolkit/errors/operation-id.ts'
 import type { HoldOptions } from '../../transport/transport.ts'
@@ -23,6 +24,7 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
   const { limit = 0 } = options
   const { stateFolder, ...place } = await journalPlace()
   const path = archivePath(stateFolder, place.profile, queue, Date.now())
+  await waitUntilFree(transport, queue, options)
   await confirm(`Move ${limit} message${limit === 1 ? '' : 's'} to '${printableLine(path)}'?`, { typed, signal })
 
   let beforeRemove: HoldOptions['beforeRemove'] = () => undefined

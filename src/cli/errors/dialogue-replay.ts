@@ -1,3 +1,4 @@
+import { waitUntilFree } from '../../toolkit/errors/hold.ts'
 import { newOperationId } from '../../toolkit/errors/operation-id.ts'
 import type { ReplayOptions } from '../../toolkit/errors/replay/plan.ts'
 import { prepareReplay } from '../../toolkit/errors/replay/prepare-replay.ts'
@@ -26,6 +27,7 @@ const mostNamed = 5
 export async function replayInDialogue(parts: DialogueParts, options: ReplayOptions, typed: string | undefined): Promise<number> {
   const { limit = 0 } = options
   const question = limit === 1 ? 'Replay the oldest of them to where it failed?' : `Replay ${limit} messages to where each of them failed?`
+  await waitUntilFree(parts.transport, parts.queue, options)
   await parts.confirm(question, { typed, signal: parts.signal })
   const waits = limit <= mostWaitedFor
   if (!waits) parts.note(`outcomes are not waited for: they are more than ${mostWaitedFor}`)

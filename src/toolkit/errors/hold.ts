@@ -46,6 +46,21 @@ export async function ifThere<T>(held: Promise<T>): Promise<T | undefined> {
 }
 
 /**
+ * Waits until nobody else has the queue in hand, for what asks somebody before it takes the queue itself: nobody is asked for nothing.
+ *
+ * @throws {NsbError} what a holding that changes the queue refuses; not that there is no such queue
+ */
+export async function waitUntilFree(
+  operations: Operations,
+  queue: string,
+  { overrule, signal }: Pick<HoldOptions, 'overrule' | 'signal'>,
+): Promise<void> {
+  if (operations.can.lookWithoutTrace) return
+  const nothing = { page: 1, max: 1, beforeRemove: () => undefined } as const
+  await (await holdIfThere(operations, queue, { purpose: 'change', overrule, signal, ...nothing }))?.giveBack()
+}
+
+/**
  * Refuses to read a part of a broker's queue: its order would change, and what was said of it would be half true. Nothing was read yet.
  *
  * @param instead what does the same without holding all of them, where something does

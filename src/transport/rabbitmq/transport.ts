@@ -30,7 +30,7 @@ import { Management } from './management.ts'
 import type { CustomizeMessage } from './outgoing.ts'
 import { Publisher } from './publisher.ts'
 import type { HeldLimits } from './queue-limits.ts'
-import { lockQueue } from './queue-lock.ts'
+import { type QueueLock, comesBackWithinMs, lockQueue, waitForLock } from './queue-lock.ts'
 import { checkQueueName, isQueueName } from './queue-name.ts'
 import { Queues } from './queues.ts'
 import { RabbitReceiver } from './receiver.ts'
@@ -77,7 +77,6 @@ const recoveryDelaysMs = [500, 2000, 5000, 10_000]
 const circuitBreakerMs = 120_000
 const timeoutMs = 30_000
 const managementTimeoutMs = 5000
-const comesBackWithinMs = 500
 /** Queues of a RabbitMQ broker, in the topologies and on the wire of the NServiceBus RabbitMQ transport. */
 export function rabbitTransport(options: RabbitOptions): Transport {
   return new RabbitTransport(options)
@@ -223,14 +222,12 @@ class RabbitTransport implements Transport {
     const limiting = this.#queues.limits(queue)
     limiting.catch(() => undefined)
     const connection = this.#connection(`${queue} Browse`, options.purpose === 'change')
-    const locking = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : lockQueue(connection, this.#management, queue)
-    locking?.catch(() => undefined)
     try {
+      const lock = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : await this.#lock(queue, connection, options.signal)
       const others = (consumers: number): string => `${consumers} consumer(s) take messages from queue '${queue}'`
-      let counts = await this.#queues.counts(queue)
+      // Asked for when nobody else has messages in hand any more, which would not be counted.
+      let counts = await (lock?.hasWaited === true ? this.#queues.countsWithoutGone(queue) : this.#queues.counts(queue))
       if (counts && counts.consumers > 0 && options.purpose === 'change' && !options.overrule.includes('NSB_QUEUE_HAS_CONSUMER')) {
-        // Another nsb consumes while it holds; then it is not a consumer that stays.
-        await (locking ?? lockQueue(connection, this.#management, queue))
         counts = await this.#queues.countsWithoutGone(queue)
         if (counts && counts.consumers > 0)
           throw new NsbError({
@@ -254,7 +251,7 @@ class RabbitTransport implements Transport {
       if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
         throw looksExhausted(queue, limits, undefined)
       await this.#exhausted.delete(queue)
-      this.#warnOf(await locking)
+      this.#warnOf(lock?.problem)
       const holding: RabbitHolding = await RabbitHolding.open({
         connection,
         publisher: this.#publisher,
@@ -277,6 +274,18 @@ class RabbitTransport implements Transport {
       await connection.close()
       throw error
     }
+  }
+
+  #lock(queue: string, connection: BrokerConnection, signal: AbortSignal): Promise<QueueLock> {
+    return waitForLock({
+      connection,
+      management: this.#management,
+      queue,
+      clock: this.#clock,
+      timeoutMs: this.#options.timeoutMs ?? timeoutMs,
+      signal,
+      warn: this.#warn,
+    })
   }
 
   #warnOf(problem: string | undefined): void {
@@ -338,7 +347,7 @@ class RabbitTransport implements Transport {
   async removeIfEmpty(queue: string): Promise<boolean> {
     const connection = this.#connection(`${queue} Removal`)
     try {
-      this.#warnOf(await lockQueue(connection, this.#management, queue))
+      this.#warnOf(await lockQueue({ connection, management: this.#management, queue }))
       if ((await this.#queues.counts(queue)) === undefined) return true
       // What a connection that has just died had in hand comes back a moment later than its lock goes.
       await this.#pause(comesBackWithinMs)

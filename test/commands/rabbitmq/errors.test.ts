@@ -7,6 +7,7 @@ import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '..
 import { brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue } from '../../support/error-queue.ts'
 import { makeErrorWorld } from '../../support/error-world.ts'
+import { journalText } from '../../support/journals.ts'
 import { makeVirtualHost } from '../../support/virtual-host.ts'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `m${index + 1}`)
@@ -126,7 +127,7 @@ describe('the errors commands', () => {
     expect(await sales.depth()).toBe(9)
   })
 
-  it('E-16 refuse a queue that another nsb has in hand, without reading it', async () => {
+  it('E-16 refuse a queue that another nsb has in hand for longer than --timeout, without reading it', async () => {
     const { errors, host, shop } = await makeErrorWorld()
     await errors.fill(3)
     const { rabbitTransport } = await import('../../../src/transport/rabbitmq/transport.ts')
@@ -140,12 +141,64 @@ describe('the errors commands', () => {
       beforeRemove: () => undefined,
     })
 
-    const ended = [await shop.run('errors', 'list', '--json'), await shop.run('errors', 'replay', '--all', '--yes', '--json')]
+    const json = ['--json', '--timeout', '2s']
+
+    const ended = [await shop.run('errors', 'list', ...json), await shop.run('errors', 'replay', '--all', '--yes', ...json)]
     await holding.giveBack()
     await other.close()
 
     for (const each of ended) expect([each.code, codeOf(each)]).toEqual([6, 'NSB_QUEUE_LOCKED'])
     expect((await errors.drain()).every(({ redelivered }) => !redelivered)).toBe(true)
+  })
+
+  it('E-16 wait for another nsb that has the queue in hand, and then say what is there', async () => {
+    const { errors, host, shop } = await makeErrorWorld()
+    await errors.fill(3)
+    const { rabbitTransport } = await import('../../../src/transport/rabbitmq/transport.ts')
+    const other = rabbitTransport({ settings: host.settings, management: host.management, warn: () => undefined })
+    const { signal } = new AbortController()
+    const holding = await other.hold('error', { purpose: 'look', overrule: [], page: 10, max: 10, signal, beforeRemove: () => undefined })
+    for await (const page of holding.pages()) if (page.length > 0) break
+    const waiting = [shop.start('errors', 'list', '--json'), shop.start('errors', 'replay', '--all', '--yes', '--json')]
+    for (const each of waiting)
+      await expect.poll(() => each.stderr, { timeout: 20_000 }).toMatch(/'error' is waited for, 30 s at most: another nsb/)
+
+    await holding.giveBack()
+    await other.close()
+
+    const [list, replay] = await Promise.all(
+      waiting.map(async (each) => ({ code: await each.ended, told: JSON.parse(each.stdout) as object })),
+    )
+    // Of the two that waited each may have come first.
+    expect(list?.code).toBe(0)
+    expect([3, 0]).toContain((list?.told as { readonly total: number }).total)
+    expect(replay).toMatchObject({ code: 0, told: { published: 3 } })
+  })
+
+  it('E-16 wait for another nsb before they have asked anything', { timeout: 60_000 }, async () => {
+    const { errors, host, shop } = await makeErrorWorld()
+    await errors.fill(3)
+    const killed = shop.start('errors', 'replay', '--all', '--yes', '--rate', '1/m')
+    await expect.poll(() => journalText(shop.state), { timeout: 20_000 }).toContain('"safe"')
+    killed.kill('SIGKILL')
+    await killed.ended
+    const { rabbitTransport } = await import('../../../src/transport/rabbitmq/transport.ts')
+    const other = rabbitTransport({ settings: host.settings, management: host.management, warn: () => undefined })
+    const { signal } = new AbortController()
+    const holding = await other.hold('error', { purpose: 'look', overrule: [], page: 10, max: 10, signal, beforeRemove: () => undefined })
+
+    const asking = [
+      ['replay', '--all'],
+      ['archive', '--all'],
+      ['edit', 'm2', '--merge', '{}'],
+      ['export', '--all', '--remove', '--file', 'a.ndjson'],
+      ['resume'],
+    ]
+    const ended = await Promise.all(asking.map((words) => shop.run('errors', ...words, '--json', '--timeout', '2s')))
+    await holding.giveBack()
+    await other.close()
+
+    expect(ended.map(codeOf)).toEqual(asking.map(() => 'NSB_QUEUE_LOCKED'))
   })
 
   it('E-17 answer from what was seen in the last ten minutes, and say how old it is', { timeout: 60_000 }, async () => {

@@ -53,8 +53,10 @@ async function withForeign(queue: string, stack: string): Promise<void> {
   await wire.close()
 }
 
-const open = (told: boolean): OpenedTransport =>
-  openRabbit(host.url, { management: told ? host.management : { url: 'http://127.0.0.1:1' } })
+const open = (told: boolean, more: Pick<RabbitOptions, 'timeoutMs' | 'warn'> = {}): OpenedTransport =>
+  openRabbit(host.url, { management: told ? host.management : { url: 'http://127.0.0.1:1' }, ...more })
+/** It waits no longer than that for somebody else. */
+const impatient = { timeoutMs: 1000 }
 const all = { max: 100_000, page: 1000 }
 const classic = {}
 const quorum = { 'x-queue-type': 'quorum' }
@@ -321,9 +323,34 @@ describe('looking', () => {
     expect(seen.deliveries.map(textOf).toSorted()).toEqual(texts.toSorted())
   })
 
-  it('E-16 is refused while somebody else looks, without reading anything, and allowed afterwards', async () => {
+  it('E-16 waits while somebody else looks, says for whom, and then sees the whole queue', async () => {
     const { queue, texts } = await filled(10, limited(20))
-    const [first, second] = [open(true), open(true)]
+    const warnings: string[] = []
+    const [first, second] = [open(true), open(true, { warn: (text) => warnings.push(text) })]
+    const holding = await first.hold(queue, holdOptions({ purpose: 'change', ...all }))
+    for await (const page of holding.pages()) if (page.length > 0) break
+
+    const looking = look(second, queue, all)
+    await until('it says that it waits', async () => warnings.length > 0)
+    await holding.giveBack()
+
+    expect((await looking).flat().map(textOf)).toEqual(texts)
+    expect(warnings).toEqual([expect.stringContaining(`Queue '${queue}' is waited for, 30 s at most: another nsb has it in hand`)])
+  })
+
+  it('E-16 does not wait any more when it is interrupted', async () => {
+    const { queue } = await filled(1, limited(20))
+    const holding = await open(true).hold(queue, holdOptions({ purpose: 'look' }))
+    const interrupting = new AbortController()
+    const second = open(true, { warn: () => interrupting.abort(new Error('interrupted')) })
+
+    await expect(second.hold(queue, holdOptions({ purpose: 'look', signal: interrupting.signal }))).rejects.toThrow('interrupted')
+    await holding.giveBack()
+  })
+
+  it('E-16 is refused while somebody else looks for longer than it waits, without reading anything, and allowed afterwards', async () => {
+    const { queue, texts } = await filled(10, limited(20))
+    const [first, second] = [open(true), open(true, impatient)]
 
     const holding = await first.hold(queue, holdOptions({ purpose: 'look' }))
     await expect(look(second, queue)).rejects.toSatisfy(hasCode('NSB_QUEUE_LOCKED'))
@@ -338,7 +365,7 @@ describe('looking', () => {
     const { queue } = await filled(1, limited(20))
     const holding = await open(true).hold(queue, holdOptions({ purpose: 'look' }))
     const refusal = async (told: boolean): Promise<string> => {
-      const { message } = await open(told)
+      const { message } = await open(told, impatient)
         .hold(queue, holdOptions({ purpose: 'look' }))
         .then(
           () => expect.fail('it was not refused'),

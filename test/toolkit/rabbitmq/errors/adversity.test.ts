@@ -5,7 +5,7 @@ import { prepareReplay } from '../../../../src/toolkit/errors/replay/prepare-rep
 import { beginReplayJournal } from '../../../../src/toolkit/errors/replay/replay-record.ts'
 import type { ReplayReport, ReplayRun } from '../../../../src/toolkit/errors/replay/replay.ts'
 import { parseConnection } from '../../../../src/transport/rabbitmq/connection-settings.ts'
-import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
+import { type RabbitOptions, rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
 import { startBroker } from '../../../support/broker.ts'
@@ -39,8 +39,8 @@ async function filled(count: number, at: Pick<VirtualHost, 'url'> = host): Promi
   return { url: at.url, errors, sales, stateFolder: tempFolder() }
 }
 
-function open({ url }: Pick<World, 'url'>): Transport {
-  const transport = rabbitTransport({ settings: parseConnection(url).settings, warn: () => undefined })
+function open({ url }: Pick<World, 'url'>, more: Pick<RabbitOptions, 'timeoutMs'> = {}): Transport {
+  const transport = rabbitTransport({ settings: parseConnection(url).settings, warn: () => undefined, ...more })
   onTestFinished(() => transport.close())
   return transport
 }
@@ -68,7 +68,8 @@ describe('a replay while something happens', () => {
     const world = await filled(10)
     const first = await prepareReplay(open(world), optionsFor(world), { confirmed: true, window })
 
-    await assert.rejects(prepareReplay(open(world), optionsFor(world), { confirmed: true, window }), { code: 'NSB_QUEUE_LOCKED' })
+    const impatient = open(world, { timeoutMs: 2000 })
+    await assert.rejects(prepareReplay(impatient, optionsFor(world), { confirmed: true, window }), { code: 'NSB_QUEUE_LOCKED' })
     await first.release()
     const report = await replayed(world, () => undefined)
 
