@@ -42,7 +42,10 @@ export const globalFlags = {
     summary: 'error queue; where a command lists, may be given several times',
     ...connection,
   }),
-  timeout: durationFlag({ summary: 'longest wait for a connection, for each single request, and for another nsb that has the queue (default 30s)', ...connection }),
+  timeout: durationFlag({
+    summary: 'longest wait for a connection, for each single request, and for another nsb that has the queue (default 30s)',
+    ...connection,
+  }),
   quiet: Flags.boolean({ char: 'q', summary: 'no notes and hints on stderr', ...output }),
   verbose: Flags.boolean({ char: 'v', summary: 'say more on stderr; twice: stack traces', ...output }),
   'no-color': Flags.boolean({ summary: 'no colours (also NO_COLOR=1)', ...output }),

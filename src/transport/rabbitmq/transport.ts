@@ -237,10 +237,7 @@ class RabbitTransport implements Transport {
           })
       }
       // Whoever has just died may have held all there is.
-      if (counts && counts.depth === 0 && counts.consumers > 0) {
-        await locking
-        counts = await this.#queues.countsWithoutGone(queue)
-      }
+      if (counts && counts.depth === 0 && counts.consumers > 0) counts = await this.#queues.countsWithoutGone(queue)
       if (!counts) throw await this.#queues.notFound(queue)
       if (counts.consumers > 0) this.#warn(`${others(counts.consumers)}: what they take is not shown.`)
       const { kind, limit } = await limiting
