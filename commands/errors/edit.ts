@@ -89,16 +89,16 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     checkIsMessage(failed, message)
     const schema = flags.validate ? await this.#schemaOf(message) : undefined
     try {
-      const accept = (headers: HeaderChanges, body: Uint8Array): Promise<Attempt> => attempt(message, headers, body, schema)
+      const accept = (headers: HeaderChanges, body: Uint8Array): Attempt => attempt(message, headers, body, schema)
       const made = byFlags
-        ? await accept(changes, newBody(message))
+        ? accept(changes, newBody(message))
         : await this.#inEditor(shown, flags['body-only'] ? 'body' : flags['headers-only'] ? 'headers' : 'all', accept)
       if (isUnchanged(made)) {
         this.#session?.remove()
         this.out('no changes, nothing was sent')
         return { ...about, uniqueId: failed.uniqueId, result: 'unchanged' }
       }
-      for (const line of await changeLines(message, made, this.colour.err)) this.note(line)
+      for (const line of changeLines(message, made, this.colour.err)) this.note(line)
       const target = flags.replay
         ? targetOf(failed, made.edited.headers[Header.RetryTo], { to: flags.to, redirects: project.redirects })
         : queue
@@ -180,9 +180,9 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
   async #inEditor(
     { failed, message }: Shown,
     part: 'all' | 'body' | 'headers',
-    accept: (changes: HeaderChanges, body: Uint8Array) => Promise<Attempt>,
+    accept: (changes: HeaderChanges, body: Uint8Array) => Attempt,
   ): Promise<Attempt> {
-    this.#session = await EditSession.begin<Attempt>(message, {
+    this.#session = EditSession.begin<Attempt>(message, {
       part,
       editor: editorOf(process.env),
       notes: [

@@ -61,9 +61,9 @@ Exit codes: 0 done; 2 usage, or the id means several messages; 4 no such message
 
     const body = Buffer.from(shown.message.body.buffer, shown.message.body.byteOffset, shown.message.body.byteLength)
     if (flags.raw && !this.jsonEnabled()) process.stdout.write(process.stdout.isTTY ? printable(body.toString()) : body)
-    else if (flags.body) this.out((await bodyText(shown.message.headers, body, wholeBody)).lines.join('\n'))
+    else if (flags.body) this.out(bodyText(shown.message.headers, body, wholeBody).lines.join('\n'))
     else {
-      const text = await showText(shown, flags, this.colour.out)
+      const text = showText(shown, flags, this.colour.out)
       if (this.jsonEnabled() || !(await showInPager(text))) this.out(text)
       this.#hints(shown.failed)
     }

@@ -1,10 +1,13 @@
-/** Deeper ones are hardly read by a person, and every level makes each line longer. */
-const deepest = 256
+import { closingQuote } from '../serialization/closing-quote.ts'
+import { LaidOut } from '../toolkit/laid-out.ts'
+
+const unquoted = /[^\s{}[\],:"]+/y
 
 /**
- * Lays JSON out over several lines without reading its values, so every digit and escape stays.
+ * Lays JSON out over several lines without reading its values, so every digit and escape stays. What is nested too deeply for that stays
+ * as it is.
  *
- * @returns undefined when it is no JSON, or nested too deeply
+ * @returns undefined when it is no JSON
  */
 export function indentJson(text: string): string | undefined {
   try {
@@ -12,18 +15,33 @@ export function indentJson(text: string): string | undefined {
   } catch {
     return undefined
   }
-  const out: string[] = []
+  const laidOut = new LaidOut(text)
   let depth = 0
   let opened = false
-  const newLine = (): void => void out.push('\n', '  '.repeat(depth))
-  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g)) {
+  for (const token of tokensOf(text)) {
     const closes = token === '}' || token === ']'
     if (closes) depth--
-    if (closes ? !opened : opened) newLine()
+    if (closes ? !opened : opened) laidOut.newLine(depth)
     opened = token === '{' || token === '['
-    if (opened && ++depth > deepest) return undefined
-    out.push(token === ':' ? ': ' : token)
-    if (token === ',') newLine()
+    if (opened) depth++
+    laidOut.add(token === ':' ? ': ' : token)
+    if (token === ',') laidOut.newLine(depth)
   }
-  return out.join('')
+  return laidOut.text ?? text
+}
+
+/** Of a text that is JSON, without its blanks. */
+function* tokensOf(text: string): Generator<string, void> {
+  for (let at = 0; at < text.length; ) {
+    const sign = text[at] as string
+    let end = at + 1
+    if (sign === '"') end = closingQuote(text, at) + 1
+    else if (!'{}[],:'.includes(sign)) {
+      unquoted.lastIndex = at
+      if (unquoted.test(text)) end = unquoted.lastIndex
+    }
+    const token = text.slice(at, end)
+    at = end
+    if (token.trim() !== '') yield token
+  }
 }

@@ -1,3 +1,4 @@
+import { closingQuote } from './closing-quote.ts'
 import { Decimal } from './decimal.ts'
 import { NotJsonError, maxDepth } from './not-json-error.ts'
 
@@ -78,20 +79,13 @@ class Parser {
   }
 
   #string(): string {
-    let end = this.#text.indexOf('"', this.#at + 1)
-    while (end >= 0 && this.#isEscaped(end)) end = this.#text.indexOf('"', end + 1)
+    const end = closingQuote(this.#text, this.#at)
     if (end < 0) return this.#fail('expected a string that ends')
     const quoted = this.#text.slice(this.#at, end + 1)
     const value = notPlain.test(quoted) ? parsedString(quoted) : quoted.slice(1, -1)
     if (value === undefined) return this.#fail('expected a string whose escapes and control characters are as JSON wants them')
     this.#at = end + 1
     return value
-  }
-
-  #isEscaped(at: number): boolean {
-    let first = at
-    while (this.#text.charCodeAt(first - 1) === 0x5c) first--
-    return (at - first) % 2 === 1
   }
 
   #scalar(): unknown {

@@ -262,9 +262,13 @@ describe('JSON on several lines', () => {
     )
   })
 
-  it('is not laid out when it is no JSON, or nested without an end', () => {
+  it('is not laid out when it is no JSON, and stays as it is where that would be hundreds of times as long', () => {
+    const endless = '['.repeat(100_000) + ']'.repeat(100_000)
+    const wide = `${'['.repeat(200)}${'1,'.repeat(100_000)}1${']'.repeat(200)}`
+
     assert.equal(indentJson('{"a": not json'), undefined)
-    assert.equal(indentJson('['.repeat(100_000) + ']'.repeat(100_000)), undefined)
+    assert.equal(indentJson(endless), endless)
+    assert.equal(indentJson(wide), wide)
   })
 
   it('E-7 is laid out in one go, whatever its size', () => {

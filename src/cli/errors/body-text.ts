@@ -3,6 +3,7 @@ import { isTextBody } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
 import type { Headers } from '../../transport/transport.ts'
 import { indentJson } from '../indent-json.ts'
+import { XmlText } from '../../toolkit/xml-text.ts'
 import { printable } from '../printable.ts'
 
 /** How much is shown, in characters of text and bytes of anything else. */
@@ -17,7 +18,6 @@ export const wholeBody: BodyRoom = { characters: Number.POSITIVE_INFINITY, bytes
 
 /** A larger one is shown as it is. */
 const longestFormatted = 1024 * 1024
-const longestXml = 128 * 1024
 /** What fits on a line beside the labels stays on one. */
 const oneLine = 66
 
@@ -31,7 +31,7 @@ export interface BodyText {
  * A body as a person reads it: JSON and XML with indentation, other text as it is, anything else as bytes. JSON keeps every digit and
  * every escape; what is not what its content type says is shown as it is.
  */
-export async function bodyText(headers: Headers, body: Uint8Array, room: BodyRoom): Promise<BodyText> {
+export function bodyText(headers: Headers, body: Uint8Array, room: BodyRoom): BodyText {
   const contentType = headers[Header.ContentType] ?? 'no content type'
   const encoding = headers['Content-Encoding'] === undefined ? '' : ` (${headers['Content-Encoding']})`
   const summary = `${contentType}${encoding}, ${body.length} B`
@@ -41,7 +41,7 @@ export async function bodyText(headers: Headers, body: Uint8Array, room: BodyRoo
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     .toString('utf8')
     .replace(/^\uFEFF/, '')
-  const formatted = await formattedText(text, contentType.toLowerCase())
+  const formatted = formattedText(text, contentType.toLowerCase())
   const shown = printable(formatted.text.slice(0, room.characters))
   const more = formatted.text.length - room.characters
   return {
@@ -50,7 +50,7 @@ export async function bodyText(headers: Headers, body: Uint8Array, room: BodyRoo
   }
 }
 
-async function formattedText(text: string, contentType: string): Promise<{ readonly text: string; readonly problem: string }> {
+function formattedText(text: string, contentType: string): { readonly text: string; readonly problem: string } {
   if (text.length > longestFormatted) return { text, problem: '' }
   if (contentType.includes('json')) {
     const indented = indentJson(text)
@@ -59,29 +59,22 @@ async function formattedText(text: string, contentType: string): Promise<{ reado
     const joined = indented.length > 4 * oneLine ? indented : indented.replace(/\n */g, ' ')
     return { text: joined.length > oneLine ? indented : joined, problem: '' }
   }
-  // No message has a document type, and the formatter may take minutes for one.
-  if (contentType.includes('xml') && text.length <= longestXml && !/<!doctype/i.test(text)) {
-    const indented = await indentXml(text)
-    return { text: indented ?? text, problem: indented === undefined ? ', not well-formed XML' : '' }
+  // No message has a document type.
+  if (contentType.includes('xml') && !/<!doctype/i.test(text)) {
+    const xml = xmlIn(text)
+    return { text: xml?.laidOut() ?? text, problem: xml === undefined ? ', not well-formed XML' : '' }
   }
   return { text, problem: '' }
 }
 
-/** undefined: it is none, or made to exhaust who reads it. */
-async function indentXml(text: string): Promise<string | undefined> {
-  const { default: loaded } = await import('xml-formatter')
-  // Its types say that the function is one level deeper than it is.
-  const format = loaded as unknown as typeof loaded.default
+/** undefined: it is none. */
+function xmlIn(text: string): XmlText | undefined {
   try {
-    const indented = format(text, { indentation: '  ', lineSeparator: '\n', collapseContent: true, strictMode: true })
-    // It writes attributes in its own way; what is shown has to be what is there.
-    return withoutBlanks(indented) === withoutBlanks(text) ? indented : text
+    return XmlText.read(text)
   } catch {
     return undefined
   }
 }
-
-const withoutBlanks = (text: string): string => text.replace(/\s/g, '')
 
 const perLine = 16
 

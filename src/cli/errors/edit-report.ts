@@ -9,20 +9,16 @@ import { printableLine } from '../printable.ts'
 import { diffLines } from './edit-diff.ts'
 
 /** What a change does to headers and body, as a diff. */
-export async function changeLines(
-  message: Edited,
-  { edited, headers, isBodyChanged }: Attempt,
-  colours: Colours,
-): Promise<readonly string[]> {
-  const before = { headers: message.headers, body: isBodyChanged ? await laidOut(message) : undefined }
-  const after = { headers: edited.headers, body: isBodyChanged ? await laidOut(edited) : undefined }
+export function changeLines(message: Edited, { edited, headers, isBodyChanged }: Attempt, colours: Colours): readonly string[] {
+  const before = { headers: message.headers, body: isBodyChanged ? laidOut(message) : undefined }
+  const after = { headers: edited.headers, body: isBodyChanged ? laidOut(edited) : undefined }
   return diffLines(before, after, headers.changed, colours)
 }
 
 /** What was there may be no text, and may have to be replaced for that. */
-async function laidOut(of: Edited): Promise<string> {
+function laidOut(of: Edited): string {
   try {
-    return (await bodyText(of)).text
+    return bodyText(of).text
   } catch {
     return textOf(of.body)
   }

@@ -33,8 +33,8 @@ export class EditSession<Result> {
   }
 
   /** @throws {NsbError} NSB_BODY_NOT_EDITABLE */
-  static async begin<Result>(message: HeldMessage, options: EditSessionOptions): Promise<EditSession<Result>> {
-    const body = options.part === 'headers' ? undefined : await bodyText(message)
+  static begin<Result>(message: HeldMessage, options: EditSessionOptions): EditSession<Result> {
+    const body = options.part === 'headers' ? undefined : bodyText(message)
     return new EditSession(message, body, options)
   }
 
@@ -44,24 +44,24 @@ export class EditSession<Result> {
    * @param accept makes something of the changes, or says why not
    * @throws {NsbError} NSB_EDITOR_FAILED, and the last problem of a text that is not edited again
    */
-  async run(accept: (changes: HeaderChanges, body: Uint8Array) => Promise<Result>): Promise<Result> {
+  async run(accept: (changes: HeaderChanges, body: Uint8Array) => Result): Promise<Result> {
     const { again, editor, part, signal } = this.#options
     for (;;) {
       await runEditor(editor, this.#file.path)
       signal.throwIfAborted()
       try {
         const text = this.#file.read()
-        if (text === this.#text) return await accept({ set: {}, unset: [] }, this.#message.body)
+        if (text === this.#text) return accept({ set: {}, unset: [] }, this.#message.body)
         const { body, changes } = readEditText(text, this.#message.headers, part)
-        return await accept(changes, await this.#bytesOf(body))
+        return accept(changes, this.#bytesOf(body))
       } catch (error) {
         if (!(error instanceof NsbError) || !(await again(error))) throw error
       }
     }
   }
 
-  #bytesOf(text: string | undefined): Promise<Uint8Array> {
-    return text === undefined || this.#body === undefined ? Promise.resolve(this.#message.body) : this.#body.bytesOf(text)
+  #bytesOf(text: string | undefined): Uint8Array {
+    return text === undefined || this.#body === undefined ? this.#message.body : this.#body.bytesOf(text)
   }
 
   /** It is over, and what was written is not needed any more. */

@@ -161,7 +161,7 @@ async function showSample({ browse, colours, out, signal, transport }: DialogueP
     ]
     if (!(await choose('Is that enough?', wholly, signal))) return
   }
-  out(await showText(await showFailed(transport, options, id), { stack: false, headers: false }, colours.out))
+  out(showText(await showFailed(transport, options, id), { stack: false, headers: false }, colours.out))
 }
 
 async function dryRun(parts: DialogueParts, criteria: Criteria): Promise<void> {

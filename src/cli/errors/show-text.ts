@@ -19,14 +19,14 @@ const idColumn = 50
 const longestText = 2000
 
 /** What a person wants to know of one failed message; everything that comes from it is made printable. */
-export async function showText(
+export function showText(
   { failed, message }: Shown,
   choice: { readonly stack: boolean; readonly headers: boolean },
   colours: Colours,
-): Promise<string> {
+): string {
   return [
     ...failureLines({ failed, message }, choice.stack, colours),
-    ...bodyLines(await bodyText(message.headers, message.body, bodyAtAGlance), colours),
+    ...bodyLines(bodyText(message.headers, message.body, bodyAtAGlance), colours),
     ...(choice.headers ? ['', ...headerLines(operatorHeaders(message), colours)] : []),
   ].join('\n')
 }

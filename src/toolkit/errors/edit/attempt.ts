@@ -40,16 +40,16 @@ export function checkIsMessage({ kind, messageId }: FailedMessage, { unreadable 
  * @param definition of the message's type; undefined: no schema is known
  * @throws {NsbError} NSB_LOCKED_HEADER, NSB_BAD_HEADER, NSB_BODY_NOT_EDITABLE, NSB_NOT_TEXT, NSB_NOT_JSON, NSB_NOT_XML, NSB_BODY_INVALID
  */
-export async function attempt(
+export function attempt(
   message: Pick<HeldMessage, 'body' | 'headers'>,
   changes: HeaderChanges,
   body: Uint8Array,
   definition: MessageDefinition | undefined,
-): Promise<Attempt> {
+): Attempt {
   const headers = changeHeaders(message.headers, changes)
   const isBodyChanged = Buffer.compare(body, message.body) !== 0
   if (isBodyChanged) checkEditable(message.body, message.headers)
-  if (isBodyChanged || headers.changed.includes(Header.ContentType)) await checkContent(body, headers.headers)
+  if (isBodyChanged || headers.changed.includes(Header.ContentType)) checkContent(body, headers.headers)
   const isJson = isTextBody(headers.headers) && contentOf(headers.headers) === 'json'
   if (isBodyChanged && isJson && definition !== undefined) checkSchema(definition, body, message.body)
   return { edited: { headers: headers.headers, body }, headers, isBodyChanged }

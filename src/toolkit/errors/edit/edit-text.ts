@@ -13,7 +13,7 @@ export type EditedPart = 'all' | 'body' | 'headers'
 export interface BodyText {
   readonly text: string
   /** The bytes of a text that was edited; those of the original where nothing of it was changed. */
-  bytesOf(this: void, text: string): Promise<Uint8Array>
+  bytesOf(this: void, text: string): Uint8Array
 }
 
 /**
@@ -21,32 +21,32 @@ export interface BodyText {
  *
  * @throws {NsbError} NSB_BODY_NOT_EDITABLE
  */
-export async function bodyText({ body, headers }: Edited): Promise<BodyText> {
+export function bodyText({ body, headers }: Edited): BodyText {
   const { mark, text } = editableText(body, headers)
-  const { flat, shown } = await laidOut(text, contentOf(headers))
+  const { flat, shown } = laidOut(text, contentOf(headers))
   return {
     text: shown,
-    async bytesOf(edited) {
+    bytesOf(edited) {
       // Most editors end a file with a line break.
       const without = !shown.endsWith('\n') && edited.endsWith('\n') ? edited.replace(/\r?\n$/, '') : edited
-      return without === shown ? body : bodyOf(mark + (await flat(without)))
+      return without === shown ? body : bodyOf(mark + flat(without))
     },
   }
 }
 
 interface LaidOut {
   readonly shown: string
-  flat(this: void, text: string): string | Promise<string>
+  flat(this: void, text: string): string
 }
 
 const asItIs = (text: string): LaidOut => ({ shown: text, flat: (edited) => edited })
 
-async function laidOut(text: string, content: ReturnType<typeof contentOf>): Promise<LaidOut> {
+function laidOut(text: string, content: ReturnType<typeof contentOf>): LaidOut {
   // Who wrote it over several lines gets it back so.
   if (text.trimEnd().includes('\n')) return asItIs(text)
   if (content === 'json') return laidOutJson(text)
   if (content === 'xml') {
-    const shown = await laidOutXml(text)
+    const shown = laidOutXml(text)
     if (shown !== undefined) return { shown, flat: flatXml }
   }
   return asItIs(text)
@@ -54,8 +54,9 @@ async function laidOut(text: string, content: ReturnType<typeof contentOf>): Pro
 
 function laidOutJson(text: string): LaidOut {
   try {
-    const { root } = readJsonText(text)
-    return { shown: layOut(root), flat: (edited) => writeNode(compact(readJsonText(edited).root)) }
+    const shown = layOut(readJsonText(text).root, text)
+    if (shown === undefined) return asItIs(text)
+    return { shown, flat: (edited) => writeNode(compact(readJsonText(edited).root)) }
   } catch {
     // It is no JSON, which may be what has to be corrected.
     return asItIs(text)

@@ -1,5 +1,7 @@
+import { closingQuote } from '../../../serialization/closing-quote.ts'
 import { Decimal } from '../../../serialization/decimal.ts'
 import { parseLossless } from '../../../serialization/json-parse.ts'
+import { LaidOut } from '../../laid-out.ts'
 
 /**
  * JSON as it is written. A plain tree would not do for a body that is written again: it forgets how numbers and escapes were written, puts
@@ -68,14 +70,30 @@ export function compact(node: JsonNode): JsonNode {
   return { kind: node.kind, entries, end: '' }
 }
 
-/** Laid out over several lines, for people; digits and escapes stay as they are written. */
-export function layOut(node: JsonNode, indent = ''): string {
-  if (node.kind === 'scalar') return node.text
+/**
+ * Laid out over several lines, for people; digits and escapes stay as they are written.
+ *
+ * @param original the text it was read of
+ * @returns undefined: it is nested too deeply for that
+ */
+export function layOut(node: JsonNode, original: string): string | undefined {
+  const laidOut = new LaidOut(original)
+  layOutNode(node, 0, laidOut)
+  return laidOut.text
+}
+
+function layOutNode(node: JsonNode, depth: number, laidOut: LaidOut): void {
+  if (node.kind === 'scalar') return laidOut.add(node.text)
   const [open, close] = node.kind === 'object' ? ['{', '}'] : ['[', ']']
-  if (node.entries.length === 0) return open + close
-  const inner = `${indent}  `
-  const lines = node.entries.map(({ key, value }) => `${inner}${key}${key === '' ? '' : ': '}${layOut(value, inner)}`)
-  return `${open}\n${lines.join(',\n')}\n${indent}${close}`
+  laidOut.add(open)
+  for (const [index, { key, value }] of node.entries.entries()) {
+    if (index > 0) laidOut.add(',')
+    laidOut.newLine(depth + 1)
+    if (key !== '') laidOut.add(`${key}: `)
+    layOutNode(value, depth + 1, laidOut)
+  }
+  if (node.entries.length > 0) laidOut.newLine(depth)
+  laidOut.add(close)
 }
 
 /** The key that a written one stands for. */
@@ -166,12 +184,10 @@ class Reader {
     return `${before}:${this.#take(blanks)}`
   }
 
-  // No regular expression: one that skips escapes exhausts the stack on a string of some megabytes.
   #string(): string {
-    let end = this.#at + 1
-    while (this.#text[end] !== '"') end = this.#text[end] === '\\' ? end + 2 : end + 1
-    const text = this.#text.slice(this.#at, end + 1)
-    this.#at = end + 1
+    const end = closingQuote(this.#text, this.#at) + 1
+    const text = this.#text.slice(this.#at, end)
+    this.#at = end
     return text
   }
 

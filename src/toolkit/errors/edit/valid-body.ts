@@ -19,7 +19,7 @@ import { checkXml } from './xml.ts'
  *
  * @throws {NsbError} NSB_NOT_JSON with line and column, NSB_NOT_XML, NSB_NOT_TEXT
  */
-export async function checkContent(body: Uint8Array, headers: Headers): Promise<void> {
+export function checkContent(body: Uint8Array, headers: Headers): void {
   if (!isTextBody(headers)) return
   if (!isUtf8(body))
     throw new NsbError({
@@ -31,7 +31,7 @@ export async function checkContent(body: Uint8Array, headers: Headers): Promise<
   const text = textOf(body).replace(/^\uFEFF/, '')
   const content = contentOf(headers)
   if (content === 'json') checkJson(text)
-  if (content === 'xml') await checkXml(text)
+  if (content === 'xml') checkXml(text)
 }
 
 function checkJson(text: string): void {
@@ -74,8 +74,9 @@ export async function schemaOf(project: Project, headers: Headers): Promise<Know
 export function checkSchema(definition: MessageDefinition, body: Uint8Array, original: Uint8Array): void {
   const tree = treeOf(body)
   const before = objectOrNothing(original)
-  const declared = declaredNames(definition.schema)?.map((name) => name.toLowerCase())
-  const beyond = (key: string): boolean => Object.hasOwn(before, key) && declared !== undefined && !declared.includes(key.toLowerCase())
+  const declared = declaredNames(definition.schema)
+  const known = declared && new Set(declared.map((name) => name.toLowerCase()))
+  const beyond = (key: string): boolean => Object.hasOwn(before, key) && known !== undefined && !known.has(key.toLowerCase())
   validateBody(definition, Object.fromEntries(Object.entries(tree).filter(([key]) => !beyond(key))))
 }
 
