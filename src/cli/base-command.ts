@@ -67,7 +67,7 @@ export interface TransportChoice {
 export type NextCommand = string | { readonly command: string; readonly errorQueue: string }
 
 /** `nsb errors list --kind ack`, alone or as in `Name one: nsb errors resume <operation>`: a suggestion that goes on after it says something else. */
-const commandAtEnd = /(^|: )(nsb errors(?: [a-z]+)?(?: <[a-z]+>| [\w.-]+)?(?: --?[a-z-]+(?:[= ](?:<[^<>]+>|[\w.*][\w.*-]*))?)*)$/
+const commandAtEnd = /(^|: )(nsb errors(?: [a-z]+)?(?: <[a-z]+>| [\w.][\w.-]*)?(?: --?[a-z][a-z-]*(?:[= ](?:<[^<>]+>|[\w.*][\w.*-]*))?)*)$/
 
 /** How a list shows its rows beside a table. */
 export interface ListedAs<Row> {

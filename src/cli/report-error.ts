@@ -100,7 +100,7 @@ function isUsageError(error: Error): boolean {
 
 /** oclif's text without its frame: `Parsing --limit \n\tExpected an integer …\nSee more help with --help`. */
 function usageText(message: string): string {
-  return message.replace(/\n+See more help with --help\s*$/, '').replace(/^Parsing (--[\w-]+)\s+/, '$1: ')
+  return message.replace(/(?<!\n)\n+See more help with --help\s*$/, '').replace(/^Parsing (--[\w-]+)\s+/, '$1: ')
 }
 
 // A project may bring a second copy of the library, whose class is another one.

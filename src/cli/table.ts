@@ -28,29 +28,9 @@ export interface TableStyle {
   readonly paintHeader: (text: string) => string
 }
 
-const nothing = Object.fromEntries(
-  [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-    'left',
-    'left-mid',
-    'mid',
-    'mid-mid',
-    'right',
-    'right-mid',
-    'middle',
-  ].map((part) => [part, '']),
-)
-
 const ellipsis = '…'
 
-/** A name in a message may have any length; every other row would be padded to it, and the library takes the square of it. */
+/** A name in a message may have any length, and every other row would be padded to it. */
 const widestBeforeLast = 500
 
 /** Draws a table without borders: header in upper case, two blanks between columns, nothing wrapped. */
@@ -84,14 +64,17 @@ async function aligning<Row>(
   columns: readonly Column<Row>[],
   count: number,
 ): Promise<readonly string[]> {
-  const { default: Table } = await import('cli-table3')
-  const table = new Table({
-    chars: nothing,
-    style: { 'padding-left': 0, 'padding-right': 2, head: [], border: [], compact: true },
-    colAligns: columns.slice(0, count).map((column) => column.align ?? 'left'),
-  })
-  table.push(...rows.map((row) => row.slice(0, count)))
-  return table.toString().split('\n')
+  const { default: widthOf } = await import('fast-string-width')
+  const lines = rows.map(() => '')
+  for (const [index, { align }] of columns.slice(0, count).entries()) {
+    const widths = rows.map((row) => widthOf(row[index] as string))
+    const widest = widths.reduce((most, width) => Math.max(most, width), 0)
+    for (const [at, row] of rows.entries()) {
+      const blanks = ' '.repeat(widest - (widths[at] as number))
+      lines[at] += `${align === 'right' ? blanks : ''}${row[index] as string}${align === 'right' ? '' : blanks}  `
+    }
+  }
+  return lines
 }
 
 function cutLastColumn(head: readonly string[], rows: readonly string[][], width: number): string[][] {

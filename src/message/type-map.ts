@@ -28,8 +28,9 @@ export interface TypeMapOptions {
 /** A type header that cannot be read: .NET refuses blank identifiers. */
 export class BadTypeHeaderError extends NsbError {}
 
-// The header is untrusted, so the number of remembered texts is bounded.
+// The header is untrusted, so the number and the size of remembered texts are bounded.
 const rememberedHeaders = 1000
+const longestRemembered = 4096
 
 /**
  * The message types an endpoint knows, and the mapping of type headers to them.
@@ -86,6 +87,7 @@ export class TypeMap {
     const entries = header.split(';').map((part) => this.#resolve(part.trim(), header))
     const resolved = entries.flatMap((entry) => entry.type ?? [])
     const mapping = { entries, ...(this.#merge ? merged(resolved) : { roots: rootsOf(resolved), alsoAs: [] }) }
+    if (header.length > longestRemembered) return mapping
     if (this.#mappings.size >= rememberedHeaders) this.#mappings.clear()
     this.#mappings.set(header, mapping)
     return mapping
@@ -109,14 +111,19 @@ export class TypeMap {
   }
 }
 
-/** The first type is a root; each later one only if the current root is not assignable to it. */
+/**
+ * The first type is a root; each later one only if the current root is not assignable to it. One that comes again is not a second one: the
+ * body is read, and handled, for each of them, and a header has room for thousands.
+ */
 function rootsOf(types: readonly MessageType[]): readonly MessageType[] {
-  const roots: MessageType[] = []
+  const roots = new Set<MessageType>()
+  let current: MessageType | undefined
   for (const type of types) {
-    const current = roots.at(-1)
-    if (!current || !isAssignable(current[messageSymbol], type[messageSymbol])) roots.push(type)
+    if (current && isAssignable(current[messageSymbol], type[messageSymbol])) continue
+    roots.add(type)
+    current = type
   }
-  return roots
+  return [...roots]
 }
 
 /** One root, the first; what it is assignable to anyway is left out of its further base types. */

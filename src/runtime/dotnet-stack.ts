@@ -55,19 +55,31 @@ export function framesOf(error: unknown): readonly StackFrame[] {
   return stack.split('\n').flatMap((line) => parseFrame(line) ?? [])
 }
 
-const v8Frame = /^\s*at (?:async )?(?:new )?(?:(.*?) (?:\[as [^\]]*\] )?\()?((?:file:\/\/)?[^()]*?):(\d+):\d+\)?$/
+const lineAndColumn = /:(\d+):\d+\)?$/
 
+/** `at async Type.method [as other] (place:line:column)`, or the place alone. A text that was thrown may look like one, or nearly so. */
 function parseFrame(line: string): StackFrame | undefined {
-  if (line.length > 2000) return undefined
-  const match = v8Frame.exec(line)
-  if (!match) return undefined
-  const place = decodePath(match[2] as string)
+  const end = line.length > 2000 || !/^\s*at /.test(line) ? null : lineAndColumn.exec(line)
+  if (end === null) return undefined
+  const frame = line.slice(0, end.index).trimStart().slice('at '.length)
+  const open = frame.lastIndexOf('(')
+  const path = open < 0 ? withoutKind(frame) : frame.slice(open + 1)
+  if (path.includes(')') || (open >= 0 && frame[open - 1] !== ' ')) return undefined
+  const place = decodePath(path)
   const file = place.startsWith('/') || /^[A-Za-z]:[\\/]/.test(place) ? place : undefined
-  const called = (match[1] ?? '').trim()
+  const called = open < 0 ? '' : withoutAlias(withoutKind(frame.slice(0, open - 1))).trim()
   const dot = called.lastIndexOf('.')
   const owner = dot > 0 ? called.slice(0, dot) : moduleOf(place)
   const method = dot > 0 ? called.slice(dot + 1) : called === '' ? '<anonymous>' : called
-  return { type: word(owner), method: word(method), file, line: Number(match[3]) }
+  return { type: word(owner), method: word(method), file, line: Number(end[1]) }
+}
+
+const withoutKind = (called: string): string => called.replace(/^(?:async )?(?:new )?/, '')
+
+/** V8 adds ` [as name]` where a method is called by another name. */
+function withoutAlias(called: string): string {
+  const alias = called.endsWith(']') ? called.indexOf(' [as ', called.lastIndexOf(']', called.length - 2) + 1) : -1
+  return alias < 0 ? called : called.slice(0, alias)
 }
 
 // Frames of this library are marked as such, so that a listing can fold them like those of .NET's.
@@ -96,7 +108,7 @@ function causesOf(error: unknown): readonly unknown[] {
 function decodePath(place: string): string {
   if (!place.startsWith('file://')) return place
   try {
-    return decodeURIComponent(place.slice('file://'.length).replace(/\?.*$/, ''))
+    return decodeURIComponent(place.slice('file://'.length).split('?', 1)[0] as string)
   } catch {
     return place.slice('file://'.length)
   }

@@ -31,11 +31,13 @@ function escapeUnit(unit: string): string {
 
 // The same few keys are written again and again; dictionaries with data as keys must not fill the memory.
 const rememberedKeys = 4096
+const longestRemembered = 256
 const keys = new Map<string, string>()
 function writeKey(key: string): string {
   const known = keys.get(key)
   if (known !== undefined) return known
   const written = `${writeString(key)}:`
+  if (key.length > longestRemembered) return written
   if (keys.size >= rememberedKeys) keys.clear()
   keys.set(key, written)
   return written
@@ -110,7 +112,7 @@ class Writer {
   #date(value: Date, depth: number): string {
     if (Number.isNaN(value.getTime())) throw this.#error(depth, 'the date is invalid')
     // .NET writes no zeros at the end of a fraction.
-    return `"${value.toISOString().replace(/\.?0*Z$/, 'Z')}"`
+    return `"${value.toISOString().replace(/\.?0{0,3}Z$/, 'Z')}"`
   }
 
   #step(name: string, depth: number): number {

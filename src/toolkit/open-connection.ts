@@ -90,7 +90,12 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     warn,
     notGivenBack: () => told.notGivenBack?.(),
   })
-  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${shown.replace(/\/\/.*@/, '//')}` }
+  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${withoutLogin(shown)}` }
+}
+
+function withoutLogin(url: string): string {
+  const at = url.lastIndexOf('@')
+  return at < 0 ? url : `${url.slice(0, url.indexOf('//') + 2)}${url.slice(at + 1)}`
 }
 
 async function storageOf(connection: Connection, project: Project): Promise<{ readonly path: string; readonly reason: string }> {

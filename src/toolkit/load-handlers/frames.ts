@@ -55,14 +55,27 @@ export function userFrame(error: unknown, root: string): Place | undefined {
   return undefined
 }
 
+const lineAndColumn = /:(\d+):(\d+)\)?$/
+const pathInBrackets = /\(((?:file:\/\/|\/|[A-Za-z]:[\\/]).*)$/
+const pathAlone = /^\s+at ((?:file:\/\/|\/|[A-Za-z]:[\\/]).*)$/
+
+/** What was thrown may have a text that looks like a frame, or nearly so. */
 function placesOf(stack: string): readonly Place[] {
-  return [...stack.matchAll(/^\s+at (?:.*?\()?((?:file:\/\/|\/|[A-Za-z]:[\\/]).*?):(\d+):(\d+)\)?$/gm)].map(
-    ([, path = '', line, column]) => ({
-      file: path.startsWith('file://') ? fileURLToPath(path) : path,
-      line: Number(line),
-      column: Number(column),
-    }),
-  )
+  return stack.split('\n').flatMap((text) => {
+    const end = /^\s+at /.test(text) ? lineAndColumn.exec(text) : null
+    const before = text.slice(0, end?.index)
+    const [, path] = (end && (pathInBrackets.exec(before) ?? pathAlone.exec(before))) ?? []
+    const file = path?.startsWith('file://') ? pathOf(path) : path
+    return end === null || file === undefined ? [] : [{ file, line: Number(end[1]), column: Number(end[2]) }]
+  })
+}
+
+function pathOf(url: string): string | undefined {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return undefined
+  }
 }
 
 function isInside(file: string, root: string): boolean {

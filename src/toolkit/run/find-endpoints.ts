@@ -80,7 +80,7 @@ async function workspacesOf(file: string): Promise<readonly string[]> {
   const root = dirname(file)
   const projects = await projectsBelow(root)
   const found = wanted.flatMap((glob, index) => {
-    const pattern = globPattern(glob.replace(/^(?:\.\/)+|\/+$/g, ''))
+    const pattern = globPattern(glob.replace(/^(?:\.\/)+|(?<!\/)\/+$/g, ''))
     const matching = projects.filter((folder) => pattern.test(relative(root, folder).replaceAll(sep, '/')))
     if (matching.length === 0) throw invalid(`no folder '${glob}' with an ${projectFileName} was found.`, `/workspaces${pathStep(index)}`)
     return matching

@@ -28,7 +28,7 @@ export class MemoryHolding implements Holding {
     this.#now = now
     this.#dispatch = dispatch
     this.#ended = ended
-    this.#snapshot = [...queue.waiting(now())]
+    this.#snapshot = queue.waiting(now())
     if (options.purpose === 'change') queue.locked = true
   }
 
@@ -88,7 +88,7 @@ export class MemoryHolding implements Holding {
 
   #takeOfSnapshot(): StoredMessage | undefined {
     const last = this.#snapshot.at(-1)?.sequence ?? -1
-    const first = this.#queue.waiting(this.#now())[0]
+    const first = this.#queue.first(this.#now())
     return first && first.sequence <= last ? this.#queue.take(this.#now()) : undefined
   }
 }

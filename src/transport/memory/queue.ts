@@ -1,4 +1,5 @@
 import type { Headers, IncomingMessage } from '../transport.ts'
+import { Ordered } from './ordered.ts'
 
 /** One copy of a message in a queue. */
 export interface StoredMessage {
@@ -6,8 +7,8 @@ export interface StoredMessage {
   readonly id: string
   readonly headers: Headers
   readonly body: Uint8Array
-  /** Place in the queue; it keeps it when it is put back. */
-  readonly sequence: number
+  /** Place in the queue; it keeps it when it is put back. One that was delayed comes behind those that can be seen. */
+  sequence: number
   readonly enqueuedAt: number
   readonly dueAt: number | undefined
   readonly expiresAt: number | undefined
@@ -20,11 +21,11 @@ export class MemoryQueue {
   readonly name: string
   /** Removed at that time; undefined: stays. */
   readonly expiresAt: number | undefined
-  /** In order of `sequence`. */
-  readonly #waiting: StoredMessage[] = []
-  #anyExpires = false
-  /** In order of `dueAt`. */
-  readonly #delayed: StoredMessage[] = []
+  readonly #waiting = new Ordered<StoredMessage>(({ sequence }) => sequence)
+  readonly #delayed = new Ordered<StoredMessage>(({ dueAt }) => dueAt as number)
+  #lastSequence = -1
+  /** When the next message expires. */
+  #nextExpiry = Number.POSITIVE_INFINITY
   /** Called when something became visible or is due at a new time. */
   readonly wakers = new Set<() => void>()
   readonly taps = new Set<(message: StoredMessage) => void>()
@@ -37,50 +38,70 @@ export class MemoryQueue {
   }
 
   add(message: StoredMessage, now: number): void {
-    if (message.expiresAt !== undefined) this.#anyExpires = true
-    if (message.dueAt !== undefined && message.dueAt > now)
-      insert(this.#delayed, message, (other) => (other.dueAt as number) > (message.dueAt as number))
+    if (message.dueAt !== undefined && message.dueAt > now) this.#delayed.add(message)
     else this.#show(message)
     this.#wake()
   }
 
   /** Makes a message that was taken visible again, at its old place. */
   putBack(message: StoredMessage): void {
-    insert(this.#waiting, message, (other) => other.sequence > message.sequence)
+    this.#wait(message)
     this.#wake()
   }
 
   take(now: number): StoredMessage | undefined {
     this.refresh(now)
-    return this.#waiting.shift()
+    return this.#waiting.takeFirst()
+  }
+
+  /** The message that would be taken next. */
+  first(now: number): StoredMessage | undefined {
+    this.refresh(now)
+    return this.#waiting.first
+  }
+
+  depth(now: number): number {
+    this.refresh(now)
+    return this.#waiting.size
   }
 
   waiting(now: number): readonly StoredMessage[] {
     this.refresh(now)
-    return this.#waiting
+    return this.#waiting.all
   }
 
   /** When the next delayed message is due. */
   get nextDue(): number | undefined {
-    return this.#delayed[0]?.dueAt
+    return this.#delayed.first?.dueAt
   }
 
   clear(now: number): number {
-    this.refresh(now)
-    return this.#waiting.splice(0).length
+    const depth = this.depth(now)
+    this.#waiting.keep(() => false)
+    return depth
   }
 
   /** Shows what is due and drops what has expired: nothing happens here unless somebody looks. */
   refresh(now: number): void {
-    while (this.#delayed[0] && (this.#delayed[0].dueAt as number) <= now) this.#show(this.#delayed.shift() as StoredMessage)
-    if (!this.#anyExpires) return
-    for (let index = this.#waiting.length - 1; index >= 0; index--)
-      if (((this.#waiting[index] as StoredMessage).expiresAt ?? Number.POSITIVE_INFINITY) <= now) this.#waiting.splice(index, 1)
+    while ((this.nextDue ?? Number.POSITIVE_INFINITY) <= now) this.#show(this.#delayed.takeFirst() as StoredMessage)
+    if (this.#nextExpiry > now) return
+    this.#nextExpiry = Number.POSITIVE_INFINITY
+    this.#waiting.keep(({ expiresAt = Number.POSITIVE_INFINITY }) => {
+      if (expiresAt > now) this.#nextExpiry = Math.min(this.#nextExpiry, expiresAt)
+      return expiresAt > now
+    })
   }
 
   #show(message: StoredMessage): void {
-    this.#waiting.push(message)
+    message.sequence = Math.max(message.sequence, this.#lastSequence + 1)
+    this.#lastSequence = message.sequence
+    this.#wait(message)
     for (const seen of this.taps) seen(message)
+  }
+
+  #wait(message: StoredMessage): void {
+    this.#waiting.add(message)
+    this.#nextExpiry = Math.min(this.#nextExpiry, message.expiresAt ?? Number.POSITIVE_INFINITY)
   }
 
   #wake(): void {
@@ -97,11 +118,4 @@ export function incoming(stored: StoredMessage, queue: string): IncomingMessage 
     queue,
     attempt: stored.deliveries,
   }
-}
-
-/** Inserts before the first element that is later; most are added at the end. */
-function insert(list: StoredMessage[], message: StoredMessage, isLater: (other: StoredMessage) => boolean): void {
-  let index = list.length
-  while (index > 0 && isLater(list[index - 1] as StoredMessage)) index--
-  list.splice(index, 0, message)
 }

@@ -130,7 +130,7 @@ class MemoryTransport implements Transport {
   async removeIfEmpty(name: string): Promise<boolean> {
     const now = this.#clock.now()
     const queue = this.#network.find(name, now)
-    if (queue && (queue.waiting(now).length > 0 || queue.nextDue !== undefined || queue.consumers > 0 || queue.locked)) return false
+    if (queue && (queue.depth(now) > 0 || queue.nextDue !== undefined || queue.consumers > 0 || queue.locked)) return false
     this.#network.remove(name)
     return true
   }
@@ -152,7 +152,7 @@ class MemoryTransport implements Transport {
 }
 
 function factsOf(queue: MemoryQueue, now: number): QueueFacts {
-  return { queue: queue.name, depth: queue.waiting(now).length, consumers: queue.consumers, kind: 'memory', looksLeft: 'unlimited' }
+  return { queue: queue.name, depth: queue.depth(now), consumers: queue.consumers, kind: 'memory', looksLeft: 'unlimited' }
 }
 
 function refuseWhenShared(queue: MemoryQueue, overrule: readonly string[]): void {

@@ -67,7 +67,11 @@ function tlsHint(text: string): string {
   if (/altnames/i.test(text)) return 'Connect to the host by the name that its certificate is for'
   if (/bad decrypt|mac verify|pkcs12|key values mismatch|PEM routines|interrupted or cancelled/i.test(text))
     return 'Correct the client certificate of the profile: "certificate", "key", "pfx", "passphraseEnv"'
-  if (/alert .*(certificate required|handshake failure|bad certificate|unknown ca)|ALERT_(CERTIFICATE|HANDSHAKE|BAD_CERT)/i.test(text))
+  const [, ...alerts] = text.split(/alert /i)
+  if (
+    /certificate required|handshake failure|bad certificate|unknown ca/i.test(alerts.join(' ')) ||
+    /ALERT_(CERTIFICATE|HANDSHAKE|BAD_CERT)/i.test(text)
+  )
     return 'The broker wants another client certificate: "certificate" and "key" of the profile, or "pfx"'
   if (/EPROTO|wrong version|packet length/i.test(text)) return 'Is this the TLS port? It is 5671 by default'
   return 'Name the authority of the certificate in the profile: "ca"'
@@ -168,7 +172,9 @@ export function replyCode(error: unknown): number | undefined {
 
 /** What stands in quotes in a close message: `NOT_FOUND - no queue 'x' in vhost '/'`. */
 export function replyText(text: string): string {
-  return plain(/message "(.*?)"(?:$|\W)/s.exec(text)?.[1] ?? /"([A-Z_]+ - [^"]*)"/.exec(text)?.[1] ?? text)
+  const [, message] = text.split(/message "(.*)/s, 2)
+  const end = message?.search(/"(?:$|\W)/) ?? -1
+  return plain((end < 0 ? /"([A-Z_]+ - [^"]*)"/.exec(text)?.[1] : message?.slice(0, end)) ?? text)
 }
 
 /** One line without control characters and without a full stop at the end. */

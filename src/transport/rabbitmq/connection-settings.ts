@@ -203,18 +203,26 @@ function parsePairs(text: string): ParsedConnection {
 /** `key=value` separated by `;`; a value in single or double quotes may hold anything, doubled quotes stand for one. */
 function readPairs(text: string, problems: string[]): Map<string, string> {
   const pairs = new Map<string, string>()
-  const pair = /\s*([^=;]+?)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^;]*?))\s*(?:;|$)|\s*;|\s+$/y
-  while (pair.lastIndex < text.length) {
-    const at = pair.lastIndex
-    const match = pair.exec(text)
-    if (!match || pair.lastIndex === at) {
+  for (let at = 0; at < text.length; ) {
+    const [before = '', name = '', sign] = matchAt(/([^=;]*)(=|;|$)/y, text, at) ?? []
+    at += before.length
+    const key = name.trim().toLowerCase()
+    if (sign !== '=' && key === '') continue
+    if (sign !== '=' || key === '') {
       problems.push(`it is neither an address that begins with amqp:// nor a list of key=value pairs`)
       break
     }
-    const [, key, double, single, plain] = match
-    if (key !== undefined) pairs.set(key.toLowerCase(), double?.replaceAll('""', '"') ?? single?.replaceAll("''", "'") ?? plain ?? '')
+    const quoted = matchAt(/\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)')\s*(?:;|$)/y, text, at)
+    const [whole, plain = ''] = quoted ?? (matchAt(/([^;]*)(?:;|$)/y, text, at) as RegExpExecArray)
+    at += whole.length
+    pairs.set(key, quoted ? (quoted[1]?.replaceAll('""', '"') ?? quoted[2]?.replaceAll("''", "'") ?? '') : plain.trim())
   }
   return pairs
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at
+  return pattern.exec(text)
 }
 
 function booleanOf(text: string | undefined, problems: string[]): boolean {

@@ -209,7 +209,7 @@ function placesOf(settings: ConnectionSettings, { afterDefault, password, url, u
     proof: undefined,
   })
   const own = login(user ?? settings.user, password ?? settings.revealPassword())
-  const named = url === undefined ? [] : [{ url: url.replace(/\/+$/, ''), ...own }]
+  const named = url === undefined ? [] : [{ url: url.replace(/(?<!\/)\/+$/, ''), ...own }]
   if (named.length > 0 && afterDefault !== true) return named
   // Of a named address the login is its own too.
   const usual = named.length > 0 ? login(settings.user, settings.revealPassword()) : own

@@ -67,7 +67,7 @@ export class Publication {
   }
 }
 
-/** What is on its way, oldest first. */
+/** What is on its way, or waits for it, oldest first. A list: taking the first of a long array moves all the others. */
 export class UnderWay {
   size = 0
   bytes = 0

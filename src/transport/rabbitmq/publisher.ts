@@ -51,7 +51,7 @@ export class Publisher {
   #channel: ConfirmChannel | undefined
   readonly #underWay = new UnderWay()
   /** No room for them yet, oldest first. */
-  readonly #waiting: Publication[] = []
+  readonly #waiting = new UnderWay()
   readonly #destinations: Destinations
   #sweeping: (() => void) | undefined
 
@@ -94,7 +94,7 @@ export class Publisher {
 
   /** Messages that are on their way. */
   get pending(): number {
-    return this.#underWay.size + this.#waiting.length
+    return this.#underWay.size + this.#waiting.size
   }
 
   async close(): Promise<void> {
@@ -124,8 +124,8 @@ export class Publisher {
   }
 
   #publishOrWait(publication: Publication): void {
-    if (this.#waiting.length === 0 && this.#hasRoomFor(publication)) this.#publish(publication)
-    else this.#waiting.push(publication)
+    if (this.#waiting.size === 0 && this.#hasRoomFor(publication)) this.#publish(publication)
+    else this.#waiting.add(publication)
   }
 
   #hasRoomFor({ content }: Publication): boolean {
@@ -134,8 +134,8 @@ export class Publisher {
   }
 
   #publishWaiting(): void {
-    for (let next = this.#waiting[0]; next && this.#hasRoomFor(next); next = this.#waiting[0]) {
-      this.#waiting.shift()
+    for (let next = this.#waiting.first; next && this.#hasRoomFor(next); next = this.#waiting.first) {
+      this.#waiting.remove(next)
       this.#publish(next)
     }
   }
@@ -227,7 +227,7 @@ export class Publisher {
     if (publication.settled) return
     publication.settled = true
     this.#underWay.remove(publication)
-    if (this.#waiting.length > 0) this.#publishWaiting()
+    if (this.#waiting.size > 0) this.#publishWaiting()
     publication.batch.settle(error)
   }
 

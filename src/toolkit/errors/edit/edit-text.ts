@@ -1,4 +1,5 @@
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
+import { closingQuote } from '../../../serialization/closing-quote.ts'
 import type { Headers } from '../../../transport/transport.ts'
 import { bodyOf, contentOf, editableText } from './editable.ts'
 import type { Edited } from './edited-message.ts'
@@ -108,11 +109,10 @@ export function readEditText(
   return { changes: { set: Object.fromEntries(read), unset }, body: part === 'all' ? lines.slice(at + 1).join('\n') : undefined }
 }
 
-const quoted = /^"(?:[^"\\]|\\.)*"/
-
 function headerOf(line: string, number: number): [name: string, value: string] {
   const bare = line.replace(/\r$/, '')
-  const name = quoted.exec(bare)?.[0] ?? /^[^:]+/.exec(bare)?.[0] ?? ''
+  const quoted = bare.startsWith('"') ? bare.slice(0, closingQuote(bare, 0) + 1) : ''
+  const name = quoted || (/^[^:]+/.exec(bare)?.[0] ?? '')
   const rest = bare.slice(name.length)
   if (name === '' || !/^\s*:/.test(rest)) throw badEdit(`Line ${number} is not of the form 'Name: value'.`)
   return [unwritten(name.trim(), number), unwritten(rest.replace(/^\s*:/, '').trim(), number)]

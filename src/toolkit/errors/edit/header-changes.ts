@@ -74,7 +74,7 @@ export function changeHeaders(headers: Headers, { set, unset }: HeaderChanges): 
   const names = Object.keys(headers)
   const both = unset.find((name) => Object.hasOwn(set, name))
   if (both !== undefined) throw badHeader(`Header '${both}' is set and removed at once.`)
-  const absent = unset.find((name) => !names.includes(name))
+  const absent = unset.find((name) => !Object.hasOwn(headers, name))
   if (absent !== undefined) {
     const [meant] = nearest(absent, names)
     throw badHeader(

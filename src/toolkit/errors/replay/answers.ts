@@ -65,7 +65,8 @@ export async function listenForAnswers(
     of: (uniqueId) => expected.of(uniqueId),
     async until(uniqueIds, ms, signal, answered) {
       const awaited = [...uniqueIds]
-      sent.push(...awaited)
+      // Not all at once: as arguments of one call a hundred thousand exhaust the stack.
+      for (const uniqueId of awaited) sent.push(uniqueId)
       await expected.until(awaited, ms, signal, answered)
       if (!signal.aborted) await lookForMissed(signal)
     },
