@@ -81,7 +81,7 @@ describe('errors archive', () => {
   it('E-36 says which copies of a failure it has left out, with --yes too', async () => {
     const at = place(2)
     const m1 = failureHeaders('m1', { 'NServiceBus.TimeOfFailure': '2026-11-21 00:00:01:000000 Z' })
-    for (const copy of ['copy-1', 'copy-2']) putMessage(at.storage, 'error', copy, m1)
+    for (const copy of ['copy-1', 'copy-2']) putMessage(at.storage, 'error', copy, m1, '{"Number":1}')
 
     const exported = await at.run('errors', 'export', '--file', 'a.ndjson')
     const archived = await at.run('errors', 'archive', '--all', '--yes')
