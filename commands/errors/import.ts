@@ -16,6 +16,7 @@ import {
   isQueueMissing,
   presentIn,
 } from '../../src/toolkit/errors/archive/import.ts'
+import { archivingOperation, filesOfOperation, linesOf } from '../../src/toolkit/errors/archive/find-archived.ts'
 import { type ReadLine, readLines, withFirst } from '../../src/toolkit/read-lines.ts'
 import { type ImportRecord, importedFile } from '../../src/toolkit/errors/archive/resume-import.ts'
 import { Spool } from '../../src/toolkit/errors/archive/spool.ts'
@@ -29,7 +30,8 @@ const mostShown = 20
 export default class ErrorsImport extends ArchiveCommand {
   static override summary = 'bring messages of an archive or an export back'
   static override description =
-    `Publishes each line of a file, or of stdin for -, to the error queue or to --to. With --replay a copy goes straight to where the message
+    `Publishes each line of a file, or of stdin for -, to the error queue or to --to; with --operation those that an archive has written, which
+is found by its id: in the archive of this connection and error queue, or where its journal says. With --replay a copy goes straight to where the message
 failed, or to --to, as errors replay sends it; whether it is in the error queue too is then not looked at.
 
 A failure that is in the queue already, or came before in the input, is skipped, so importing twice changes nothing. To know it, the
@@ -44,12 +46,14 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
   static override examples = [
     '<%= config.bin %> errors export > failed.ndjson && <%= config.bin %> errors import failed.ndjson --yes',
     '<%= config.bin %> errors export > failed.ndjson && <%= config.bin %> errors import failed.ndjson --dry-run --json',
+    '<%= config.bin %> errors import --operation 01KB9GZ3C5W0N8Q2R4T6V8XAYD --yes',
     "<%= config.bin %> errors export --type FailingOrder | jq -c '.body.data |= (fromjson | .Quantity = 1 | tojson)' | <%= config.bin %> errors import - --replay --no-hash --yes",
   ]
   static override args = {
-    source: Args.string({ required: true, ignoreStdin: true, description: 'file of lines as export and archive write them; - is stdin' }),
+    source: Args.string({ ignoreStdin: true, description: 'file of lines as export and archive write them; - is stdin' }),
   }
   static override flags = {
+    operation: Flags.string({ helpValue: '<id>', helpGroup: 'SELECT', summary: 'messages of this archive, export or edit' }),
     replay: Flags.boolean({ helpGroup: 'ACT', summary: 'send copies to where the messages failed' }),
     to: Flags.string({ helpValue: '<queue>', helpGroup: 'ACT', summary: 'send them there instead' }),
     'allow-duplicates': Flags.boolean({ helpGroup: 'ACT', summary: 'import also what is there already' }),
@@ -69,14 +73,19 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const errorQueue = await this.errorQueue()
     const { redirects } = await this.project()
     const queue = flags.to ?? (flags.replay ? undefined : errorQueue)
-    const isStdin = args.source === '-'
+    const { source } = args
+    if (source === undefined && flags.operation === undefined) throw whatToImport()
+    const isStdin = source === '-'
     if (isStdin && process.stdin.isTTY) throw cannotRead('-', new Error('stdin is a terminal'))
-    const path = resolve(args.source)
-    const file = isStdin ? undefined : importedFile(path)
+    // A file that cannot be read is refused before anything is opened.
+    if (source !== undefined && !isStdin) importedFile(resolve(source))
     // Nobody can type an answer where the lines come from.
     if (isStdin && !flags['dry-run']) await this.confirm(`Import the lines of stdin to ${whereTo(queue)}?`)
     this.boundMemory()
     const transport = await this.openTransport()
+    const only = flags.operation === undefined ? undefined : await archivingOperation(stateFolder(process.env), flags.operation)
+    const path = resolve(source ?? (await this.#archiveWith(only, errorQueue)))
+    const file = isStdin ? undefined : importedFile(path)
     const isMissing = queue !== undefined && (await isQueueMissing(transport, queue, flags.to !== undefined))
     const allowDuplicates = flags['allow-duplicates'] === true
     const replay = flags.replay === true
@@ -86,7 +95,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     // Who writes to the pipe, an export perhaps, has the queue in hand until the last line has come.
     const spool = isStdin && isLooking && !isFile(process.stdin.fd) ? await this.#spooled(operation) : undefined
     const lines = (): Promise<AsyncIterable<ReadLine>> =>
-      this.#lines(spool?.read() ?? (isStdin ? process.stdin : createReadStream(path)), isStdin ? '-' : path)
+      this.#lines(spool?.read() ?? (isStdin ? process.stdin : createReadStream(path)), isStdin ? '-' : path, only)
     const progress = this.progress()
     this.atEnd(async () => progress?.end())
     let of = 0
@@ -130,6 +139,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       redirects,
       ...(flags.to !== undefined && { to: flags.to }),
       ...(file !== undefined && { file }),
+      ...(only !== undefined && { only }),
       verifyHash: flags.hash,
       allowDuplicates,
       window: flags.window,
@@ -148,6 +158,18 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     } finally {
       journal.close()
     }
+  }
+
+  /** The file that has the messages of an operation. @throws {NsbError} NSB_BAD_INPUT where there are several, and why there is none */
+  async #archiveWith(operation = '', queue: string): Promise<string> {
+    const [file, ...further] = await filesOfOperation(await this.journalled(), queue, operation)
+    if (further.length === 0) return file
+    throw new NsbError({
+      code: 'NSB_BAD_INPUT',
+      message: `Messages of operation ${operation} are in ${1 + further.length} files:\n${[file, ...further].join('\n')}`,
+      suggestions: [`Import each: nsb errors import <file> --operation ${operation}`],
+      details: { operation, files: [file, ...further] },
+    })
   }
 
   /** All that comes from stdin, once its end has come. */
@@ -169,10 +191,11 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
   }
 
   /** @throws {NsbError} NSB_NOTHING_MATCHED, NSB_BAD_INPUT: nothing of it can be imported */
-  async #lines(input: Readable, source: string): Promise<AsyncIterable<ReadLine>> {
-    const { first, lines } = await withFirst(this.#read(input, source))
+  async #lines(input: Readable, source: string, only: string | undefined): Promise<AsyncIterable<ReadLine>> {
+    const read = this.#read(input, source)
+    const { first, lines } = await withFirst(only === undefined ? read : linesOf(only, read))
     this.signal.throwIfAborted()
-    if (first === undefined) throw nothingToImport(source)
+    if (first === undefined) throw nothingToImport(source, only)
     if (/^\s*[{[]\s*$/.test(first.text)) throw notOneALine(source)
     return lines
   }
@@ -245,10 +268,18 @@ function notOneALine(source: string): NsbError {
   })
 }
 
-function nothingToImport(source: string): NsbError {
+function whatToImport(): NsbError {
+  return new NsbError({
+    code: 'NSB_BAD_ARGUMENTS',
+    message: 'What shall be imported? Neither a file nor an operation was named.',
+    suggestions: ['nsb errors import <file>', 'what was archived: nsb errors import --operation <id>'],
+  })
+}
+
+function nothingToImport(source: string, operation: string | undefined): NsbError {
   return new NsbError({
     code: 'NSB_NOTHING_MATCHED',
-    message: `There is no message in '${source}'.`,
+    message: `There is no message${operation === undefined ? '' : ` of operation ${operation}`} in '${source}'.`,
     suggestions: ['nsb errors export > failed.ndjson'],
   })
 }

@@ -93,6 +93,8 @@ export abstract class BaseCommand extends Command {
   protected where = ''
   /** The same for the programs that come later: which one it is, without credentials. */
   protected place = ''
+  /** The same however it is written, for what is kept of it. */
+  protected identity = ''
   protected subscribersOf: Opened['subscribersOf']
 
   readonly #given = new Set<string>()
@@ -331,7 +333,7 @@ export abstract class BaseCommand extends Command {
   protected async openTransport({ endpoint, queueType }: TransportChoice = {}): Promise<Transport> {
     const connection = await this.connection()
     this.#broker = connection.broker && connection.profile.value
-    const { transport, where, place, subscribersOf } = await openConnection(
+    const { transport, where, place, identity, subscribersOf } = await openConnection(
       connection,
       await this.project(),
       {
@@ -345,6 +347,7 @@ export abstract class BaseCommand extends Command {
     )
     this.where = where
     this.place = place
+    this.identity = identity
     this.subscribersOf = subscribersOf
     this.atEnd(() => transport.close())
     return transport

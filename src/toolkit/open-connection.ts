@@ -1,10 +1,10 @@
-import { statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { NsbError } from '../message/nsb-error.ts'
 import type { BrokerChoice } from './profile/broker-choice.ts'
 import type { Connection, Project } from './project.ts'
 import { stateFolder } from './state-folder.ts'
-import { discoverStorage, openTransport, subscribersIn } from '../transport/open.ts'
+import { brokerHosts, discoverStorage, openTransport, subscribersIn } from '../transport/open.ts'
 import type { EventType, Transport } from '../transport/transport.ts'
 
 export interface Told {
@@ -33,6 +33,8 @@ export interface Opened {
   readonly where: string
   /** Which one it is, the same from every folder. */
   readonly place: string
+  /** The same for every way to write it, as {@link identityOf} gives it. */
+  readonly identity: string
   /** The queues that get a copy of an event that is published now; undefined: that cannot be known here. */
   readonly subscribersOf?: (event: EventType) => Promise<readonly string[]>
 }
@@ -52,6 +54,7 @@ export async function openConnection(connection: Connection, project: Project, t
       transport: await openTransport({ kind: connection.transport.value }),
       where: connection.transport.value,
       place: connection.transport.value,
+      identity: connection.transport.value,
     }
   const storage = await storageOf(connection, project)
   told.detail(`storage ${storage.path} (${storage.reason})`)
@@ -68,6 +71,7 @@ export async function openConnection(connection: Connection, project: Project, t
     transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
     place: `learning ${resolve(storage.path)}`,
+    identity: ofFolder(storage.path),
     subscribersOf: (event) => subscribersIn(resolve(storage.path), event),
   }
 }
@@ -90,7 +94,35 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
     warn,
     notGivenBack: () => told.notGivenBack?.(),
   })
-  return { transport, where: `rabbitmq (${shown}, ${origin})`, place: `rabbitmq ${withoutLogin(shown)}` }
+  return {
+    transport,
+    where: `rabbitmq (${shown}, ${origin})`,
+    place: `rabbitmq ${withoutLogin(shown)}`,
+    identity: await ofBroker(settings),
+  }
+}
+
+/**
+ * Which queues a connection leads to, the same for every way to write it and for every user. Nothing is connected with.
+ *
+ * @throws {NsbError} NSB_NO_STORAGE, NSB_NO_CONNECTION, NSB_BAD_CONNECTION, NSB_UNTRUSTED_FOLDER
+ */
+export async function identityOf(connection: Connection, project: Project, warn: (warning: string) => void): Promise<string> {
+  if (connection.broker !== undefined) {
+    const { readBroker } = await import('./profile/broker-settings.ts')
+    return ofBroker((await readBroker(connection.broker, { env: process.env, warn })).settings)
+  }
+  return connection.transport.value === 'learning' ? ofFolder((await storageOf(connection, project)).path) : connection.transport.value
+}
+
+async function ofBroker({ connection }: { readonly connection: string }): Promise<string> {
+  const { own, port, virtualHost } = await brokerHosts({ connection })
+  return JSON.stringify(['rabbitmq', own.toLowerCase(), port, virtualHost])
+}
+
+function ofFolder(storage: string): string {
+  const path = resolve(storage)
+  return JSON.stringify(['learning', statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path)])
 }
 
 function withoutLogin(url: string): string {

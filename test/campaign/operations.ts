@@ -7,6 +7,7 @@ import { type RunningNsb, startNsb } from '../support/running-nsb.ts'
 import { Chance } from './chance.ts'
 import { type CommandName, type KilledCommand, amountsFor, commandNames, commandOf, momentsOf } from './commands.ts'
 import { type FoundMessage, type KnownMessage, idHeader, knownMessages } from './messages.ts'
+import { archivesIn } from '../support/archives.ts'
 
 /** Queues in which commands are killed, and what can be seen of them. */
 export interface OperationsWorld {
@@ -268,10 +269,10 @@ class Round {
   }
 
   #inArchive(messages: readonly KnownMessage[]): Counts {
-    const folder = join(this.#state, 'archive', 'default', 'error')
     const counts: Counts = new Map()
-    for (const name of existsSync(folder) ? readdirSync(folder) : [])
-      for (const [id, times] of this.#inFile(join(folder, name), messages)) counts.set(id, times + (counts.get(id) ?? 0))
+    for (const folder of archivesIn(this.#state).map((archive) => join(archive, 'error')))
+      for (const name of existsSync(folder) ? readdirSync(folder) : [])
+        for (const [id, times] of this.#inFile(join(folder, name), messages)) counts.set(id, times + (counts.get(id) ?? 0))
     return counts
   }
 

@@ -5,17 +5,16 @@ import { archiveDocument, archiveExitCode, archiveSummary } from '../../../src/c
 import { printableLine } from '../../../src/cli/printable.ts'
 import { NsbError } from '../../../src/message/nsb-error.ts'
 import { ArchiveFile } from '../../../src/toolkit/errors/archive/archive-file.ts'
-import { archivePath } from '../../../src/toolkit/errors/archive/archive-folder.ts'
+import { archiveOf, archivePath } from '../../../src/toolkit/errors/archive/archive-folder.ts'
 import { newOperationId } from '../../../src/toolkit/errors/operation-id.ts'
 import { hasCriteria } from '../../../src/toolkit/errors/select/select.ts'
-import { stateFolder } from '../../../src/toolkit/state-folder.ts'
 
 export default class ErrorsArchive extends ArchiveCommand {
   static override summary = 'move failed messages out of the error queue into a file'
   static override description =
     `Writes each selected message to a file, reads it again, and only then removes it from the error queue. Without --to-file that is a file
-of the day in your state folder, one folder for each profile and queue, which nobody else may read; errors archive prune removes old ones.
-errors import brings the messages back.
+of the day in your state folder, one folder for each connection and queue, which nobody else may read; errors archive prune removes old ones.
+errors import --operation brings the messages back.
 
 --kind ack removes acknowledgements of replays. --no-keep deletes the messages instead: they are nowhere then.
 
@@ -49,9 +48,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not archived a
       throw new NsbError({ code: 'NSB_BAD_FLAG', message: '--to-file and --no-keep exclude each other: what is deleted is in no file.' })
     const options = this.selectionOptions(queue, criteria, flags)
     const profile = await this.profileName()
-    const path = flags.keep ? resolve(flags['to-file'] ?? archivePath(stateFolder(process.env), profile, queue, options.now)) : undefined
     this.boundMemory()
     const transport = await this.openTransport()
+    const place = await this.journalled()
+    const own = archivePath(place.stateFolder, archiveOf(place), queue, options.now)
+    const path = flags.keep ? resolve(flags['to-file'] ?? own) : undefined
 
     const operation = newOperationId(options.now)
     const report = await this.remove(transport, options, {

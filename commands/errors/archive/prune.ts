@@ -3,6 +3,8 @@ import { Exit } from '../../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../../src/cli/global-flags.ts'
 import { printableLine } from '../../../src/cli/printable.ts'
 import { NsbError } from '../../../src/message/nsb-error.ts'
+import { archiveName } from '../../../src/toolkit/errors/archive/archive-folder.ts'
+import { identityOf } from '../../../src/toolkit/open-connection.ts'
 import { type OldArchive, oldArchives, removeArchives } from '../../../src/toolkit/errors/archive/prune.ts'
 import { stateFolder } from '../../../src/toolkit/state-folder.ts'
 
@@ -12,7 +14,8 @@ export default class ErrorsArchivePrune extends ErrorsCommand {
   static override summary = 'remove old files of the archive'
   static override description =
     `Removes the files of days that ended longer ago than --older-than, and that nobody has written to since: one that was copied back or
-changed yesterday stays. Of all queues of the profile, or of those of --error-queue. The day is that of UTC, and a file goes as a whole.
+changed yesterday stays. Of all queues of the connection, or of those of --error-queue; files that an older nsb has kept for the profile are
+among them, of whatever connection they are. The day is that of UTC, and a file goes as a whole.
 Files that were named with --to-file are left alone. The messages are nowhere then.
 
 Exit codes: 0 all done; 2 usage; 3 some files could not be removed; 4 no file is that old; 5 the archive cannot be read; 6 not confirmed.`
@@ -31,7 +34,10 @@ Exit codes: 0 all done; 2 usage; 3 some files could not be removed; 4 no file is
     const profile = await this.profileName()
     const queues = this.globals['error-queue'] === undefined ? undefined : await this.errorQueues()
     const folder = stateFolder(process.env)
-    const old = await oldArchives(folder, profile, queues, before)
+    const identity = await identityOf(await this.connection(), await this.project(), (text) => this.warning(text))
+    // Before connections were told apart, an archive was called like its profile.
+    const archives = [archiveName(profile, identity), profile]
+    const old = (await Promise.all(archives.map((archive) => oldArchives(folder, archive, queues, before)))).flat()
     if (old.length === 0) throw nothingOld(before)
     for (const { messages, path } of old.slice(0, mostShown)) this.note(`  ${printableLine(path)}  ${countOf(messages, 'message')}`)
     if (old.length > mostShown) this.note(`  and ${old.length - mostShown} more`)

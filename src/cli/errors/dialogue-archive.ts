@@ -1,7 +1,7 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/archive/archive.ts'
 import { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
-import { archivePath } from '../../toolkit/errors/archive/archive-folder.ts'
+import { archiveOf, archivePath } from '../../toolkit/errors/archive/archive-folder.ts'
 import { type SelectionOptions, select } from '../../toolkit/errors/archive/selection.ts'
 import { waitUntilFree } from '../../toolkit/errors/hold.ts'
 import { Journal, thisProcess } from '../../toolkit/errors/journal/journal.ts'
@@ -23,7 +23,7 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
   const { beforeChange, confirm, journalPlace, note, out, queue, signal, transport, warning } = parts
   const { limit = 0 } = options
   const { stateFolder, ...place } = await journalPlace()
-  const path = archivePath(stateFolder, place.profile, queue, Date.now())
+  const path = archivePath(stateFolder, archiveOf(place), queue, Date.now())
   await waitUntilFree(transport, queue, options)
   await confirm(`Move ${limit} message${limit === 1 ? '' : 's'} to '${printableLine(path)}'?`, { typed, signal })
 

@@ -9,6 +9,7 @@ import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
 import { knownOperations, openOperations, removeOldJournals } from '../../toolkit/errors/journal/operations.ts'
 import type { JournalPlace } from '../../toolkit/errors/replay/replay-record.ts'
 import { type StagingLeftover, stagingLeftovers } from '../../toolkit/errors/replay/staging.ts'
+import { archiveName, archiveOf } from '../../toolkit/errors/archive/archive-folder.ts'
 import { SnapshotFile } from '../../toolkit/errors/browse/snapshot.ts'
 import { stateFolder } from '../../toolkit/state-folder.ts'
 import type { Headers, Transport } from '../../transport/transport.ts'
@@ -70,7 +71,8 @@ export abstract class ErrorsCommand extends BaseCommand {
   protected async journalled(): Promise<JournalPlace> {
     const folder = stateFolder(process.env)
     await removeOldJournals(folder, Date.now())
-    return { stateFolder: folder, where: this.place, profile: await this.profileName() }
+    const profile = await this.profileName()
+    return { stateFolder: folder, where: this.place, profile, archive: archiveName(profile, this.identity) }
   }
 
   /** Says which operations on the queue were begun and are not over. */
@@ -117,10 +119,10 @@ export abstract class ErrorsCommand extends BaseCommand {
   /** What changes the bodies of a replay; its archive is closed when the command ends. */
   protected async patching(patch: string, operation: string, queue: string): Promise<Patching> {
     const { Patching } = await import('../../toolkit/errors/edit/patching.ts')
-    const { profile, stateFolder: folder } = await this.journalled()
+    const place = await this.journalled()
     const patching = new Patching(patch, {
-      stateFolder: folder,
-      profile,
+      stateFolder: place.stateFolder,
+      archive: archiveOf(place),
       queue,
       operation,
       now: Date.now(),

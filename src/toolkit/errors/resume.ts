@@ -165,7 +165,7 @@ async function noneOf(stateFolder: string, id: string | undefined, open: readonl
   })
 }
 
-function whichOperation(id: string | undefined, meant: readonly OperationHead[]): NsbError {
+export function whichOperation(id: string | undefined, meant: readonly OperationHead[]): NsbError {
   const lines = meant.slice(0, 10).map(({ command, operation, queue, startedAt }) => `${operation}  ${command}  ${queue}  ${startedAt}`)
   return new NsbError({
     code: 'NSB_WHICH_OPERATION',
@@ -175,7 +175,7 @@ function whichOperation(id: string | undefined, meant: readonly OperationHead[])
   })
 }
 
-function elsewhere(
+export function elsewhere(
   { command, operation, profile, queue, where: begun }: OperationHead,
   where: string,
   asked: string | undefined,

@@ -257,7 +257,14 @@ export function parseHosts(texts: readonly string[], tls: boolean): readonly Bro
 export function hostsOf({ connection, hosts }: Pick<RabbitSettings, 'connection' | 'hosts'>): BrokerHosts {
   const { settings } = parseConnection(connection)
   const isSecure = settings.tls !== undefined
-  return { own: settings.hosts[0].host, further: parseHosts(hosts ?? [], isSecure).map(({ host }) => host), isSecure }
+  const [{ host, port }] = settings.hosts
+  return {
+    own: host,
+    port,
+    virtualHost: settings.virtualHost,
+    further: parseHosts(hosts ?? [], isSecure).map((each) => each.host),
+    isSecure,
+  }
 }
 
 function bad(problems: readonly string[]): NsbError {

@@ -25,6 +25,8 @@ export interface RabbitHoldingOptions {
   readonly facts: QueueFacts
   readonly limits: HeldLimits
   readonly hold: HoldOptions
+  /** Which broker it is, without a login. */
+  readonly broker: string
   /** Where messages are kept whole of which only a cut copy can be made; undefined: nowhere. */
   readonly stateFolder: string | undefined
   readonly warn: (warning: string) => void
@@ -64,7 +66,7 @@ export class RabbitHolding implements Holding {
     this.#messages = messages
     this.#reading = reading
     const { clock, publisher, stateFolder, warn } = options
-    this.#rescue = new Rescue({ publisher, clock, queue: options.facts.queue, stateFolder, warn })
+    this.#rescue = new Rescue({ publisher, clock, queue: options.facts.queue, broker: options.broker, stateFolder, warn })
   }
 
   static async open(options: RabbitHoldingOptions): Promise<RabbitHolding> {

@@ -12,6 +12,8 @@ export interface RescueOptions {
   readonly publisher: Publisher
   readonly clock: Clock
   readonly queue: string
+  /** Which one it is, without a login. */
+  readonly broker: string
   readonly stateFolder: string | undefined
   readonly warn: (warning: string) => void
 }
@@ -26,7 +28,7 @@ export class Rescue {
 
   constructor(options: RescueOptions) {
     this.#options = options
-    this.#files = options.stateFolder === undefined ? undefined : new RescuedMessages(options.stateFolder, options.queue)
+    this.#files = options.stateFolder === undefined ? undefined : new RescuedMessages(options.stateFolder, options.broker, options.queue)
   }
 
   /** What no copy can be made of, or only one that is cut, is written to a file before. @returns whether there is a copy now */

@@ -13,8 +13,9 @@ export class RescuedMessages {
   /** Lines are written one after the other. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(stateFolder: string, queue: string) {
-    this.#folder = join(stateFolder, 'rescued')
+  /** @param broker tells queues of one name on several brokers apart */
+  constructor(stateFolder: string, broker: string, queue: string) {
+    this.#folder = join(stateFolder, 'rescued', createHash('sha256').update(broker).digest('hex').slice(0, 8))
     this.#queue = queue
   }
 

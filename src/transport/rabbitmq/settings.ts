@@ -49,11 +49,13 @@ export interface ManagementSettings {
   readonly afterDefault?: boolean
 }
 
-/** The hosts of a configuration, without their ports. */
+/** The hosts of a configuration. */
 export interface BrokerHosts {
   /** That of the connection itself, which the password came with. */
   readonly own: string
-  /** Those of further nodes, in their order. */
+  readonly port: number
+  readonly virtualHost: string
+  /** Those of further nodes, in their order and without their ports. */
   readonly further: readonly string[]
   /** With TLS. */
   readonly isSecure: boolean

@@ -256,6 +256,7 @@ class RabbitTransport implements Transport {
         facts: { queue, ...counts, kind: limits.kind, looksLeft: limits.limit },
         limits,
         hold: options,
+        broker: this.#options.settings.toString().replace(/\/\/[^@/]*@/, '//'),
         stateFolder: this.#options.stateFolder,
         warn: this.#warn,
         exhausted: () => this.#exhausted.add(queue, limit),

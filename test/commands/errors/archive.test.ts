@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
+import { learningArchive } from '../../support/archives.ts'
 import { fillDisk, mountDisk, unmount, whyNoDisk } from '../../support/small-disk.ts'
 
 const bin = fileURLToPath(new URL('../../../bin/run.js', import.meta.url))
@@ -29,7 +30,7 @@ function place(count: number): Place {
 }
 
 const today = (): string => new Date().toISOString().slice(0, 10)
-const archiveOf = ({ state }: Place, queue = 'error'): string => join(state, 'archive', 'default', queue, `${today()}.ndjson`)
+const archiveOf = ({ state, storage }: Place, queue = 'error'): string => join(learningArchive(state, storage), queue, `${today()}.ndjson`)
 const linesIn = (path: string): Record<string, unknown>[] =>
   readFileSync(path, 'utf8')
     .trimEnd()
@@ -168,13 +169,13 @@ describe('errors archive', () => {
     const { code } = await at.run('errors', 'archive', '--all', '--error-queue', '%2E%2E', '--yes')
 
     expect(code).toBe(0)
-    expect(readdirSync(join(at.state, 'archive', 'default'))).toEqual(['%252E%252E'])
+    expect(readdirSync(learningArchive(at.state, at.storage))).toEqual(['%252E%252E'])
   })
 
-  it.each(['default', 'default/error', 'day'])('E-43 E-44 writes nothing through a link in its folder (%s)', async (linked) => {
+  it.each(['', 'error', 'day'])('E-43 E-44 writes nothing through a link in its folder (%s)', async (linked) => {
     const at = place(1)
     const outside = temporaryFolder()
-    const path = join(at.state, 'archive', linked === 'day' ? `default/error/${new Date().toISOString().slice(0, 10)}.ndjson` : linked)
+    const path = join(learningArchive(at.state, at.storage), linked === 'day' ? `error/${today()}.ndjson` : linked)
     mkdirSync(join(path, '..'), { recursive: true })
     symlinkSync(linked === 'day' ? join(outside, 'file') : outside, path)
 
@@ -267,7 +268,7 @@ describe('errors archive prune', () => {
   it('removes the files of old days when somebody says yes', async () => {
     const at = place(1)
     await at.run('errors', 'archive', '--all', '--yes')
-    const old = join(at.state, 'archive/default/error/2020-01-01.ndjson')
+    const old = join(archiveOf(at), '../2020-01-01.ndjson')
     execFileSync('cp', [archiveOf(at), old])
     utimesSync(old, 1_577_900_000, 1_577_900_000)
 

@@ -5,6 +5,7 @@ import { describe, it } from 'vitest'
 import { type Ended, type StoredMessage, failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../cli/nsb.ts'
 import { shop, write } from '../../support/shop-project.ts'
 import { hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
+import { archivesIn } from '../../support/archives.ts'
 
 const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -38,7 +39,7 @@ const world = (body = '{"OrderId":"42","Total":10.50}', more: Readonly<Record<st
 const codeOf = (ended: Ended): unknown => (ended.json()['error'] as { code: string }).code
 
 function archived(state: string): readonly string[] {
-  const folder = join(state, 'archive', 'default', 'error')
+  const folder = join(archivesIn(state)[0] ?? '', 'error')
   return readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'))
 }
 

@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
 import { projectWith } from '../../cli/nsb.ts'
+import { archivesIn } from '../../support/archives.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, 'oclif.manifest.json'), 'utf8')) as {
@@ -56,6 +57,13 @@ describe('the help of the errors commands', () => {
     if (example.includes('errors resume')) {
       assert.equal(paste('nsb errors replay --all --yes').status, 0)
       leaveOpen(join(folder, 'state/operations'), '01K9Z3K9Z3K9Z3K9Z3K9Z3K9Z3')
+    }
+    const [, archived] = /errors import --operation (\w+)/.exec(example) ?? []
+    if (archived !== undefined) {
+      const { operation } = JSON.parse(String(paste('nsb errors archive --all --yes --json').stdout)) as { readonly operation: string }
+      for (const archive of archivesIn(join(folder, 'state')).map((each) => join(each, 'error')))
+        for (const name of readdirSync(archive))
+          writeFileSync(join(archive, name), readFileSync(join(archive, name), 'utf8').replaceAll(operation, archived))
     }
 
     const { status, stderr } = paste(example)

@@ -6,6 +6,7 @@ import { failureHeaders, messagesIn, nsb, projectWith, putMessage } from '../../
 import { startRun } from '../../support/running-nsb.ts'
 import { shop } from '../../support/shop-project.ts'
 import { type Terminal, hasTerminal, key, startInTerminal } from '../../support/terminal.ts'
+import { learningArchive } from '../../support/archives.ts'
 
 /** Moves down so many choices, and takes that one. */
 function take(terminal: Terminal, down: number): void {
@@ -143,10 +144,9 @@ describe.skipIf(!hasTerminal)('errors --interactive (needs script)', () => {
       messagesIn(storage, 'error').map(({ headers }) => headers['NServiceBus.MessageId']),
       ['other'],
     )
-    const [day = ''] = readdirSync(join(state, 'archive', 'default', 'error'))
-    const lines = readFileSync(join(state, 'archive', 'default', 'error', day), 'utf8')
-      .trim()
-      .split('\n')
+    const archive = join(learningArchive(state, storage), 'error')
+    const [day = ''] = readdirSync(archive)
+    const lines = readFileSync(join(archive, day), 'utf8').trim().split('\n')
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ messageId: 'm1' }, { messageId: 'm2' }])
   })
 

@@ -8,6 +8,7 @@ import { type Ended, failureHeaders, messagesIn, nsb, putMessage, temporaryFolde
 import { startInTerminal } from '../../support/terminal.ts'
 import { journalText, safeIn } from '../../support/journals.ts'
 import { startNsb } from '../../support/running-nsb.ts'
+import { archivesIn } from '../../support/archives.ts'
 
 const soon = { timeout: 20_000, interval: 5 }
 const hasScript = spawnSync('script', ['--version']).status === 0
@@ -381,7 +382,7 @@ describe('a staged replay that is killed', () => {
 describe('errors replay --patch', () => {
   const patch = '[{"op":"test","path":"/Id","value":"m0002"},{"op":"add","path":"/Price","value":1.50}]'
   const archived = (world: World): Record<string, unknown>[] => {
-    const folder = join(world.folder, 'state', 'archive', 'default', 'error')
+    const folder = join(archivesIn(join(world.folder, 'state'))[0] ?? '', 'error')
     const [file = ''] = existsSync(folder) ? readdirSync(folder) : []
     if (file === '') return []
     return readFileSync(join(folder, file), 'utf8')

@@ -170,7 +170,9 @@ describe('looking', () => {
       await depthIs(transport, queue, 1)
     }
 
-    const path = join(stateFolder, 'rescued', `${queue}.ndjson`)
+    // A queue of this name on another broker has a file of its own.
+    const broker = createHash('sha256').update(host.settings.toString().replace('guest:***@', '')).digest('hex').slice(0, 8)
+    const path = join(stateFolder, 'rescued', broker, `${queue}.ndjson`)
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
     expect(lines.length).toBe(1)
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({

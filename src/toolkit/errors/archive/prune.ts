@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { lstat, readdir, rmdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { archiveFolder, folderName } from './archive-folder.ts'
+import { archiveFolder, dayOfArchive, folderName } from './archive-folder.ts'
 import { errorFields } from './archive.ts'
 
 /** A file of an archive, all of whose messages were archived before a moment. */
@@ -18,22 +18,21 @@ export interface PruneReport {
 }
 
 const dayMs = 86_400_000
-const ofDay = /^(\d{4}-\d\d-\d\d)\.ndjson$/
-
 /**
  * Files of whole days that ended before the moment, and that nobody has written to since. The file of the day in which the moment lies
  * stays whole; so do files that were named with `--to-file`, and everything that is no file of a day.
  *
  * @param before ms since 1970
- * @param queues undefined: all of the profile
+ * @param archive its name
+ * @param queues undefined: all of them
  */
 export async function oldArchives(
   stateFolder: string,
-  profile: string,
+  archive: string,
   queues: readonly string[] | undefined,
   before: number,
 ): Promise<readonly OldArchive[]> {
-  const folder = archiveFolder(stateFolder, profile)
+  const folder = archiveFolder(stateFolder, archive)
   if (!(await isFolder(folder))) return []
   const names = queues?.map(folderName) ?? (await listOrEmpty(folder)).filter((name) => !name.startsWith('.')).toSorted()
   const found: OldArchive[] = []
@@ -68,7 +67,7 @@ export async function removeArchives(archives: readonly OldArchive[], before: nu
 }
 
 async function isOld(path: string, name: string, before: number): Promise<boolean> {
-  const [, day] = ofDay.exec(name) ?? []
+  const day = dayOfArchive(name)
   if (day === undefined || !(Date.parse(day) + dayMs <= before)) return false
   const found = await lstat(path).catch(() => undefined)
   return found?.isFile() === true && found.mtimeMs < before

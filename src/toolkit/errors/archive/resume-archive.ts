@@ -12,7 +12,7 @@ import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { readHeld } from '../replay/sending-back.ts'
 import { archiveBeforeRemoving } from './archive.ts'
 import { ArchiveFile } from './archive-file.ts'
-import { archiveFolder } from './archive-folder.ts'
+import { archiveFolder, archiveOf } from './archive-folder.ts'
 
 /** What the journal of `archive` and of `export --remove` keeps. */
 export interface ArchiveOptions {
@@ -161,8 +161,8 @@ async function finish(
 }
 
 /** Is it where archives are, rather than a file that somebody named? */
-function isInOwnFolder(path: string, { head: { profile, queue }, path: journalPath }: ReadJournal): boolean {
-  return dirname(path) === resolve(archiveFolder(dirname(dirname(journalPath)), profile, queue))
+function isInOwnFolder(path: string, { head, path: journalPath }: ReadJournal): boolean {
+  return dirname(path) === resolve(archiveFolder(dirname(dirname(journalPath)), archiveOf(head), head.queue))
 }
 
 /** Which messages of this operation are whole in the file. */

@@ -7,6 +7,7 @@ import { Journal } from '../journal/journal.ts'
 import type { ReadJournal } from '../journal/read-journal.ts'
 import { type ResumeOptions, type ResumeReport, badJournal } from '../resume.ts'
 import { KeySet } from '../journal/key-set.ts'
+import { linesOf } from './find-archived.ts'
 import { type ImportPlace, type ImportReport, cannotRead, importLines, presentIn } from './import.ts'
 
 /** What the journal of an `import` keeps. */
@@ -14,6 +15,8 @@ export interface ImportRecord extends Omit<ImportPlace, 'queue'> {
   readonly to?: string
   /** undefined: the lines came from stdin. */
   readonly file?: ImportedFile
+  /** Only lines that this operation has written. */
+  readonly only?: string
   readonly verifyHash: boolean
   readonly allowDuplicates: boolean
   readonly window: number
@@ -109,8 +112,9 @@ async function goOn(
   options: ResumeOptions,
 ): Promise<ImportReport> {
   const { operation, queue } = journal.head
-  const { allowDuplicates, redirects, replay, to, verifyHash, window } = record
-  return importLines(transport, readLines(createReadStream(path)), {
+  const { allowDuplicates, only, redirects, replay, to, verifyHash, window } = record
+  const lines = readLines(createReadStream(path))
+  return importLines(transport, only === undefined ? lines : linesOf(only, lines), {
     operation,
     journal: resumed,
     queue: replay ? to : queue,
@@ -129,12 +133,12 @@ async function goOn(
 
 function recordOf({ head: { operation, options } }: ReadJournal): ImportRecord {
   const record = options as unknown as ImportRecord
-  const { allowDuplicates, file, redirects, replay, to, verifyHash, window } = record
+  const { allowDuplicates, file, only, redirects, replay, to, verifyHash, window } = record
   const isRecord =
     [allowDuplicates, replay, verifyHash].every((each) => typeof each === 'boolean') &&
     typeof redirects === 'object' &&
     Number.isSafeInteger(window) &&
-    (to === undefined || typeof to === 'string') &&
+    [only, to].every((each) => each === undefined || typeof each === 'string') &&
     (file === undefined || typeof file.path === 'string')
   if (!isRecord) throw badJournal(operation)
   return record

@@ -11,7 +11,8 @@ import { type BodyChange, bodyPatch } from './patch.ts'
 
 export interface PatchingOptions {
   readonly stateFolder: string
-  readonly profile: string
+  /** The name of the archive. */
+  readonly archive: string
   /** Where the messages are saved as coming from. */
   readonly queue: string
   readonly operation: string
@@ -91,14 +92,14 @@ export class Patching {
   }
 
   async #archiveAll(): Promise<void> {
-    const { now, operation, profile, queue, stateFolder } = this.#options
+    const { archive, now, operation, queue, stateFolder } = this.#options
     this.#working = true
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const group = this.#waiting
       this.#waiting = []
       try {
-        this.#file ??= ArchiveFile.open(archivePath(stateFolder, profile, queue, now), { isOwn: true })
+        this.#file ??= ArchiveFile.open(archivePath(stateFolder, archive, queue, now, 'edited'), { isOwn: true })
         const file = await this.#file
         await file.add(
           group.map(({ message }) => message),

@@ -2,11 +2,12 @@ import { type FailedMessage, readFailure } from '../../../message/failure.ts'
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
 import type { HeldMessage, Holding, Operations } from '../../../transport/transport.ts'
 import { ArchiveFile } from '../archive/archive-file.ts'
-import { archivePath } from '../archive/archive-folder.ts'
+import { archiveOf, archivePath } from '../archive/archive-folder.ts'
 import type { Shown } from '../browse/browse.ts'
 import { checkHold } from '../hold.ts'
 import { Journal, thisProcess } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
+import type { JournalPlace } from '../replay/replay-record.ts'
 import { replayPage } from '../replay/plan.ts'
 import { type Edited, editedMessage } from './edited-message.ts'
 
@@ -30,7 +31,7 @@ export interface EditOrder extends Omit<EditOptions, 'uniqueId'> {
   readonly overrule: readonly string[]
   readonly maxHold: number
   readonly signal: AbortSignal
-  readonly journal: { readonly stateFolder: string; readonly where: string; readonly profile: string }
+  readonly journal: JournalPlace
   /** ms since 1970. */
   readonly now: number
   warn(this: void, warning: string): void
@@ -111,7 +112,7 @@ async function findAgain(
 
 /** @returns the file, in which the message is safe */
 async function archive(message: HeldMessage, { journal, now, operation, queue }: EditOrder): Promise<string> {
-  const file = await ArchiveFile.open(archivePath(journal.stateFolder, journal.profile, queue, now), { isOwn: true })
+  const file = await ArchiveFile.open(archivePath(journal.stateFolder, archiveOf(journal), queue, now, 'edited'), { isOwn: true })
   try {
     await file.add([message], { queue, exportedAt: now, operation })
   } finally {
@@ -120,15 +121,14 @@ async function archive(message: HeldMessage, { journal, now, operation, queue }:
   return file.path
 }
 
-function beginJournal({ journal: { profile, stateFolder, where }, now, operation, original, queue, ...order }: EditOrder): Journal {
+function beginJournal({ journal: { stateFolder, ...place }, now, operation, original, queue, ...order }: EditOrder): Journal {
   const { messageId, staysFailed, target } = order
   const options: EditOptions = { uniqueId: original.failed.uniqueId, messageId, target, staysFailed }
   return Journal.begin(stateFolder, {
     schema: 'nsb.operation/1',
     operation,
     command: 'edit',
-    where,
-    profile,
+    ...place,
     queue,
     startedAt: new Date(now).toISOString(),
     owner: thisProcess(),

@@ -13,6 +13,8 @@ export interface OperationHead {
   /** Which transport it is: an operation goes on where it began. Without credentials. */
   readonly where: string
   readonly profile: string
+  /** The name of its archive; undefined: that of the profile, as of old. */
+  readonly archive?: string
   /** The queue that messages are taken from, or brought to. */
   readonly queue: string
   /** ISO 8601. */

@@ -30,6 +30,8 @@ export interface JournalPlace {
   readonly stateFolder: string
   readonly where: string
   readonly profile: string
+  /** The name of its archive; undefined: that of the profile, as of old. */
+  readonly archive?: string
 }
 
 /**

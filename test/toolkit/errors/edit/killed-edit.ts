@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { resumeEdit } from '../../../../src/toolkit/errors/edit/resume-edit.ts'
 import { readJournal } from '../../../../src/toolkit/errors/journal/read-journal.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
+import { archivesIn } from '../../../support/archives.ts'
 import { compiled } from '../../../support/compiled.ts'
 
 const script = fileURLToPath(new URL('scripts/edit-until-killed.ts', import.meta.url))
@@ -50,8 +51,11 @@ export async function resumed(transport: Transport, state: string): Promise<stri
 
 /** Ids of the messages in the archive. */
 export function archivedIds(state: string, queue = 'error'): readonly string[] {
-  const folder = join(state, 'archive', 'default', queue)
-  if (!existsSync(folder)) return []
-  const lines = readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'))
+  const folders = archivesIn(state)
+    .map((archive) => join(archive, queue))
+    .filter((folder) => existsSync(folder))
+  const lines = folders.flatMap((folder) =>
+    readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n')),
+  )
   return lines.map((line) => (JSON.parse(line) as { messageId: string }).messageId)
 }
