@@ -4,6 +4,7 @@ import { NsbError } from '../message/nsb-error.ts'
 import { TypeMap } from '../message/type-map.ts'
 import { serializers } from '../serialization/serializer.ts'
 import { type Clock, systemClock } from '../transport/clock.ts'
+import { guarded } from '../transport/guarded.ts'
 import type { PoisonMessage, Receiving, Transport, TransactionMode } from '../transport/transport.ts'
 import { Callbacks } from './callbacks.ts'
 import { kindsBy } from './conventions.ts'
@@ -15,7 +16,7 @@ import { type Explanation, explain } from './explain.ts'
 import { extensionsOf } from './extensions.ts'
 import { type HandlerFiles, HandlerTable, type RegisteredHandler, registerHandlers } from './handlers.ts'
 import { thisHost } from './host.ts'
-import { type Logger, stderrLogger } from './logger.ts'
+import { type Logger, guardedLogger, stderrLogger } from './logger.ts'
 import { begin, outgoingWith, prepare } from './prepare.ts'
 import { RateLimit } from './rate-limit.ts'
 import { receiver } from './receive.ts'
@@ -88,32 +89,42 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
   await subscribeToHandledEvents(engine)
   const receivings: Receiving[] = []
   const limits: RateLimit[] = []
-  for (const queue of queues) {
+  const stopReceiving = async (stopOptions?: { readonly graceMs?: number }): Promise<void> => {
+    const stopping = receivings.map((receiving) => receiving.stop(stopOptions))
+    for (const limit of limits) limit.stop()
+    await Promise.all(stopping)
+  }
+  const receive = async (queue: string): Promise<Receiving> => {
     const limit =
       definition.rateLimit && new RateLimit(definition.rateLimit, engine.clock, engine.logger, settings.transactionMode !== 'none')
     if (limit) limits.push(limit)
     const { decide, onDispatchFailed, onSettled } = receiver(engine, limit)
-    receivings.push(
-      await transport.receive(
-        {
-          queue,
-          errorQueue: settings.recoverability.errorQueue,
-          concurrency: settings.concurrency,
-          transactionMode: settings.transactionMode,
-          onDispatchFailed,
-          onSettled,
-          onPoison: (poison) => {
-            engine.logger.error(`Moved the message '${poison.nativeId}' of queue '${queue}' to the error queue unread: ${poison.reason}.`)
-            options.onPoison?.(poison)
-          },
-          onCriticalError: (error) => {
-            engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error)
-            if (error instanceof NsbError && error.code === 'NSB_DECISION_ABANDONED') options.onAbandoned?.()
-          },
+    return transport.receive(
+      {
+        queue,
+        errorQueue: settings.recoverability.errorQueue,
+        concurrency: settings.concurrency,
+        transactionMode: settings.transactionMode,
+        onDispatchFailed,
+        onSettled,
+        onPoison: (poison) => {
+          engine.logger.error(`Moved the message '${poison.nativeId}' of queue '${queue}' to the error queue unread: ${poison.reason}.`)
+          options.onPoison?.(poison)
         },
-        decide,
-      ),
+        onCriticalError: (error) => {
+          engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error)
+          if (error instanceof NsbError && error.code === 'NSB_DECISION_ABANDONED') options.onAbandoned?.()
+        },
+      },
+      decide,
     )
+  }
+  try {
+    for (const queue of queues) receivings.push(await receive(queue))
+  } catch (error) {
+    // All of its queues or none: an endpoint that could not start must not take messages.
+    await stopReceiving({ graceMs: 0 })
+    throw error
   }
   return {
     ...session(engine, definition.callbacks ?? {}),
@@ -132,9 +143,7 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
     },
     explain: (header) => explain(engine.types, engine.handlers, header),
     async stop(stopOptions) {
-      const stopping = receivings.map((receiving) => receiving.stop(stopOptions))
-      for (const limit of limits) limit.stop()
-      await Promise.all(stopping)
+      await stopReceiving(stopOptions)
       engine.callbacks?.abandon(
         new CallbackError({
           code: 'NSB_CALLBACK_CANCELLED',
@@ -147,7 +156,8 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
 
 /** Everything that can be known without a transport being touched; what is wrong with a definition is found here. */
 export function assemble(definition: EndpointDefinition, options: StartOptions): Engine {
-  const { clock = systemClock, logger = stderrLogger, transport } = options
+  const { clock = systemClock, transport } = options
+  const logger = guardedLogger(options.logger ?? stderrLogger)
   const settings = settingsOf(definition, transport)
   const handlers = registerHandlers([...(definition.first ?? []), ...definition.handlers], {
     create: definition.createHandler,
@@ -185,7 +195,7 @@ export function assemble(definition: EndpointDefinition, options: StartOptions):
     kindOf,
     inferTypes: definition.inferTypes ?? true,
     tracing: definition.tracing ?? false,
-    observe: options.observe ?? (() => undefined),
+    observe: guarded(options.observe ?? (() => undefined)),
     extensions,
     prepareExtended: outgoingWith(extensions, (...operation) => begin(engine, ...operation)),
     prepare: (...operation) => prepare(begin(engine, ...operation)),

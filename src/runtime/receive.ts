@@ -42,7 +42,7 @@ export function receiver(engine: Engine, limit: RateLimit | undefined): Receiver
     onSettled(message) {
       const event = events.get(message)
       events.delete(message)
-      if (event) tell(engine, event)
+      if (event) engine.observe(event)
     },
   }
 }
@@ -108,14 +108,6 @@ function eventOf({ action, engine, error, handlersRun, logical, message, started
       : verdict.kind === 'consume'
         ? { kind: 'handled', outgoing: verdict.outgoing.map(summaryOf) }
         : { kind: 'cancelled' },
-  }
-}
-
-function tell(engine: Engine, event: EndpointEvent): void {
-  try {
-    engine.observe(event)
-  } catch (failure) {
-    engine.logger.error('An observer of the endpoint failed:', failure)
   }
 }
 

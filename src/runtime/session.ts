@@ -82,6 +82,7 @@ async function request(
   const made = engine.prepareExtended('Send', contentOf(message), { ...sendOptions, routeReplyToThisInstance: true }, undefined)
   const outgoing = made instanceof Promise ? await made : made
   if (!outgoing) throw cancelled('by an onSend hook')
+  if (signal?.aborted) throw cancelled('before it was sent')
   const destination = 'address' in outgoing.to ? outgoing.to.address : ''
   let cancelTimer: (() => void) | undefined
   let onAbort: (() => void) | undefined

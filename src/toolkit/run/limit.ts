@@ -65,8 +65,12 @@ export class Limit {
   async #enter(signal: AbortSignal): Promise<boolean> {
     while (this.#left === 0 && !this.#closed && !signal.aborted)
       await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
+        const go = (): void => {
+          signal.removeEventListener('abort', go)
+          resolve()
+        }
+        this.#waiting.push(go)
+        signal.addEventListener('abort', go)
       })
     if (this.#closed || signal.aborted) return false
     this.#left--

@@ -18,10 +18,11 @@ export class Pause {
       const look = (): void => {
         if (this.#paused !== paused && !signal.aborted) return
         this.#waiting.delete(look)
+        signal.removeEventListener('abort', look)
         resolve()
       }
       this.#waiting.add(look)
-      signal.addEventListener('abort', look, { once: true })
+      signal.addEventListener('abort', look)
       look()
     })
   }

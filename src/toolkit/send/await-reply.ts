@@ -51,6 +51,8 @@ export async function sendAndAwait(
   const queue = await transport.temporaryQueue('nsb.reply', replyQueueLifetimeMs)
   const message = request(queue.address)
   const ended = withResolvers<ReplyOutcome>()
+  // It may end before anybody awaits it: while the queue, the watch or the request itself is on its way.
+  ended.promise.catch(() => undefined)
   let startedAt = performance.now()
   const latency = (): number => Math.round(performance.now() - startedAt)
   const receiving = await transport.receive(
@@ -70,30 +72,32 @@ export async function sendAndAwait(
     },
   )
   let isSeen = true
-  const tap = await tapIfPossible(
-    transport,
-    options.errorQueue,
-    (failed) => {
-      if (isRequest(failed, message)) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
-    },
-    {
-      // What comes until it goes on is looked for at the end.
-      interrupted: () => {
-        isSeen = false
-      },
-      resumed: () => undefined,
-      ended: () => undefined,
-    },
-  )
-  isSeen &&= tap !== undefined
+  let tap: Awaited<ReturnType<typeof tapIfPossible>>
   const timer = setTimeout(() => ended.resolve({ status: 'timedOut', latencyMs: latency(), whereabouts: 'unknown' }), options.timeoutMs)
   const onAbort = (): void => ended.reject(options.signal.reason as Error)
   options.signal.addEventListener('abort', onAbort, { once: true })
   try {
+    tap = await tapIfPossible(
+      transport,
+      options.errorQueue,
+      (failed) => {
+        if (isRequest(failed, message)) ended.resolve({ status: 'failed', latencyMs: latency(), failure: failureOf(failed) })
+      },
+      {
+        // What comes until it goes on is looked for at the end.
+        interrupted: () => {
+          isSeen = false
+        },
+        resumed: () => undefined,
+        ended: () => undefined,
+      },
+    )
+    isSeen &&= tap !== undefined
+    options.signal.throwIfAborted()
     startedAt = performance.now()
-    await transport.dispatch([message])
-    options.sent(message)
-    if (options.signal.aborted) onAbort()
+    const sending = transport.dispatch([message]).then(() => options.sent(message))
+    // A broker that takes no messages keeps the request for as long as it likes; whoever waits may not want to.
+    await Promise.race([sending, ended.promise])
     const outcome = await ended.promise
     await receiving.stop()
     // A second reply would fail in its sender where the queue is gone.

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { guarded, guardedOptions } from '../guarded.ts'
 import type {
   Decide,
   EventType,
@@ -69,7 +70,7 @@ class LearningTransport implements Transport {
   constructor(options: LearningOptions) {
     this.#storage = new StorageFolder(checkStorage(resolve(options.storage)))
     this.#clock = options.clock ?? systemClock
-    this.#warn = options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning'))
+    this.#warn = guarded(options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning')))
     this.#subscriptions = new Subscriptions(this.#storage, this.#clock, this.#warn)
     this.#sending = new Sending(this.#storage, this.#subscriptions, this.#clock, options.restrictPayloadSize ?? true)
     this.#at = options.at ?? ((): void => {})
@@ -91,7 +92,7 @@ class LearningTransport implements Transport {
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
     const receiver: LearningReceiver = this.#using(
-      () => new LearningReceiver(this.#room(), options, decide, this.#clock, () => this.#receivers.delete(receiver)),
+      () => new LearningReceiver(this.#room(), guardedOptions(options), decide, this.#clock, () => this.#receivers.delete(receiver)),
     )
     this.#receivers.add(receiver)
     return receiver

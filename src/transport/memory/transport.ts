@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { EventType } from '../../message/event-type.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { guardedOptions } from '../guarded.ts'
 import type {
   Decide,
   HoldOptions,
@@ -61,7 +62,9 @@ class MemoryTransport implements Transport {
   }
 
   async receive(options: ReceiveOptions, decide: Decide): Promise<Receiving> {
-    const receiver: MemoryReceiver = new MemoryReceiver(this.#network, options, decide, this.#clock, () => this.#open.delete(receiver))
+    const receiver: MemoryReceiver = new MemoryReceiver(this.#network, guardedOptions(options), decide, this.#clock, () =>
+      this.#open.delete(receiver),
+    )
     this.#open.add(receiver)
     return receiver
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism, userInfo } from 'node:os'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { guarded, guardedOptions } from '../guarded.ts'
 import type {
   Decide,
   EventType,
@@ -111,7 +112,7 @@ class RabbitTransport implements Transport {
     this.#options = options
     this.#endpoint = options.endpoint ?? 'nsb'
     this.#clock = options.clock ?? systemClock
-    this.#warn = options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning'))
+    this.#warn = guarded(options.warn ?? ((warning): void => process.emitWarning(warning, 'NsbWarning')))
     const common = { queueType: options.queueType ?? 'quorum', durable: options.durable ?? true }
     this.#topology =
       options.topology === 'direct'
@@ -177,7 +178,7 @@ class RabbitTransport implements Transport {
         circuitBreakerMs: this.#options.circuitBreakerMs ?? circuitBreakerMs,
         ended: () => this.#receivers.delete(receiver),
       },
-      options,
+      guardedOptions(options),
       decide,
     )
     // Beside the start, which it neither delays nor fails.
