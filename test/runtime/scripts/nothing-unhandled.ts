@@ -14,6 +14,7 @@ class PlaceOrder extends command('Shop.PlaceOrder', z.object({ OrderId: z.string
 const fail = (): never => {
   throw new Error('the logger is broken')
 }
+const reject = (): Promise<never> => Promise.reject(new Error('the logger is broken'))
 const order = (OrderId: string): PlaceOrder => new PlaceOrder({ OrderId })
 const sent = (id: string, replyTo = 'nowhere'): OutgoingMessage => ({
   id,
@@ -61,8 +62,8 @@ const scenes: Readonly<Record<string, () => Promise<string>>> = {
       }),
       {
         transport,
-        logger: { debug: fail, info: fail, warn: fail, error: async () => fail() },
-        observe: async () => fail(),
+        logger: { debug: fail, info: fail, warn: fail, error: reject as never },
+        observe: reject as never,
         onPoison: fail,
         onAbandoned: fail,
       },
