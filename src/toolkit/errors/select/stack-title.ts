@@ -1,5 +1,6 @@
 import { Header } from '../../../message/headers.ts'
 import type { Headers } from '../../../transport/transport.ts'
+import { remover } from './remover.ts'
 
 /** A frame of a .NET or Mono stack trace, as far as group titles need it. */
 export interface Frame {
@@ -32,7 +33,7 @@ export function innermostFrame(headers: Headers): Frame | undefined {
   // The header holds the whole exception text; the message may look like a frame, and removing it may mangle one. Ids depend on it.
   if (stack.trim() === '') return undefined
   // It is removed from one line after the other where it is within one, since the first few lines decide.
-  return message.includes('\n') ? firstFrame(stack.replaceAll(message, '')) : firstFrame(stack, message)
+  return message.includes('\n') ? firstFrame(remover(message)(stack)) : firstFrame(stack, message)
 }
 
 /**
@@ -42,11 +43,11 @@ export function innermostFrame(headers: Headers): Frame | undefined {
  */
 export function firstFrame(text: string, without = ''): Frame | undefined {
   const read = text.length > mostRemembered ? parseFrame : frameOf
+  const remove = remover(without)
   for (let start = 0; start <= text.length; ) {
     const end = text.indexOf('\n', start)
     const stop = end < 0 ? text.length : end
-    const whole = text.slice(start, stop)
-    const line = without === '' ? whole : whole.replaceAll(without, '')
+    const line = remove(text.slice(start, stop))
     const frame = line.length > longestLine ? undefined : read(line)
     if (frame !== undefined) return frame
     start = stop + 1
@@ -72,9 +73,11 @@ function frameOf(line: string): Frame | undefined {
 // .NET's \w is not ASCII-only.
 const word = String.raw`[\p{L}\p{Mn}\p{Nd}\p{Pc}\u200c\u200d]+`
 const lead = new RegExp(`^[ \\t]*${word}[ \\t]+(?=[^ \\t])`, 'u')
-const dotnetPlace = String.raw`${word}[ \t]+(?:[a-z]:|/)[^]+?:${word}[ \t]+[0-9]+\p{P}?`
-const monoPlace = String.raw`\[0x[0-9a-f]+\][ \t]+${word}[ \t]+<[^>]+>:[0-9]+`
-const afterParameters = new RegExp(`(?:[ \\t]+(?:${dotnetPlace}|${monoPlace}))?\\s*$`, 'iuy')
+// What follows the parameters, cut where it would be looked for again and again: `in /file:` and `line 1`, `[0x00001] in <a>` and `:0`.
+const beforeDotnetPath = new RegExp(String.raw`[ \t]+${word}[ \t]+(?:[a-z]:|/)`, 'iuy')
+const dotnetLine = new RegExp(String.raw`:${word}[ \t]+[0-9]+\p{P}?\s*$`, 'uy')
+const beforeMonoFile = new RegExp(String.raw`[ \t]+\[0x[0-9a-f]+\][ \t]+${word}[ \t]+<`, 'iuy')
+const monoLine = />:[0-9]+\s*$/y
 
 /**
  * Reads one line: `at TYPE.METHOD(type name, …) in /file:line 1`, the words in any language.
@@ -97,7 +100,8 @@ export function parseFrame(line: string): Frame | undefined {
     const close = closing(methodEnd)
     if (close >= 0) lists.push({ methodEnd, open: methodEnd, close })
   }
-  const detached = skipBlanks(rest, nameEnd)
+  let detached = nameEnd
+  while (isBlank(rest[detached])) detached++
   if (detached > nameEnd && rest[detached] === '(' && closing(detached) >= 0)
     lists.push({ methodEnd: nameEnd, open: detached, close: closing(detached) })
 
@@ -111,36 +115,57 @@ export function parseFrame(line: string): Frame | undefined {
 
 const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t'
 
-function skipBlanks(text: string, from: number): number {
-  let at = from
-  while (isBlank(text[at])) at++
-  return at
-}
-
 /** For an opening parenthesis the closing one of its parameter list, or -1 when what follows is no end of a frame. */
 function closingParentheses(text: string): (open: number) => number {
-  const endsFrame = (close: number): boolean => {
-    afterParameters.lastIndex = close + 1
-    return afterParameters.test(text)
-  }
-  // nextBlank[i]: the first blank at or after i. closeFrom[i]: where the list closes when a parameter's name may end before i.
+  const endsFrame = frameEnds(text)
+  // nextBlank[i], nextOther[i]: the first blank, or other character, at or after i. closeFrom[i]: where the list closes when a parameter's
+  // name may end before i.
   const nextBlank = new Int32Array(text.length + 2).fill(-1)
+  const nextOther = new Int32Array(text.length + 2).fill(text.length)
   const closeFrom = new Int32Array(text.length + 2).fill(-1)
+  const otherFrom = (from: number): number => nextOther[Math.min(from, text.length)] as number
   const afterParameter = (from: number): number => {
     const first = nextBlank[Math.min(from + 1, text.length + 1)] as number
     if (first < 0) return -1
-    const name = skipBlanks(text, first)
+    const name = otherFrom(first)
     const close = closeFrom[Math.min(name + 1, text.length + 1)] as number
     // Blanks may also be the name itself.
     return close >= 0 || name === first + 1 ? close : (closeFrom[first + 2] as number)
   }
   for (let at = text.length - 1; at >= 0; at--) {
     nextBlank[at] = isBlank(text[at]) ? at : (nextBlank[at + 1] as number)
-    const further = text[at] === ',' ? afterParameter(skipBlanks(text, at + 1)) : -1
+    nextOther[at] = isBlank(text[at]) ? (nextOther[at + 1] as number) : at
+    const further = text[at] === ',' ? afterParameter(otherFrom(at + 1)) : -1
     closeFrom[at] = further >= 0 ? further : text[at] === ')' && endsFrame(at) ? at : (closeFrom[at + 1] as number)
   }
   return (open) => {
-    const inside = skipBlanks(text, open + 1)
+    const inside = otherFrom(open + 1)
     return text[inside] === ')' && endsFrame(inside) ? inside : afterParameter(open + 1)
   }
+}
+
+/** May the parameters end with this parenthesis? The end of the line is read once, and between two parentheses nothing twice. */
+function frameEnds(text: string): (close: number) => boolean {
+  const blankFrom = text.trimEnd().length
+  const colon = [text.lastIndexOf(':'), lastBefore(text, ':', text.lastIndexOf(':'))].find((at) => endAt(dotnetLine, text, at) >= 0) ?? -1
+  const bracket = text.lastIndexOf('>')
+  const bracketBefore = lastBefore(text, '>', bracket)
+  const isMono = endAt(monoLine, text, bracket) >= 0
+  return (close) => {
+    if (close + 1 >= blankFrom) return true
+    const path = colon < 0 ? -1 : endAt(beforeDotnetPath, text, close + 1)
+    if (path >= 0 && colon > path) return true
+    const file = isMono ? endAt(beforeMonoFile, text, close + 1) : -1
+    return file >= 0 && bracket > file && bracketBefore < file
+  }
+}
+
+function lastBefore(text: string, sign: string, at: number): number {
+  return at <= 0 ? -1 : text.lastIndexOf(sign, at - 1)
+}
+
+/** -1: there is no match. */
+function endAt(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at
+  return at >= 0 && pattern.test(text) ? pattern.lastIndex : -1
 }
