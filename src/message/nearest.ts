@@ -16,14 +16,20 @@ function editDistance(a: string, b: string): number {
   return last[b.length] as number
 }
 
+/** Steps of comparing: there may be a hundred thousand queues, with long names. */
+const mostSteps = 20_000_000
+
 /** The names that were probably meant, nearest first, at most three; upper and lower case are the same. */
 export function nearest(wrong: string, names: Iterable<string>): string[] {
   const word = wrong.toLowerCase().slice(0, 200)
   const allowed = Math.max(1, Math.floor(word.length / 3))
+  let steps = 0
   return [...new Set(names)]
     .map((name) => {
       const other = name.toLowerCase().slice(0, 200)
-      const distance = editDistance(word, other)
+      steps += word.length * other.length
+      const isFar = Math.abs(word.length - other.length) > allowed || steps > mostSteps
+      const distance = isFar ? Number.POSITIVE_INFINITY : editDistance(word, other)
       return {
         name,
         distance:

@@ -1,3 +1,5 @@
+import { closingQuote } from '../serialization/closing-quote.ts'
+
 /** A JSON text together with where each of its values begins. */
 export interface PositionedJson {
   readonly value: unknown
@@ -21,7 +23,10 @@ export function pathStep(key: string | number): string {
   return `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
-const token = /\s*(?:([{}[\],:])|("(?:[^"\\]|\\.)*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b))/y
+/** Deeper ones nobody writes by hand. */
+const deepest = 256
+
+const token = /\s*(?:([{}[\],:])|(")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])|true\b|false\b|null\b))/y
 
 /** Reads strict JSON (a byte order mark is allowed) and keeps the positions; for files people write. */
 export function parseWithPositions(text: string): PositionedJson | JsonProblem {
@@ -34,14 +39,16 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
   const next = (): { text: string; offset: number } => {
     token.lastIndex = at
     const match = token.exec(text)
-    if (!match) {
+    const open = match?.[2] === undefined ? -1 : token.lastIndex - 1
+    const close = open < 0 ? -1 : closingQuote(text, open)
+    if (!match || (open >= 0 && close < 0)) {
       const rest = text.slice(at)
       const offset = at + (rest.length - rest.trimStart().length)
       if (/^\/[/*]/.test(text.slice(offset, offset + 2))) return fail('comments are not allowed', offset)
       return fail(offset >= text.length ? 'the text ends too early' : `unexpected ${JSON.stringify(text[offset])}`, offset)
     }
-    at = token.lastIndex
-    const found = (match[1] ?? match[2] ?? match[3]) as string
+    at = open < 0 ? token.lastIndex : close + 1
+    const found = open < 0 ? ((match[1] ?? match[3]) as string) : text.slice(open, at)
     return { text: found, offset: at - found.length }
   }
   const literal = (found: { text: string; offset: number }): unknown => {
@@ -51,14 +58,15 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
       return fail(`${found.text} is not valid`, found.offset)
     }
   }
-  const value = (path: string, first = next()): unknown => {
+  const value = (path: string, depth: number, first = next()): unknown => {
     offsets.set(path, first.offset)
-    if (first.text === '{') return object(path)
-    if (first.text === '[') return array(path)
+    if (depth === deepest) return fail('it is nested too deeply', first.offset)
+    if (first.text === '{') return object(path, depth + 1)
+    if (first.text === '[') return array(path, depth + 1)
     if (/^[}\],:]$/.test(first.text)) return fail(`a value is missing before '${first.text}'`, first.offset)
     return literal(first)
   }
-  const object = (path: string): unknown => {
+  const object = (path: string, depth: number): unknown => {
     const entries: [string, unknown][] = []
     let found = next()
     if (found.text === '}') return {}
@@ -69,20 +77,20 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
       offsets.set(`${inner}#key`, found.offset)
       const colon = next()
       if (colon.text !== ':') fail(`':' is missing after the key`, colon.offset)
-      entries.push([key, value(inner)])
+      entries.push([key, value(inner, depth)])
       const after = next()
       if (after.text === '}') return Object.fromEntries(entries)
       if (after.text !== ',') fail(`',' or '}' is missing`, after.offset)
       found = next()
     }
   }
-  const array = (path: string): unknown => {
+  const array = (path: string, depth: number): unknown => {
     const items: unknown[] = []
     let found = next()
     if (found.text === ']') return items
     for (;;) {
       if (found.text === ']') fail('a comma too many', found.offset)
-      items.push(value(path + pathStep(items.length), found))
+      items.push(value(path + pathStep(items.length), depth, found))
       const after = next()
       if (after.text === ']') return items
       if (after.text !== ',') fail(`',' or ']' is missing`, after.offset)
@@ -91,7 +99,7 @@ export function parseWithPositions(text: string): PositionedJson | JsonProblem {
   }
 
   try {
-    const whole = value('')
+    const whole = value('', 0)
     const rest = text.slice(at)
     if (rest.trim() !== '')
       fail(

@@ -97,11 +97,62 @@ function layOutNode(node: JsonNode, depth: number, laidOut: LaidOut): void {
 }
 
 /** The key that a written one stands for. */
-export const keyOf = ({ key }: JsonEntry): string => JSON.parse(key) as string
+const keyOf = ({ key }: JsonEntry): string => JSON.parse(key) as string
 
-/** The member that readers see: of a key that stands twice the last one counts. */
-export function memberOf({ entries }: JsonContainer, key: string): JsonEntry | undefined {
-  return entries.findLast((entry) => keyOf(entry) === key)
+/** By key, those that stand twice together: an object of a body may have very many members, and so may a patch. */
+const known = new WeakMap<JsonContainer, Map<string, JsonEntry[]>>()
+
+function entriesByKey(object: JsonContainer): Map<string, JsonEntry[]> {
+  let byKey = known.get(object)
+  if (byKey === undefined) {
+    byKey = new Map()
+    for (const entry of object.entries) {
+      const key = keyOf(entry)
+      const same = byKey.get(key)
+      if (same === undefined) byKey.set(key, [entry])
+      else same.push(entry)
+    }
+    known.set(object, byKey)
+  }
+  return byKey
+}
+
+/** The members that readers see: of a key that stands twice the last one counts. */
+export function membersOf(object: JsonContainer): ReadonlyMap<string, JsonEntry> {
+  return new Map([...entriesByKey(object)].map(([key, entries]) => [key, entries.at(-1) as JsonEntry]))
+}
+
+/** The member that readers see. */
+export function memberOf(object: JsonContainer, key: string): JsonEntry | undefined {
+  return entriesByKey(object).get(key)?.at(-1)
+}
+
+/** @param written the key with its quotes */
+export function setMember(object: JsonContainer, key: string, written: string, value: JsonNode): void {
+  const there = memberOf(object, key)
+  if (there !== undefined) {
+    there.value = value
+    return
+  }
+  const last = object.entries.at(-1)
+  const entry = { before: last?.before ?? '', key: written, colon: last?.colon ?? ':', value, after: '' }
+  object.entries.push(entry)
+  entriesByKey(object).set(key, [entry])
+}
+
+/** All of a key: were only the last one removed, the one before it would come to light. */
+export function removeMembers(object: JsonContainer, keys: Iterable<string>): void {
+  const byKey = entriesByKey(object)
+  const removed = new Set<JsonEntry>()
+  for (const key of keys) {
+    for (const entry of byKey.get(key) ?? []) removed.add(entry)
+    byKey.delete(key)
+  }
+  if (removed.size === 0) return
+  const { entries } = object
+  let kept = 0
+  for (const entry of entries) if (!removed.has(entry)) entries[kept++] = entry
+  entries.length = kept
 }
 
 /** Equal as JSON values: however they are written, and members in any order. */
@@ -115,13 +166,9 @@ export function equal(a: JsonNode, b: JsonNode): boolean {
     ofA.size === ofB.size &&
     [...ofA].every(([key, value]) => {
       const other = ofB.get(key)
-      return other !== undefined && equal(value, other)
+      return other !== undefined && equal(value.value, other.value)
     })
   )
-}
-
-function membersOf({ entries }: JsonContainer): ReadonlyMap<string, JsonNode> {
-  return new Map(entries.map((entry) => [keyOf(entry), entry.value]))
 }
 
 const isNumber = (text: string): boolean => /^[-\d]/.test(text)

@@ -9,9 +9,11 @@ import {
   type JsonText,
   compact,
   equal,
-  keyOf,
   memberOf,
+  membersOf,
   readJsonText,
+  removeMembers,
+  setMember,
   writeJsonText,
   writeNode,
 } from './json-text.ts'
@@ -180,15 +182,30 @@ function nodeAt(document: JsonText, path: readonly string[], operation: Operatio
 function parentOf(document: JsonText, path: readonly string[], operation: Operation): JsonContainer {
   const parent = nodeAt(document, path.slice(0, -1), operation)
   if (parent.kind !== 'scalar') return parent
-  throw failed(operation, `${pointerText(path.slice(0, -1))} is neither an object nor an array`)
+  throw noContainer(path.slice(0, -1), operation)
 }
 
-function entryAt(document: JsonText, path: readonly string[], operation: Operation): { parent: JsonContainer; entry: JsonEntry } {
-  const parent = parentOf(document, path, operation)
-  const step = path.at(-1) as string
-  const entry = parent.kind === 'object' ? memberOf(parent, step) : parent.entries[indexIn(step) ?? -1]
-  if (entry === undefined) throw failed(operation, `there is no ${pointerText(path)}`)
-  return { parent, entry }
+/** @param path not empty */
+function entryAt(
+  document: JsonText,
+  path: readonly string[],
+  operation: Operation,
+): { parent: JsonContainer; entry: JsonEntry; at: number } {
+  let node = document.root
+  let found: { parent: JsonContainer; entry: JsonEntry; at: number } | undefined
+  for (const [depth, step] of path.entries()) {
+    if (node.kind === 'scalar') throw noContainer(path.slice(0, depth), operation)
+    const at = node.kind === 'object' ? -1 : (indexIn(step) ?? -1)
+    const entry = node.kind === 'object' ? memberOf(node, step) : node.entries[at]
+    if (entry === undefined) throw failed(operation, `there is no ${pointerText(path.slice(0, depth + 1))}`)
+    found = { parent: node, entry, at }
+    node = entry.value
+  }
+  return found as NonNullable<typeof found>
+}
+
+function noContainer(path: readonly string[], operation: Operation): NsbError {
+  return failed(operation, `${pointerText(path)} is neither an object nor an array`)
 }
 
 function put(document: JsonText, path: readonly string[], value: JsonNode, operation: Operation): void {
@@ -206,22 +223,10 @@ function put(document: JsonText, path: readonly string[], value: JsonNode, opera
   entries.splice(at, 0, { before: (entries[at] ?? entries.at(-1))?.before ?? '', key: '', colon: '', value, after: '' })
 }
 
-function setMember(parent: JsonContainer, key: string, written: string, value: JsonNode): void {
-  const there = memberOf(parent, key)
-  const last = parent.entries.at(-1)
-  if (there !== undefined) there.value = value
-  else parent.entries.push({ before: last?.before ?? '', key: written, colon: last?.colon ?? ':', value, after: '' })
-}
-
 function remove(document: JsonText, path: readonly string[], operation: Operation): void {
-  const { entry, parent } = entryAt(document, path, operation)
-  if (parent.kind === 'array') parent.entries.splice(parent.entries.indexOf(entry), 1)
-  else removeMember(parent, path.at(-1) as string)
-}
-
-// Were only the last one of a key removed, the one before it would come to light.
-function removeMember({ entries }: JsonContainer, key: string): void {
-  for (let at = entries.length - 1; at >= 0; at--) if (keyOf(entries[at] as JsonEntry) === key) entries.splice(at, 1)
+  const { at, parent } = entryAt(document, path, operation)
+  if (parent.kind === 'array') parent.entries.splice(at, 1)
+  else removeMembers(parent, [path.at(-1) as string])
 }
 
 function indexIn(step: string): number | undefined {
@@ -232,11 +237,11 @@ function indexIn(step: string): number | undefined {
 function merged(target: JsonNode, patch: JsonNode): JsonNode {
   if (patch.kind !== 'object') return structuredClone(patch)
   const into: JsonContainer = target.kind === 'object' ? target : { kind: 'object', entries: [], end: '' }
-  for (const entry of patch.entries) {
-    const key = keyOf(entry)
-    if (entry.value.kind === 'scalar' && entry.value.text === 'null') removeMember(into, key)
-    else setMember(into, key, entry.key, merged(memberOf(into, key)?.value ?? nothing, entry.value))
-  }
+  const removed: string[] = []
+  for (const [key, { key: written, value }] of membersOf(patch))
+    if (value.kind === 'scalar' && value.text === 'null') removed.push(key)
+    else setMember(into, key, written, merged(memberOf(into, key)?.value ?? nothing, value))
+  removeMembers(into, removed)
   return into
 }
 
