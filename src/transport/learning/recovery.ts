@@ -75,9 +75,10 @@ function rollBack(storage: StorageFolder, queue: string, path: string): void {
   const targets = readTargets(storage, path)
   const names = listOrEmpty(path, (folder) => readdirSync(folder))
   for (const name of names) if (!isOurAddition(name)) moveIfThere(storage, `${path}/${name}`, `${storage.queuePath(queue)}/${name}`)
+  const present = new Set(names)
   // A chosen id that was refused belongs to another message; the outgoing file shows that it was not.
   for (const [nativeId, target] of targets ?? [])
-    if (!target.chosen || names.includes(`${nativeId}.metadata.out`)) removeIfPossible(bodyOf(target))
+    if (!target.chosen || present.has(`${nativeId}.metadata.out`)) removeIfPossible(bodyOf(target))
   removeTree(path)
 }
 

@@ -92,7 +92,7 @@ export class ArchiveFile {
       await this.#write(bytes, before)
       await this.#file.datasync()
       // Others may append to it too, so the lines are somewhere from there on.
-      if (!(await this.#read(before)).includes(lines)) throw new Error('what was read again is not what was written')
+      if (!hasLines(await this.#read(before), lines)) throw new Error('what was read again is not what was written')
     } catch (error) {
       throw unwritable(this.path, error)
     }
@@ -129,6 +129,17 @@ export class ArchiveFile {
     }
     return bytes
   }
+}
+
+/** Compared where lines begin: a search takes the product of both lengths for some texts. */
+function hasLines(bytes: Buffer, lines: Buffer): boolean {
+  for (let at = 0; at + lines.length <= bytes.length; ) {
+    if (bytes.subarray(at, at + lines.length).equals(lines)) return true
+    const end = bytes.indexOf(newline, at)
+    if (end < 0) return false
+    at = end + 1
+  }
+  return false
 }
 
 async function refuseLinks(path: string): Promise<void> {
