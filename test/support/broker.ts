@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { commandOf, pluginIsInstalled } from './rabbitmq-installation.ts'
 
 const startsWithinMs = 60_000
+/** In bytes: the default of newer brokers, for older ones too. */
+export const largestBody = 16 * 1024 * 1024
 /** In memory where there is such a place. */
 const brokerFolders = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
@@ -74,6 +76,7 @@ async function tryToStart(options: BrokerOptions): Promise<Broker> {
 management.tcp.ip = 127.0.0.1
 management.tcp.port = ${managementPort}
 collect_statistics_interval = 1000
+max_message_size = ${largestBody}
 log.console = false
 ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
 `,

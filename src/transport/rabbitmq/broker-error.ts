@@ -164,6 +164,12 @@ export function endedChannelError(error: unknown, what: string): NsbError {
   })
 }
 
+/** What the broker takes at most, if it ended the channel because of a message that is larger. */
+export function sizeLimitIn(error: unknown): number | undefined {
+  const [, limit] = /message size \d+ is larger than configured max size (\d+)/.exec(errorText(error)) ?? []
+  return replyCode(error) === 406 && limit !== undefined ? Number(limit) : undefined
+}
+
 /** The AMQP reply code of an error that closed a channel; undefined for anything else. */
 export function replyCode(error: unknown): number | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined

@@ -41,6 +41,17 @@ export function nacked(publication: Publication): NsbError {
   })
 }
 
+/** The broker ended the channel because of it. */
+export function messageTooLarge(publication: Publication, limit: number): NsbError {
+  const size = publication.content.length
+  return new NsbError({
+    code: 'NSB_MESSAGE_TOO_LARGE',
+    message: `The body of a message for '${targetOf(publication)}' is ${size} bytes, and the broker takes no more than ${limit}.`,
+    suggestions: ['Send a reference to the data instead', "Or raise 'max_message_size' of the broker"],
+    details: { bodyBytes: size, limit },
+  })
+}
+
 /** @throws {NsbError} NSB_DELAYED_EVENT, NSB_DELAYED_AND_EXPIRING, NSB_DELAY_TOO_LONG */
 export function checkedDelay({ expiresAfterMs, id, to }: OutgoingMessage, deliverAt: Date, now: number): number {
   if ('event' in to)

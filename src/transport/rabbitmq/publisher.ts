@@ -3,7 +3,7 @@ import { Header } from '../../message/headers.ts'
 import { type NsbError, errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
 import type { Destination, OutgoingMessage } from '../transport.ts'
-import { endedChannelError, replyCode } from './broker-error.ts'
+import { endedChannelError, replyCode, sizeLimitIn } from './broker-error.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { ConnectionSettings } from './connection-settings.ts'
 import { delayRoute } from './delay.ts'
@@ -11,7 +11,7 @@ import { Destinations } from './destinations.ts'
 import { fitted } from './fit.ts'
 import { type CustomizeMessage, type NativeProperties, propertiesOf } from './outgoing.ts'
 import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
-import { addressOf, checkedDelay, nacked, noConfirm, noQueue, targetOf, tooLarge, unroutable } from './publish-error.ts'
+import { addressOf, checkedDelay, messageTooLarge, nacked, noConfirm, noQueue, targetOf, tooLarge, unroutable } from './publish-error.ts'
 import { unchangedProperties } from './raw.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
@@ -193,8 +193,11 @@ export class Publisher {
     const reason = ended.get(channel)
     if (reason === undefined && errorText(error) === 'message nacked') return this.#settle(publication, nacked(publication))
     // The channel has ended: of another message's fault, of its own, or with the connection.
-    if (replyCode(reason) !== 404) return this.#settle(publication, this.#channelEnded(reason))
-    if (errorText(reason).includes(`'${publication.exchange}'`) && publication.exchange !== '') return this.#exchangeMissing(publication)
+    const limit = sizeLimitIn(reason)
+    if (limit !== undefined && publication.content.length > limit) return this.#settle(publication, messageTooLarge(publication, limit))
+    if (replyCode(reason) !== 404 && limit === undefined) return this.#settle(publication, this.#channelEnded(reason))
+    if (limit === undefined && errorText(reason).includes(`'${publication.exchange}'`) && publication.exchange !== '')
+      return this.#exchangeMissing(publication)
     if (publication.again) return this.#settle(publication, this.#channelEnded(reason))
     publication.again = true
     this.#publishOnNext(publication)
