@@ -126,7 +126,9 @@ export interface QueueFacts {
   readonly consumers: number | 'unknown'
   /** A `stream` can be seen, and not held. */
   readonly kind: 'memory' | 'folder' | 'classic' | 'quorum' | 'stream'
-  /** Give-backs before the broker drops a message. */
+  /** Failed deliveries that a message survives; with the next one the broker drops it. */
+  readonly deliveryLimit: number | 'unlimited' | 'unknown'
+  /** Give-backs before the broker drops a message: its limit, or any number where giving back is no failed delivery. */
   readonly looksLeft: number | 'unlimited' | 'unknown'
 }
 

@@ -1,5 +1,7 @@
 import amqplib, { type Options } from 'amqplib'
 import { failureHeaders } from '../cli/nsb.ts'
+import { isAtLeast } from './broker-version.ts'
+import { expect } from 'vitest'
 import type { VirtualHost } from './virtual-host.ts'
 
 export interface ErrorQueueOptions {
@@ -11,9 +13,12 @@ export interface ErrorQueueOptions {
 /** A message as it lies in a queue of a broker. */
 export interface Lying {
   readonly body: string
+  /** Without what the queue counts. */
   readonly headers: Readonly<Record<string, unknown>>
   readonly properties: Readonly<Record<string, unknown>>
   readonly redelivered: boolean
+  /** How often the queue, if it is a quorum queue, has given it out before. */
+  readonly deliveries: number
 }
 
 /** More are not asked for one by one. */
@@ -98,6 +103,18 @@ export class ErrorQueue {
     return () => connection.close()
   }
 
+  /** Takes all that is ready, and goes without a word: a failed delivery of each message, so many times. */
+  async failDeliveries(times: number): Promise<void> {
+    for (let time = 0; time < times; time++)
+      await this.#on(async (channel) => {
+        const { messageCount } = await channel.checkQueue(this.name)
+        let taken = 0
+        await channel.prefetch(messageCount)
+        await channel.consume(this.name, () => void taken++)
+        await expect.poll(() => taken).toBe(messageCount)
+      })
+  }
+
   async #on(use: (channel: amqplib.ConfirmChannel) => Promise<void>): Promise<void> {
     const connection = await amqplib.connect(this.#host.url)
     try {
@@ -109,7 +126,9 @@ export class ErrorQueue {
 }
 
 function lying({ content, fields: { redelivered }, properties: { headers, ...properties } }: amqplib.Message): Lying {
-  return { body: content.toString(), headers: headers ?? {}, properties: { ...properties }, redelivered }
+  const { 'x-delivery-count': failed, 'x-acquired-count': acquired, ...others } = headers ?? {}
+  const deliveries = redelivered ? Number((isAtLeast(4, 3) ? acquired : failed) ?? 0) : 0
+  return { body: content.toString(), headers: others, properties: { ...properties }, redelivered, deliveries }
 }
 
 /** Consumes until there are so many, and whatever comes with them. */

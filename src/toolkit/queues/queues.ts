@@ -9,7 +9,7 @@ const atOnce = 8
 /** Every queue; delivery limits that the list does not tell are asked for while there are not too many. */
 export async function listQueues(transport: Transport): Promise<readonly QueueFacts[]> {
   const facts = [...(await transport.queues())]
-  const open = facts.flatMap(({ looksLeft }, index) => (looksLeft === 'unknown' ? [index] : []))
+  const open = facts.flatMap(({ deliveryLimit }, index) => (deliveryLimit === 'unknown' ? [index] : []))
   if (open.length > mostLimits) return facts
   for (let at = 0; at < open.length; at += atOnce)
     await Promise.all(
@@ -82,7 +82,7 @@ export async function checkPurge(transport: Transport, queue: string, where: str
 }
 
 /** As documents and tables show it; what is not known is left out. */
-export function queueFields({ consumers, depth, kind, looksLeft, queue }: QueueFacts): {
+export function queueFields({ consumers, deliveryLimit, depth, kind, queue }: QueueFacts): {
   readonly queue: string
   readonly type: QueueFacts['kind']
   readonly depth: number
@@ -94,6 +94,6 @@ export function queueFields({ consumers, depth, kind, looksLeft, queue }: QueueF
     type: kind,
     depth,
     ...(consumers !== 'unknown' && { consumers }),
-    ...(looksLeft !== 'unknown' && { deliveryLimit: looksLeft }),
+    ...(deliveryLimit !== 'unknown' && { deliveryLimit }),
   }
 }

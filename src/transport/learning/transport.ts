@@ -218,6 +218,6 @@ class LearningTransport implements Transport {
   #factsOf(queue: string, depth: number): QueueFacts {
     // A receiver makes `.pending`; a queue without it has never had one.
     const hadReceiver = statSync(`${this.#storage.queuePath(queue)}/.pending`, { throwIfNoEntry: false }) !== undefined
-    return { queue, depth, consumers: hadReceiver ? 'unknown' : 0, kind: 'folder', looksLeft: 'unlimited' }
+    return { queue, depth, consumers: hadReceiver ? 'unknown' : 0, kind: 'folder', deliveryLimit: 'unlimited', looksLeft: 'unlimited' }
   }
 }

@@ -155,7 +155,14 @@ class MemoryTransport implements Transport {
 }
 
 function factsOf(queue: MemoryQueue, now: number): QueueFacts {
-  return { queue: queue.name, depth: queue.depth(now), consumers: queue.consumers, kind: 'memory', looksLeft: 'unlimited' }
+  return {
+    queue: queue.name,
+    depth: queue.depth(now),
+    consumers: queue.consumers,
+    kind: 'memory',
+    deliveryLimit: 'unlimited',
+    looksLeft: 'unlimited',
+  }
 }
 
 function refuseWhenShared(queue: MemoryQueue, overrule: readonly string[]): void {

@@ -1,8 +1,9 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { versionOf } from './broker-version.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { Management } from './management.ts'
 import { type Policies, type Told, appliedPolicies, readPolicies, record } from './policies.ts'
-import { type SetLimit, assumedLimit, limitsIn, majorVersion, setLimits } from './queue-limits.ts'
+import { type SetLimit, assumedLimit, limitsIn, setLimits } from './queue-limits.ts'
 
 /** What the transport sets for "none": brokers exist that ignore -1. @source NServiceBus.RabbitMQ: BrokerVerifier */
 export const standInForNone = 100_000
@@ -112,10 +113,10 @@ export interface LimitCheck {
 /** Looks at the limit of a queue, and writes the policy that it needs. Never rejects: a queue is received from all the same. */
 export async function checkDeliveryLimit({ connection, management, queue, warn }: LimitCheck): Promise<void> {
   try {
-    const [told, policies, major] = await Promise.all([
+    const [told, policies, { major }] = await Promise.all([
       management.get(`queues/{vhost}/${encodeURIComponent(queue)}`),
       readPolicies(management),
-      majorVersion(connection),
+      versionOf(connection),
     ])
     const facts = record(told)
     // It was received from already, so it has gone.

@@ -39,6 +39,7 @@ export interface HeldMessagesOptions {
   readonly clock: Clock
   readonly looks: LooksLeft
   readonly hold: Pick<HoldOptions, 'mayEmpty' | 'withoutBodies'>
+  readonly giveBacksCount: boolean
 }
 
 /** The messages of one queue that are held, and those of them that leave it. */
@@ -69,7 +70,7 @@ export class HeldMessages {
   /** For whoever reads: it can be consumed. */
   hold({ consumer, raw, tag }: Taken): HeldMessage {
     const { hold, looks, queue } = this.#options
-    const count = countOf(raw)
+    const count = this.#failedDeliveries(raw)
     // Who only looks needs it of what no endpoint wrote, since what a broker says of a dead letter is nowhere else.
     const isKnown = hold.withoutBodies === true && raw.properties.headers?.[Header.FailedQ] !== undefined
     const native = isKnown ? undefined : nativeOf(raw)
@@ -99,7 +100,7 @@ export class HeldMessages {
   /** Only to be given back. */
   keep(taken: Taken): void {
     const { consumer, raw, tag } = taken
-    if (this.#options.looks.isAtLimit(countOf(raw))) this.hold(taken)
+    if (this.#options.looks.isAtLimit(this.#failedDeliveries(raw))) this.hold(taken)
     else this.#held.add({ consumer, tag, state: 'held' })
   }
 
@@ -156,6 +157,14 @@ export class HeldMessages {
     this.#held.clear()
   }
 
+  /** Of a first delivery the broker says nothing: a count is then one that the message has brought from another queue. */
+  #failedDeliveries({ fields, properties }: ConsumeMessage): number {
+    if (!fields.redelivered) return 0
+    const failed = atLeastZero(properties.headers?.[Native.DeliveryCount])
+    // Newer brokers always tell how often they gave it out, and the failures only if there were any: a higher count was brought along.
+    return this.#options.giveBacksCount ? failed : Math.min(failed, atLeastZero(properties.headers?.[Native.AcquiredCount]))
+  }
+
   #left(): void {
     this.#leaving -= 1
     this.changed()
@@ -180,12 +189,6 @@ export class HeldMessages {
       }
     })
   }
-}
-
-/** Of a first delivery the broker says nothing: a count is then one that the message has brought from another queue. */
-function countOf({ fields, properties }: ConsumeMessage): number {
-  if (!fields.redelivered) return 0
-  return Math.max(atLeastZero(properties.headers?.[Native.DeliveryCount]), atLeastZero(properties.headers?.[Native.AcquiredCount]))
 }
 
 const atLeastZero = (count: unknown): number => (typeof count === 'number' && count > 0 ? count : 0)

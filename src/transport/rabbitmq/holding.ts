@@ -73,7 +73,7 @@ export class RabbitHolding implements Holding {
     const { clock, connection, facts, hold, limits, warn } = options
     const { overrule, takesAll } = hold
     const looks = new LooksLeft({ queue: facts.queue, limits, overrule, takesAll, warn, exhausted: () => options.exhausted() })
-    const messages = new HeldMessages({ queue: facts.queue, clock, looks, hold })
+    const messages = new HeldMessages({ queue: facts.queue, clock, looks, hold, giveBacksCount: limits.giveBacksCount })
     const acknowledges = hold.purpose === 'change'
     const queue = await QueueChannel.open({ connection, clock, queue: facts.queue, acknowledges, changed: () => messages.changed() })
     return new RabbitHolding(options, queue, messages, new Reading({ name: facts.queue, queue, messages, looks, hold, depth: facts.depth }))

@@ -1,10 +1,10 @@
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions } from '../transport.ts'
-import { type HeldLimits, type QueueLimits, assumedLimit } from './queue-limits.ts'
+import { type HeldLimits, type LookLimits, assumedLimit } from './queue-limits.ts'
 
 /** With so few looks left a queue is not read without being told to. */
 const fewestLooks = 2
-/** What is taken out of the queue spends one: it is there still when the connection is lost, and survives that. */
+/** What is taken out of the queue spends one: it is there still when the connection is lost, and survives that. So does a free look. */
 const fewestToTake = 1
 /** With fewer it is said how many there are. */
 const fewLooks = 5
@@ -47,13 +47,14 @@ export class LooksLeft {
     if (limits.kind === 'classic' || limits.limit === 'unlimited') return
     const limit = limits.limit === 'unknown' ? assumedLimit : limits.limit
     const left = limit - messages.reduce((most, message) => Math.max(most, message.givenBack), 0)
-    if (left < (takesAll === true ? fewestToTake : fewestLooks) && !overrule.includes('NSB_LOOKS_EXHAUSTED')) {
+    const spendsNone = takesAll === true || !limits.giveBacksCount
+    if (left < (spendsNone ? fewestToTake : fewestLooks) && !overrule.includes('NSB_LOOKS_EXHAUSTED')) {
       exhausted()
       throw looksExhausted(queue, limits, left)
     }
     if (left >= fewLooks || this.#warned) return
     this.#warned = true
-    if (takesAll === true) return
+    if (spendsNone) return
     warn(
       `Messages of queue '${queue}' can be looked at ${Math.max(0, left)} more time(s) before the broker drops them. ${raiseLimit}. Or ${takeOut}.`,
     )
@@ -61,11 +62,11 @@ export class LooksLeft {
 }
 
 /** @param left looks that are left; undefined: as few as when it was looked at last */
-export function looksExhausted(queue: string, { limit: known }: QueueLimits, left: number | undefined): NsbError {
+export function looksExhausted(queue: string, { giveBacksCount, limit: known }: LookLimits, left: number | undefined): NsbError {
   const limit = typeof known === 'number' ? known : assumedLimit
   return new NsbError({
     code: 'NSB_LOOKS_EXHAUSTED',
-    message: `Queue '${queue}' is not read: ${left === undefined ? 'its messages have been given back almost as often as they may be' : `its messages were given back ${limit - left} times`}, and after ${limit} the broker drops them.`,
+    message: `Queue '${queue}' is not read: ${left === undefined ? 'its messages have been given back almost as often as they may be' : `its messages were ${giveBacksCount ? 'given back' : 'delivered in vain'} ${limit - left} times`}, and after ${limit} the broker drops them.`,
     suggestions: [
       raiseLimit,
       `With --force, ${takeOut}`,

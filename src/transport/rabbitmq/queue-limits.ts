@@ -1,6 +1,7 @@
 import type { Channel } from 'amqplib'
 import { errorText } from '../../message/nsb-error.ts'
 import { endedChannelError, replyCode } from './broker-error.ts'
+import { countsGiveBacks, versionOf } from './broker-version.ts'
 import type { BrokerConnection } from './connection.ts'
 import type { Management } from './management.ts'
 import { type Policies, type Told, appliedPolicies, deliveryLimitOf, readPolicies, record } from './policies.ts'
@@ -8,12 +9,18 @@ import { type Policies, type Told, appliedPolicies, deliveryLimitOf, readPolicie
 /** What decides how often a message of a queue may be looked at. */
 export interface QueueLimits {
   readonly kind: 'classic' | 'quorum' | 'stream'
-  /** A message survives so many give-backs, and the next one drops it. */
+  /** A message survives so many failed deliveries, and the next one drops it. */
   readonly limit: number | 'unlimited' | 'unknown'
 }
 
+/** The same, and what a look costs. */
+export interface LookLimits extends QueueLimits {
+  /** Giving a message back counts as a failed delivery. */
+  readonly giveBacksCount: boolean
+}
+
 /** Of a queue that can be held. */
-export interface HeldLimits extends QueueLimits {
+export interface HeldLimits extends LookLimits {
   readonly kind: 'classic' | 'quorum'
 }
 
@@ -24,15 +31,19 @@ export const assumedLimit = 20
  * Finds out the kind of a queue that exists and its delivery limit: from the management API where it can be reached, else from
  * the way the broker refuses another declaration, which does not tell the limit of a policy.
  */
-export async function limitsOf(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits> {
-  return (await askManagement(connection, management, queue)) ?? (await askByDeclaring(connection, queue))
+export async function limitsOf(connection: BrokerConnection, management: Management, queue: string): Promise<LookLimits> {
+  const limits = (await askManagement(connection, management, queue)) ?? (await askByDeclaring(connection, queue))
+  return { ...limits, giveBacksCount: countsGiveBacks(await versionOf(connection)) }
 }
 
+/** Give-backs before the broker drops a message. */
+export const looksLeftOf = ({ giveBacksCount, limit }: LookLimits): QueueLimits['limit'] => (giveBacksCount ? limit : 'unlimited')
+
 async function askManagement(connection: BrokerConnection, management: Management, queue: string): Promise<QueueLimits | undefined> {
-  const [answer, policies, major] = await Promise.all([
+  const [answer, policies, { major }] = await Promise.all([
     management.tryGet(`queues/{vhost}/${encodeURIComponent(queue)}`),
     readPolicies(management),
-    majorVersion(connection),
+    versionOf(connection),
   ])
   const told = record(answer)
   return told ? limitsIn(told, policies, major) : undefined
@@ -96,12 +107,6 @@ export function setLimits(told: Told, policies: Policies | undefined): readonly 
       return value === undefined ? [] : [{ value, by, name: String(policy?.['name']) }]
     }),
   ]
-}
-
-/** An unknown version counts as 4, where limits are stricter. */
-export async function majorVersion(connection: BrokerConnection): Promise<number> {
-  const { version } = (await connection.open()).connection.serverProperties
-  return Number.parseInt(String(version), 10) || 4
 }
 
 /** What a queue was declared with shows in the refusal of a declaration that differs. */

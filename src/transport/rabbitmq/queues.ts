@@ -2,12 +2,13 @@ import type { Clock } from '../clock.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import type { QueueFacts } from '../transport.ts'
 import { channelError, endedChannelError, replyCode } from './broker-error.ts'
+import { countsGiveBacks, versionOf } from './broker-version.ts'
 import type { BrokerConnection } from './connection.ts'
 import { type Counts, askCounts } from './counts.ts'
 import { isInfrastructure } from './delay.ts'
 import type { Management } from './management.ts'
 import { readPolicies } from './policies.ts'
-import { limitsIn, limitsOf, majorVersion } from './queue-limits.ts'
+import { type LookLimits, limitsIn, limitsOf, looksLeftOf } from './queue-limits.ts'
 import { isQueueLock } from './queue-lock.ts'
 import { isQueueName } from './queue-name.ts'
 
@@ -38,17 +39,17 @@ export class Queues {
     const { administration, management } = this.#options
     // A broker that cannot be reached is named as such, not its management API.
     await administration.open()
-    const [listed, policies, major] = await Promise.all([
+    const [listed, policies, version] = await Promise.all([
       management.get(`queues/{vhost}?columns=${listedColumns}`),
       readPolicies(management),
-      majorVersion(administration),
+      versionOf(administration),
     ])
     const queues = queuesIn(listed)
       .filter(({ name }) => name.startsWith(prefix))
       .map((told) => {
-        const { kind, limit } = limitsIn(told, policies, major)
+        const limits = { ...limitsIn(told, policies, version.major), giveBacksCount: countsGiveBacks(version) }
         const { consumers, messages_ready: depth, name } = told
-        return { queue: name, depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), kind, looksLeft: limit }
+        return { queue: name, depth: Number(depth ?? 0), consumers: Number(consumers ?? 0), ...factsOf(limits) }
       })
       .toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
     // Its figures are some seconds old; the queues themselves know better, and one that the broker does not have is not there.
@@ -67,8 +68,7 @@ export class Queues {
   async facts(queue: string): Promise<QueueFacts | undefined> {
     const counts = await this.counts(queue)
     if (!counts) return undefined
-    const { kind, limit } = await this.limits(queue)
-    return { queue, ...counts, kind, looksLeft: limit }
+    return { queue, ...counts, ...factsOf(await this.limits(queue)) }
   }
 
   /** What it is, and how often it gives a message out. */
@@ -134,4 +134,8 @@ function queuesIn(listed: unknown): readonly ToldQueue[] {
     const { name } = each
     return typeof name === 'string' && !isInfrastructure(name) && !isQueueLock(name)
   })
+}
+
+export function factsOf(limits: LookLimits): Pick<QueueFacts, 'deliveryLimit' | 'kind' | 'looksLeft'> {
+  return { kind: limits.kind, deliveryLimit: limits.limit, looksLeft: looksLeftOf(limits) }
 }

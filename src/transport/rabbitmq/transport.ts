@@ -33,7 +33,7 @@ import { Publisher } from './publisher.ts'
 import type { HeldLimits } from './queue-limits.ts'
 import { type QueueLock, comesBackWithinMs, lockQueue, waitForLock } from './queue-lock.ts'
 import { checkQueueName, isQueueName } from './queue-name.ts'
-import { Queues } from './queues.ts'
+import { Queues, factsOf } from './queues.ts'
 import { RabbitReceiver } from './receiver.ts'
 import { identityOf } from './same-broker.ts'
 import type { ManagementSettings } from './settings.ts'
@@ -241,12 +241,12 @@ class RabbitTransport implements Transport {
       if (counts && counts.depth === 0 && counts.consumers > 0) counts = await this.#queues.countsWithoutGone(queue)
       if (!counts) throw await this.#queues.notFound(queue)
       if (counts.consumers > 0) this.#warn(`${others(counts.consumers)}: what they take is not shown.`)
-      const { kind, limit } = await limiting
+      const { kind, ...rest } = await limiting
       if (kind === 'stream') throw isStream(queue)
-      const limits: HeldLimits = { kind, limit }
+      const limits: HeldLimits = { kind, ...rest }
       const isCertain = counts.depth + counts.consumers > 0 || kind === 'classic' || (await this.#queues.isEmpty(queue))
       if (!isCertain) counts = (await this.#queues.counts(queue)) ?? counts
-      if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limit)))
+      if (counts.depth > 0 && !options.overrule.includes('NSB_LOOKS_EXHAUSTED') && (await this.#exhausted.has(queue, limits.limit)))
         throw looksExhausted(queue, limits, undefined)
       await this.#exhausted.delete(queue)
       this.#warnOf(lock?.problem)
@@ -254,13 +254,13 @@ class RabbitTransport implements Transport {
         connection,
         publisher: this.#publisher,
         clock: this.#clock,
-        facts: { queue, ...counts, kind: limits.kind, looksLeft: limits.limit },
+        facts: { queue, ...counts, ...factsOf(limits) },
         limits,
         hold: options,
         broker: this.#options.settings.toString().replace(/\/\/[^@/]*@/, '//'),
         stateFolder: this.#options.stateFolder,
         warn: this.#warn,
-        exhausted: () => this.#exhausted.add(queue, limit),
+        exhausted: () => this.#exhausted.add(queue, limits.limit),
         notGivenBack: () => this.#options.notGivenBack?.(queue),
         ended: async () => {
           this.#holdings.delete(holding)

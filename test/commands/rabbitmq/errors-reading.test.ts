@@ -225,6 +225,8 @@ describe('the same message on both transports', () => {
       const said = ({ code, stdout }: Ended): string =>
         `${words.join(' ')}: ${code}\n${stdout
           .split('\n')
+          // The last line of an object is another one where a broker sorts headers.
+          .map((line) => line.replace(/,$/, ''))
           .toSorted((a, b) => a.localeCompare(b))
           .join('\n')}`
       assert.equal(said(onBroker), said(onFolder), onBroker.stderr)

@@ -5,8 +5,10 @@ import amqplib from 'amqplib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, failureHeaders, nsb, putMessage, temporaryFolder } from '../../cli/nsb.ts'
 import { brokerShop } from '../../support/broker-shop.ts'
+import { givingBackCounts } from '../../support/broker-version.ts'
 import { ErrorQueue } from '../../support/error-queue.ts'
 import { makeErrorWorld } from '../../support/error-world.ts'
+import { sortedHeaders } from '../../support/header-order.ts'
 import { journalText } from '../../support/journals.ts'
 import { makeVirtualHost } from '../../support/virtual-host.ts'
 
@@ -64,7 +66,7 @@ describe('the errors commands', () => {
 
       const said = ({ code, stdout }: Ended): string => `${words.join(' ')}: ${code}\n${withoutOperation(stdout)}`
       // Where the queues are is in the texts of errors.
-      const comparable = (text: string): string => text.replaceAll(/"(message|suggestions|storage|near)": .*/g, '')
+      const comparable = (text: string): string => sortedHeaders(text.replaceAll(/"(message|suggestions|storage|near)": .*/g, ''))
       assert.equal(comparable(said(onBroker)), comparable(said(onFolder)), onBroker.stderr)
     }
   })
@@ -87,7 +89,7 @@ describe('the errors commands', () => {
     }
   })
 
-  it('E-12 end with 6 from the third look on at a queue with a limit of 3, in ten processes, and lose nothing', {
+  it('E-12 end with 6 from the third look on at a queue with a limit of 3 that looks spend, in ten processes, and lose nothing', {
     timeout: 120_000,
   }, async () => {
     const { errors, shop } = await makeErrorWorld({ kind: 'quorum', deliveryLimit: 3 })
@@ -100,11 +102,12 @@ describe('the errors commands', () => {
       assert.equal(await errors.depth(), 20)
     }
 
-    assert.deepEqual(outcomes, [0, 0, 6, 6, 6, 6, 6, 6, 6, 6])
+    assert.deepEqual(outcomes, givingBackCounts ? [0, 0, 6, 6, 6, 6, 6, 6, 6, 6] : Array(10).fill(0))
     const lying = await errors.drain()
     assert.deepEqual(lying.map(({ body }) => body).toSorted(), numbers(20).toSorted())
     // Refused before the first get: no further delivery was spent.
-    assert.ok(lying.every(({ headers }) => headers['x-delivery-count'] === 3))
+    assert.deepEqual([...new Set(lying.map(({ deliveries }) => deliveries))], [givingBackCounts ? 3 : 10])
+    if (!givingBackCounts) return
     const [note = ''] = readdirSync(join(shop.state, 'exhausted'))
     assert.equal(statSync(join(shop.state, 'exhausted', note)).mode & 0o777, 0o600)
   })
@@ -219,7 +222,7 @@ describe('the errors commands', () => {
 
     const refreshed = await shop.run('errors', 'show', 'm2', '--refresh')
     expect(refreshed.stdout).toMatch(/m2/)
-    expect((await errors.drain()).map(({ headers }) => headers['x-delivery-count'])).toEqual([2, 2, 2])
+    expect((await errors.drain()).map(({ deliveries }) => deliveries)).toEqual([2, 2, 2])
   })
 
   it('E-17 forget what was seen once the queue was changed', async () => {

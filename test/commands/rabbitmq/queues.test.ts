@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Ended } from '../../cli/nsb.ts'
 import { openTransport } from '../../../src/transport/open.ts'
 import type { Transport } from '../../../src/transport/transport.ts'
+import { defaultLimit } from '../../support/broker-version.ts'
 import { type Place, place } from './place.ts'
 
 const profiles = ({ host, url }: Place): object => ({
@@ -61,7 +62,7 @@ describe('nsb queues on RabbitMQ', () => {
       total: 3,
       items: [
         { queue: 'Old', type: 'classic', depth: 0, consumers: 0, deliveryLimit: 'unlimited' },
-        { queue: 'Sales', type: 'quorum', depth: 0, consumers: 0, deliveryLimit: 'unlimited' },
+        { queue: 'Sales', type: 'quorum', depth: 0, consumers: 0, deliveryLimit: defaultLimit },
         { queue: 'error', type: 'quorum' },
       ],
     })
@@ -99,7 +100,7 @@ describe('nsb queues on RabbitMQ', () => {
 
     const limits = (json()['items'] as readonly Record<string, unknown>[]).map(({ deliveryLimit, queue }) => [queue, deliveryLimit])
     expect(Object.fromEntries(limits)).toEqual(
-      Object.fromEntries(names.map((name) => [name, name.startsWith('Q1') ? 7 : name === 'Q20' ? 3 : 'unlimited'])),
+      Object.fromEntries(names.map((name) => [name, name.startsWith('Q1') ? 7 : name === 'Q20' ? 3 : defaultLimit])),
     )
   })
 

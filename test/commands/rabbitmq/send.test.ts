@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended, nsb } from '../../cli/nsb.ts'
 import { type BrokerShop, brokerShop } from '../../support/broker-shop.ts'
 import { ErrorQueue } from '../../support/error-queue.ts'
+import { sortedHeaders } from '../../support/header-order.ts'
 import type { RunningNsb } from '../../support/running-nsb.ts'
 import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
 
@@ -136,7 +137,7 @@ describe('send and publish on RabbitMQ', () => {
     const learning = world.shop.start('run', '--no-retries', '--log', 'json', '--transport', 'learning')
     await expect.poll(() => learning.stdout.includes('"event":"ready"') || learning.stderr, { timeout: 20_000 }).toBe(true)
     const shape = ({ code, stdout }: Ended): string =>
-      `${code} ${stdout
+      `${code} ${sortedHeaders(stdout)
         .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID')
         .replaceAll(/"latencyMs": \d+/g, '"latencyMs": 0')
         .replaceAll(/\d{4}-\d\d-\d\d [\d:]+ Z/g, 'TIME')

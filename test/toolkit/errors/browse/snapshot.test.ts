@@ -5,7 +5,7 @@ import { type SnapshotEntry, SnapshotFile } from '../../../../src/toolkit/errors
 import type { HeldMessage, QueueFacts } from '../../../../src/transport/transport.ts'
 import { tempFolder } from '../../../support/temp-folder.ts'
 
-const facts: QueueFacts = { queue: 'error', depth: 2, consumers: 0, kind: 'quorum', looksLeft: 20 }
+const facts: QueueFacts = { queue: 'error', depth: 2, consumers: 0, kind: 'quorum', deliveryLimit: 20, looksLeft: 20 }
 const now = Date.UTC(2026, 10, 21)
 
 const held = (id: string, headers: Readonly<Record<string, string>> = {}): HeldMessage => ({

@@ -5,6 +5,7 @@ import { SnapshotFile } from '../../../../src/toolkit/errors/browse/snapshot.ts'
 import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts'
 import type { Transport } from '../../../../src/transport/transport.ts'
 import { failureHeaders, temporaryFolder } from '../../../cli/nsb.ts'
+import { givingBackCounts } from '../../../support/broker-version.ts'
 import { ErrorQueue, type ErrorQueueOptions } from '../../../support/error-queue.ts'
 import { type VirtualHost, makeVirtualHost } from '../../../support/virtual-host.ts'
 
@@ -70,7 +71,7 @@ describe('a look at an error queue of a broker', () => {
     assert.deepEqual(await bodiesIn(queue), bodies(count))
   })
 
-  it('E-12 of a queue with limit 3 is refused from the third time on, and no message is ever lost', async () => {
+  it('E-12 of a queue with limit 3 is refused from the third time on where looks spend it, and no message is ever lost', async () => {
     const queue = await errorQueue({ kind: 'quorum', deliveryLimit: 3 }, 40)
     const stateFolder = temporaryFolder()
     const snapshot = new SnapshotFile(stateFolder, host.name, queue.name)
@@ -89,7 +90,7 @@ describe('a look at an error queue of a broker', () => {
       assert.equal(await queue.depth(), 40)
     }
 
-    assert.deepEqual(outcomes, ['40', '40', ...Array<string>(8).fill('NSB_LOOKS_EXHAUSTED')])
+    assert.deepEqual(outcomes, ['40', '40', ...Array<string>(8).fill(givingBackCounts ? 'NSB_LOOKS_EXHAUSTED' : '40')])
     assert.deepEqual((await bodiesIn(queue)).toSorted(), bodies(40).toSorted())
   })
 
@@ -100,8 +101,7 @@ describe('a look at an error queue of a broker', () => {
       const transport = open()
       return (await listFailed(transport, listOptions(queue, { snapshot, overrule }))).total
     }
-    await look([])
-    await look([])
+    await queue.failDeliveries(givingBackCounts ? 2 : 3)
     await assert.rejects(look([]), hasCode('NSB_LOOKS_EXHAUSTED'))
 
     assert.equal(await look(['NSB_LOOKS_EXHAUSTED']), 5)
@@ -194,7 +194,7 @@ describe('the snapshot of a look', () => {
     assert.equal(again.takenAt, undefined)
     // One look for the groups, and one when the snapshot was too old.
     assert.deepEqual(
-      (await queue.drain()).map(({ headers }) => headers['x-delivery-count']),
+      (await queue.drain()).map(({ deliveries }) => deliveries),
       Array(20).fill(2),
     )
   })

@@ -8,6 +8,7 @@ import { rabbitTransport } from '../../../../src/transport/rabbitmq/transport.ts
 import type { Transport } from '../../../../src/transport/transport.ts'
 import { until } from '../../../../src/testing/transport-contract/support.ts'
 import { failureHeaders } from '../../../cli/nsb.ts'
+import { declaredArguments } from '../../../support/broker-version.ts'
 import { ErrorQueue } from '../../../support/error-queue.ts'
 import { replayOptions, replayRun } from '../../../support/replay-options.ts'
 import { startTcpProxy } from '../../../support/tcp-proxy.ts'
@@ -285,7 +286,7 @@ describe('replay on a broker', () => {
       assert.equal(report.published, 10)
       const left = await world.errors.drain()
       assert.deepEqual(
-        left.map(({ body, headers }) => [body, headers['x-delivery-count']]),
+        left.map(({ body, deliveries }) => [body, deliveries]),
         bodies(20)
           .filter((_, index) => index % 2 === 0)
           .map((id) => [id, 1]),
@@ -483,7 +484,7 @@ describe('replay --wait on a broker', () => {
     const queue = await host.api<{ arguments: unknown; durable: boolean }>('GET', `queues/${host.name}/${acknowledgementQueue}`)
     const exchange = await host.api<{ type: string; durable: boolean }>('GET', `exchanges/${host.name}/${acknowledgementQueue}`)
 
-    assert.deepEqual(queue.arguments, { 'x-message-ttl': 86_400_000, 'x-max-length': 100_000 })
+    assert.deepEqual(declaredArguments(queue.arguments), { 'x-message-ttl': 86_400_000, 'x-max-length': 100_000 })
     assert.deepEqual([queue.durable, exchange.type, exchange.durable], [true, 'fanout', true])
   })
 })
