@@ -35,7 +35,7 @@ describe('the errors commands', () => {
     mkdirSync(join(folder, '.learningtransport', 'Sales', '.bodies'), { recursive: true })
     for (const [id, unsorted] of failures) {
       // Newer brokers sort headers.
-      const headers = Object.fromEntries(Object.entries(unsorted).toSorted())
+      const headers = Object.fromEntries(Object.entries(unsorted).toSorted(([a], [b]) => (a < b ? -1 : 1)))
       putMessage(join(folder, '.learningtransport'), 'error', id, headers, `{"OrderId":"${id}"}`)
       await errors.put([{ body: `{"OrderId":"${id}"}`, headers, properties: { messageId: id, contentType: 'application/json' } }])
     }
