@@ -1,9 +1,16 @@
 import { until } from '../../../src/testing/transport-contract/support.ts'
 import { consume, dispatchInsistently, message, openRabbit, receive, textOf } from './faults-support.ts'
 
+/** Ids are used again, as producers do; and every content is sent so many times, under one id. */
+const ids = 50
+const copies = 2
+/** One of so many handlings fails, so that the message is put back. */
+const failsOnceIn = 20
+
 /** What became of messages that went from a sender through a handler to their last queue while everything was disturbed. */
 export interface Account {
   readonly messages: number
+  /** Copies that did not arrive. */
   readonly lost: number
   /** Arrived more than once, which sending again after an interruption allows. */
   readonly duplicated: number
@@ -11,7 +18,7 @@ export interface Account {
   readonly strange: number
   /** Dispatches that were rejected, and sent again. */
   readonly failedDispatches: number
-  /** Handlings beyond one for each message. */
+  /** Handlings beyond one for each message, without those that failed on purpose. */
   readonly handledAgain: number
   readonly interruptions: number
   readonly faults: number
@@ -49,19 +56,22 @@ export async function underFire(fire: Fire): Promise<Account> {
     arrived.set(id, (arrived.get(id) ?? 0) + 1)
     return consume()
   })
-  let handled = 0
+  let [handled, failed] = [0, 0]
   await receive(handler, 'In', async (incoming) => {
     handled++
     // As long as it takes, so that what happens meanwhile meets messages in hand.
     await new Promise((resolve) => setTimeout(resolve, 2))
-    return consume(message(textOf(incoming), 'Out'))
+    if (handled % failsOnceIn > 0) return consume(message(textOf(incoming), 'Out'))
+    failed++
+    return { kind: 'putBack' }
   })
 
   // What is disturbed is to be in use.
   await sender.dispatch([message('warm', 'In')])
   await until('the queues are in use', () => arrived.has('warm'))
   arrived.clear()
-  handled = 0
+  ;[handled, failed] = [0, 0]
+  const arrivals = (): number => [...arrived.values()].reduce((sum, count) => sum + Math.min(copies, count), 0)
 
   let done = false
   let faults = 0
@@ -73,13 +83,16 @@ export async function underFire(fire: Fire): Promise<Account> {
   const send = async (): Promise<void> => {
     while (next < messages) {
       // Never far ahead, so that sender and handler are disturbed alike and to the end.
-      if (next - arrived.size > mostAhead) await new Promise((resolve) => setTimeout(resolve, 5))
-      else failedDispatches += await dispatchInsistently(sender, message(`m${next++}`, 'In'))
+      if (next - copies * arrived.size > mostAhead) await new Promise((resolve) => setTimeout(resolve, 5))
+      else {
+        const content = Math.floor(next++ / copies)
+        failedDispatches += await dispatchInsistently(sender, message(`m${content}`, 'In', { nativeId: `order-${content % ids}` }))
+      }
     }
   }
   const arrive = async (count: number): Promise<void> => {
     const end = performance.now() + deadlineMs
-    while (arrived.size < count && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+    while (arrivals() < count && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
   }
   await Promise.all(Array.from({ length: together }, send))
   await arrive(messages * 0.95)
@@ -93,16 +106,16 @@ export async function underFire(fire: Fire): Promise<Account> {
   )
   await collecting.stop()
 
-  let lost = 0
-  for (let id = 0; id < messages; id++) if (!arrived.has(`m${id}`)) lost++
-  const counts = [...arrived.values()]
+  const contents = Array.from({ length: Math.ceil(messages / copies) }, (_, content) => `m${content}`)
+  const counts = contents.map((content) => arrived.get(content) ?? 0)
+  const total = [...arrived.values()].reduce((sum, count) => sum + count, 0)
   return {
     messages,
-    lost,
-    duplicated: counts.reduce((sum, count) => sum + count - 1, 0),
-    strange: arrived.size - (messages - lost),
+    lost: counts.reduce((sum, count) => sum + Math.max(0, copies - count), 0),
+    duplicated: counts.reduce((sum, count) => sum + Math.max(0, count - copies), 0),
+    strange: total - counts.reduce((sum, count) => sum + count, 0),
     failedDispatches,
-    handledAgain: handled - messages,
+    handledAgain: handled - failed - messages,
     interruptions: handler.warnings.filter((warning) => warning.includes('was interrupted')).length,
     faults,
   }
