@@ -33,6 +33,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_CANNOT_RESUME: Exit.partly,
   NSB_HASH_MISMATCH: Exit.partly,
   NSB_NOT_SETTLED: Exit.partly,
+  NSB_TOO_LARGE_TO_SAVE: Exit.partly,
   NSB_ARCHIVE_UNWRITABLE: Exit.cannotReach,
   NSB_CANNOT_ACCESS: Exit.cannotReach,
   NSB_DISK_FAILED: Exit.cannotReach,

@@ -70,6 +70,9 @@ export function isNotShown(name: string): boolean {
 /** What a queue counts is none of the message's. */
 const counted: ReadonlySet<string> = new Set([Native.DeliveryCount, Native.AcquiredCount])
 
+/** Does a queue write it into what it hands out? */
+export const isCounted = (name: string): boolean => counted.has(name)
+
 /** Do brokers and client libraries write it, so that no handler sees it, and whoever operates the queue does? */
 export function isForOperators(name: string): boolean {
   return isNotShown(name) && !counted.has(name)

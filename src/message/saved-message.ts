@@ -1,14 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
+import { BadLineError, type JsonObject, isObject, mapEntries, shown, textIn } from './bad-line.ts'
 import { type FailedMessage, readFailure } from './failure.ts'
+import { isBase64, unnotated } from './field-notation.ts'
+import { valueAt } from './field-table.ts'
 import { Header } from './headers.ts'
-import { Native, deepest, headersOf, isDecimal, textOf } from './native-headers.ts'
+import { headersOf, textOf } from './native-headers.ts'
 import { NsbError, errorText } from './nsb-error.ts'
+import { readPropertyList, writePropertyList } from './property-list.ts'
+import { type Told, listIn, textsAndTypes, toldBy, typedValue, wireParts } from './saved-properties.ts'
 
 type Headers = Readonly<Record<string, string>>
-type JsonObject = Readonly<Record<string, unknown>>
 
 const schema = 'nsb.message/1'
+/** Longer than that of any message that brokers take by default. */
+export const longestLine = 256 * 1024 * 1024
 
 /** A message as a file keeps it, whole: what a transport needs to make the same message of it again. */
 export interface SavedMessage {
@@ -43,17 +49,17 @@ export interface LineFacts {
 
 /**
  * One line of NDJSON, without its end, from which {@link readSavedLine} gives the same message. `headers` is the table as it is on the
- * wire, with values that are no text as `{"!":"long","v":5}`; `properties` are the others of AMQP, none for a message of a folder.
- * `sha256` is that of the bytes of the body, and of nothing else.
+ * wire, with values that are no text as `{"!":"long","v":5}`; `properties` are the others of AMQP, none for a message of a folder. Where
+ * the two do not tell everything, as of two headers with one name, `wire` has the bytes of both, as base64. `sha256` is that of the bytes
+ * of the body, and of nothing else.
+ *
+ * @throws {NsbError} NSB_TOO_LARGE_TO_SAVE: the line could not be read again
  */
 export function savedLine(message: Saveable, facts: LineFacts): string {
   const { body, headers, native, nativeId, unreadable } = message
-  const { added, headers: hidden, ...properties } = native
+  const { added, headers: hidden, wire, ...properties } = native
   const failed = readFailure(headers, nativeId, unreadable !== undefined, { native, body, queue: facts.queue })
-  const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const isText = isUtf8(content)
-  const contentType = headers[Header.ContentType]
-  return JSON.stringify({
+  const line = {
     schema,
     uniqueId: failed.uniqueId,
     messageId: failed.messageId,
@@ -64,60 +70,41 @@ export function savedLine(message: Saveable, facts: LineFacts): string {
     nativeId: nativeId === (properties['messageId'] ?? '') ? undefined : nativeId,
     unreadable,
     properties,
-    headers: wireTable(headers, added, hidden),
-    ...(facts.withoutBody === true
-      ? {}
-      : {
-          body: { encoding: isText ? 'utf8' : 'base64', contentType, data: content.toString(isText ? 'utf8' : 'base64') },
-          sha256: hash('sha256', content),
-        }),
+    ...(Buffer.isBuffer(wire) ? wireParts(wire) : { headers: textsAndTypes(headers, added, hidden) }),
+  }
+  return facts.withoutBody === true ? JSON.stringify(line) : withBody(line, body, headers[Header.ContentType])
+}
+
+/** Bodies that are larger may have too many characters that JSON writes with six. */
+const alwaysAsText = 32 * 1024 * 1024
+/** In a line, beside the body. */
+const besideBody = 4 * 1024 * 1024
+
+/** Why a message cannot be kept in a line; undefined: it can. */
+export function whyNotSaved({ body }: Pick<Saveable, 'body'>, uniqueId: string): NsbError | undefined {
+  if ((body.length / 3) * 4 + besideBody <= longestLine) return undefined
+  return new NsbError({
+    code: 'NSB_TOO_LARGE_TO_SAVE',
+    message: `Message '${uniqueId}' has a body of ${body.length} bytes: its line would be longer than the ${longestLine} bytes that can be read again. It stays where it is.`,
+    suggestions: ['Leave it out, or send it back to where it failed: nsb errors replay'],
+    details: { uniqueId, bytes: body.length },
   })
 }
 
-function wireTable(headers: Headers, added: unknown, hidden: unknown): JsonObject {
-  const names = Array.isArray(added) ? added.map(String) : []
-  if (names.length === 0 && !isObject(hidden)) return headers
-  const table: Record<string, unknown> = { ...headers }
-  for (const name of names) delete table[name]
-  if (isObject(hidden)) for (const name of Object.keys(hidden)) table[name] = typed(hidden[name], name.startsWith('x-'))
-  // They are of the queue, and not of the message.
-  delete table[Native.DeliveryCount]
-  delete table[Native.AcquiredCount]
-  return table
+function withBody(line: { readonly uniqueId: string }, body: Uint8Array, contentType: string | undefined): string {
+  const problem = whyNotSaved({ body }, line.uniqueId)
+  if (problem !== undefined) throw problem
+  const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const isText = isUtf8(content) && (content.length <= alwaysAsText || sizeInJson(content) <= (content.length / 3) * 4)
+  const encoding = isText ? 'utf8' : 'base64'
+  return JSON.stringify({ ...line, body: { encoding, contentType, data: content.toString(encoding) }, sha256: hash('sha256', content) })
 }
 
-/** As on the wire: numbers do not tell how wide they were, and are as wide as brokers and .NET expect them. */
-function typed(value: unknown, counted: boolean, depth = 0): unknown {
-  if (typeof value === 'number') {
-    const whole = Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63
-    return { '!': !whole ? 'double' : counted || value !== (value | 0) ? 'long' : 'int', v: Number.isFinite(value) ? value : String(value) }
-  }
-  if (typeof value !== 'object' || value === null) return value
-  if (value instanceof Uint8Array) return { '!': 'bytes', v: Buffer.from(value).toString('base64') }
-  const type = nativeType(value as JsonObject)
-  if (type !== undefined) return type
-  if (depth === deepest) return textOf(value, depth)
-  if (Array.isArray(value)) return value.map((each) => typed(each, counted, depth + 1))
-  const table = mapEntries(value as JsonObject, (each) => typed(each, counted, depth + 1))
-  return Object.hasOwn(table, '!') ? { '!': 'table', v: table } : table
-}
-
-const typeNames: ReadonlyMap<string, string> = new Map([
-  ['int32', 'int'],
-  ['int64', 'long'],
-  ['double', 'double'],
-  ['timestamp', 'timestamp'],
-])
-
-/** What amqplib writes as `{ '!': 'int64', value: 5 }`; undefined: it is a table. */
-function nativeType(value: JsonObject): unknown {
-  const { '!': type, value: plain } = value
-  if (typeof type !== 'string' || Object.keys(value).length !== 2) return undefined
-  if (type === 'decimal') return isDecimal(plain) ? { '!': type, v: plain } : undefined
-  if (type === 'int64' && typeof plain === 'bigint') return { '!': 'long', v: String(plain) }
-  if (typeof plain !== 'number') return undefined
-  const name = typeNames.get(type)
-  return name === undefined ? undefined : { '!': name, v: Number.isFinite(plain) ? plain : String(plain) }
+/** How many bytes JSON makes of a text in UTF-8. */
+function sizeInJson(text: Buffer): number {
+  let size = 0
+  for (const byte of text) size += byte < 0x20 ? 6 : byte === 0x22 || byte === 0x5c ? 2 : 1
+  return size
 }
 
 /** What an error queue would say of it. */
@@ -134,9 +121,11 @@ export function textHeaders({ headers, native }: Pick<SavedMessage, 'headers' | 
   const hidden = native['headers']
   const names = isObject(hidden) ? Object.keys(hidden).filter((name) => ofDeath.test(name)) : []
   if (names.length === 0) return headers
+  const { wire } = native
+  const told = Buffer.isBuffer(wire) ? toldBy(readPropertyList(wire)).headers : {}
   const texts = names.map((name): [string, string] => {
     const value = (hidden as JsonObject)[name]
-    return [name, typeof value === 'string' ? value : JSON.stringify(typed(value, true))]
+    return [name, typeof value === 'string' ? value : JSON.stringify(told[name] ?? typedValue(value, true))]
   })
   return { ...headers, ...Object.fromEntries(texts) }
 }
@@ -153,16 +142,9 @@ export function typedProperties({ headers, native }: Pick<SavedMessage, 'headers
 function tableIn(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text)
-    return Array.isArray(value) ? untyped(value, deaths) : undefined
+    return Array.isArray(value) ? jsValue(unnotated(value)) : undefined
   } catch {
     return undefined
-  }
-}
-
-/** Why a line cannot be taken for a message. */
-export class BadLineError extends NsbError {
-  constructor(reason: string, code: 'NSB_BAD_LINE' | 'NSB_HASH_MISMATCH' = 'NSB_BAD_LINE', cause?: unknown) {
-    super({ code, message: reason, cause })
   }
 }
 
@@ -175,18 +157,20 @@ export class BadLineError extends NsbError {
 export function readSavedLine(text: string, { verifyHash }: { readonly verifyHash: boolean }): SavedMessage {
   const line = parsed(text)
   if (line['schema'] !== schema) throw new BadLineError(`its schema is ${shown(line['schema'])} and not "${schema}"`)
-  const properties = propertiesOf(objectIn(line, 'properties'))
+  const told: Told = { properties: objectIn(line, 'properties'), headers: objectIn(line, 'headers') }
   const unreadable = textIn(line, 'unreadable')
   const body = bodyOf(line, verifyHash)
-  const wire = mapEntries(objectIn(line, 'headers'), (value, name) => untyped(value, name))
+  const list = listIn(line, told)
+  const { properties } = told
+  const table = mapEntries(told.headers, (value) => (typeof value === 'string' ? value : jsValue(unnotated(value))))
   const nativeId = textIn(line, 'nativeId') ?? (properties['messageId'] as string | undefined) ?? ''
-  const headers = shownHeaders(properties, wire)
+  const headers = shownHeaders(properties, table)
   const exportedAt = Date.parse(textIn(line, 'exportedAt') ?? '')
   return {
     queue: textIn(line, 'queue') ?? '',
     nativeId,
     headers,
-    native: nativeOf(properties, wire, headers),
+    native: { ...nativeOf(properties, table, headers), ...(list && { wire: writePropertyList(list) }) },
     body,
     unreadable,
     operation: textIn(line, 'operation'),
@@ -239,95 +223,10 @@ function bodyOf(line: JsonObject, verifyHash: boolean): Buffer {
   return bytes
 }
 
-const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
-
-const shortTexts = ['contentType', 'contentEncoding', 'correlationId', 'replyTo', 'expiration', 'messageId', 'type', 'userId', 'appId']
-const longestShortText = 255
-
-const ranges: Readonly<Record<string, readonly [least: number, most: number]>> = {
-  deliveryMode: [1, 2],
-  priority: [0, 255],
-  timestamp: [0, Number.MAX_SAFE_INTEGER],
-}
-
-function propertiesOf(given: JsonObject): JsonObject {
-  for (const [name, value] of Object.entries(given)) {
-    const range = Object.hasOwn(ranges, name) ? ranges[name] : undefined
-    const fits =
-      range === undefined
-        ? shortTexts.includes(name) && typeof value === 'string' && Buffer.byteLength(value) <= longestShortText
-        : Number.isSafeInteger(value) && (value as number) >= range[0] && (value as number) <= range[1]
-    if (!fits) throw new BadLineError(`its property ${shown(name)} cannot be ${shown(value)}`)
-  }
-  return given
-}
-
-/** More digits than a JSON number keeps everywhere. */
-const isLong = (text: string): boolean => /^-?\d{16,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text)
-
-const nonFinite: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity'])
-
-/** Numbers without their width, which is found again by the rules that wrote it. */
-function untyped(value: unknown, name: string, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  const bad = (): BadLineError => new BadLineError(`its header ${shown(name)} has a value that no message can have`)
-  // What is deeper than that was made a text when it was exported.
-  if (depth === deepest) throw bad()
-  if (Array.isArray(value)) return value.map((each) => untyped(each, name, depth + 1))
-  const table = value as JsonObject
-  if (!Object.hasOwn(table, '!')) return mapEntries(table, (each) => untyped(each, name, depth + 1))
-  const { '!': type, v } = table
-  if (Object.keys(table).length !== 2) throw bad()
-  switch (type) {
-    case 'int':
-    case 'long':
-      if (Number.isInteger(v)) return v
-      if (type === 'long' && typeof v === 'string' && isLong(v)) return { '!': 'int64', value: BigInt(v) }
-      throw bad()
-    case 'double':
-      if (typeof v === 'number' || nonFinite.has(v)) return Number(v)
-      throw bad()
-    case 'timestamp':
-      if (Number.isInteger(v) && (v as number) >= 0) return { '!': 'timestamp', value: v }
-      throw bad()
-    case 'decimal':
-      if (isDecimal(v)) return { '!': 'decimal', value: { digits: v.digits, places: v.places } }
-      throw bad()
-    case 'bytes':
-      if (typeof v === 'string' && isBase64(v)) return Buffer.from(v, 'base64')
-      throw bad()
-    case 'table':
-      if (isObject(v)) return mapEntries(v, (each) => untyped(each, name, depth + 1))
-      throw bad()
-    default:
-      throw bad()
-  }
-}
-
 function objectIn(line: JsonObject, name: string): JsonObject {
   const value = line[name]
   if (!isObject(value)) throw new BadLineError(`its '${name}' is no JSON object`)
   return value
 }
 
-function textIn(line: JsonObject, name: string): string | undefined {
-  const value = line[name]
-  if (value !== undefined && typeof value !== 'string') throw new BadLineError(`its '${name}' is no text`)
-  return value
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Every name stays an own one, `__proto__` too. */
-function mapEntries(from: JsonObject, map: (value: unknown, name: string) => unknown): JsonObject {
-  return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, map(value, name)]))
-}
-
-const longestShown = 60
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing'
-  return text.length <= longestShown ? text : `${text.slice(0, longestShown)}…`
-}
+const jsValue = (value: Buffer): unknown => valueAt(value, 0, value.length)

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import { longestLine } from '../message/saved-message.ts'
 
 const newline = 0x0a
-/** Longer than the line of any message that a broker takes. */
-const longestLine = 256 * 1024 * 1024
 
 export interface ReadLine {
   /** Counted from 1. */

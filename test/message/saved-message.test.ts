@@ -52,7 +52,6 @@ describe('the line of a saved message', () => {
         part: 1.5,
         raw: Buffer.from([255]),
         at: { '!': 'timestamp', value: 0 },
-        nan: Number.NaN,
       },
     }
 
@@ -66,7 +65,6 @@ describe('the line of a saved message', () => {
       part: { '!': 'double', v: 1.5 },
       raw: { '!': 'bytes', v: '/w==' },
       at: { '!': 'timestamp', v: 0 },
-      nan: { '!': 'double', v: 'NaN' },
     })
     const saved = readSavedLine(JSON.stringify(line), { verifyHash: true })
     expect((saved.native['headers'] as object | undefined) ?? {}).toMatchObject({ ticks: native.headers.ticks, wide: native.headers.wide })
@@ -78,8 +76,36 @@ describe('the line of a saved message', () => {
       part: '1.5',
       raw: '\ufffd',
       at: '1970-01-01 00:00:00:000000 Z',
-      nan: 'NaN',
     })
+  })
+
+  it('E-36 has `wire` where headers and properties do not tell everything, and it counts until they are changed', () => {
+    // Two headers with one name.
+    const wire = Buffer.from(`2000${'00000010'}${'0161530000000162'}${'0161530000000163'}`, 'hex')
+    const line = { ...lineOf({ native: { wire } }), messageId: undefined }
+
+    const changed = (headers: object): unknown => readSavedLine(JSON.stringify({ ...line, headers }), { verifyHash: true }).native['wire']
+
+    expect(line).toMatchObject({ headers: { a: 'c' }, properties: {}, wire: wire.toString('base64') })
+    expect(changed({ a: 'c' })).toEqual(wire)
+    expect(changed({ a: 'd' })).toBeUndefined()
+    expect(refused({ wire: 'IAAA' })).toMatch(/its 'wire' is not what the properties of a message are made of/)
+    expect(refused({ wire: '!' })).toMatch(/its 'wire' is not base64/)
+  })
+
+  it('E-36 has a body of nothing but control characters as base64 where JSON would make six of each', () => {
+    const body = Buffer.alloc(33 * 1024 * 1024, 1)
+
+    const line = savedLine(held({ body }), facts)
+
+    expect(line.length).toBeLessThan(45 * 1024 * 1024)
+    expect(body.equals(readSavedLine(line, { verifyHash: true }).body)).toBe(true)
+  })
+
+  it('E-36 is refused where it would be longer than what can be read again', () => {
+    const body = Buffer.alloc(200 * 1024 * 1024, 0xff)
+
+    expect(() => savedLine(held({ body }), facts)).toThrow(expect.objectContaining({ code: 'NSB_TOO_LARGE_TO_SAVE' }))
   })
 
   it('E-38 has binary bodies as base64', () => {
@@ -98,7 +124,7 @@ describe('the line of a saved message', () => {
     ['an unknown property', { properties: { colour: 'red' } }, /its property "colour" cannot be "red"/],
     ['a property of the prototype', { properties: JSON.parse('{"__proto__":{}}') }, /its property "__proto__"/],
     ['a property that is too long', { properties: { type: 'ö'.repeat(128) } }, /its property "type"/],
-    ['a delivery mode that there is not', { properties: { deliveryMode: 3 } }, /its property "deliveryMode" cannot be 3/],
+    ['a delivery mode that there is not', { properties: { deliveryMode: 256 } }, /its property "deliveryMode" cannot be 256/],
     ['no body', { body: undefined }, /it has no body/],
     ['an unknown encoding', { body: { encoding: 'hex', data: '00' } }, /the encoding of its body is "hex"/],
     ['what is not base64', { body: { encoding: 'base64', data: '!' } }, /not base64/],
@@ -107,6 +133,39 @@ describe('the line of a saved message', () => {
     ['a type that there is not', { headers: { a: { '!': 'colour', v: 1 } } }, /its header "a" has a value/],
     ['a long that is none', { headers: { a: { '!': 'long', v: 'x' } } }, /its header "a" has a value/],
     ['a long that is too long', { headers: { a: { '!': 'long', v: '9223372036854775808' } } }, /its header "a" has a value/],
+    [
+      'a number that is none',
+      { headers: { a: { '!': 'double', v: 'NaN' } } },
+      /its header "a" has a value that no message can have: "NaN" is no double/,
+    ],
+    [
+      'a number that is infinite',
+      { headers: { a: { '!': 'float', v: 1e300 } } },
+      /its header "a".*: no broker takes a number that is none, or infinite/,
+    ],
+    ['bytes of a number that is none', { headers: { a: [{ b: { '!': 'raw', v: 'ZH/4AAAAAAAA' } }] } }, /its header "a".*: no broker takes/],
+    ['bytes of no type', { headers: { a: { '!': 'raw', v: 'eQ==' } } }, /its header "a".*: it is no value of a header/],
+    ['bytes of two values', { headers: { a: { '!': 'raw', v: 'VlY=' } } }, /its header "a".*: it is no value of a header/],
+    ['an int that is too large', { headers: { a: { '!': 'int', v: 2 ** 31 } } }, /: 2147483648 is no int/],
+    ['an int with a fraction', { headers: { a: { '!': 'int', v: 1.5 } } }, /: 1.5 is no int/],
+    ['a short that is too small', { headers: { a: { '!': 'short', v: -32_769 } } }, /: -32769 is no short/],
+    ['a negative ubyte', { headers: { a: { '!': 'ubyte', v: -1 } } }, /: -1 is no ubyte/],
+    ['a negative time', { headers: { a: { '!': 'timestamp', v: -1 } } }, /: -1 is no timestamp/],
+    [
+      'a time beyond 64 bits',
+      { headers: { a: { '!': 'timestamp', v: '18446744073709551616' } } },
+      /: "18446744073709551616" is no timestamp/,
+    ],
+    ['a decimal without places', { headers: { a: { '!': 'decimal', v: { digits: 1 } } } }, /: {"digits":1} is no decimal/],
+    ['a decimal with too many digits', { headers: { a: { '!': 'decimal', v: { digits: 2 ** 32, places: 0 } } } }, /is no decimal/],
+    ['bytes that are no base64', { headers: { a: { '!': 'bytes', v: 'a' } } }, /: "a" is no bytes/],
+    [
+      'a name in a table that is too long',
+      { headers: { a: { ['n'.repeat(256)]: 1 } } },
+      /its header "a".*: The name of a header has 256 bytes/,
+    ],
+    ['the name of a typed header that is too long', { headers: { ['n'.repeat(256)]: true } }, /The name of a header has 256 bytes/],
+    ['a table with the name ! that is not marked', { headers: { a: { '!': 'x', b: 1 } } }, /: a table that has the name "!" is written as/],
     ['a header that is nested too deep', { headers: { a: nested(900) } }, /its header "a" has a value/],
   ])('E-36 with %s is refused with the reason', (_, change, reason) => {
     expect(refused(change)).toMatch(reason)

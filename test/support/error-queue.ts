@@ -1,4 +1,5 @@
 import amqplib, { type Options } from 'amqplib'
+import { readProperties } from '../../src/transport/rabbitmq/properties-frame.ts'
 import { failureHeaders } from '../cli/nsb.ts'
 import { isAtLeast } from './broker-version.ts'
 import { expect } from 'vitest'
@@ -117,6 +118,8 @@ export class ErrorQueue {
 
   async #on(use: (channel: amqplib.ConfirmChannel) => Promise<void>): Promise<void> {
     const connection = await amqplib.connect(this.#host.url)
+    // Of deep tables amqplib runs out of stack.
+    readProperties(connection)
     try {
       await use(await connection.createConfirmChannel())
     } finally {

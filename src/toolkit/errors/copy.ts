@@ -1,5 +1,6 @@
 import type { FailedMessage } from '../../message/failure.ts'
 import { Header } from '../../message/headers.ts'
+import { setOwn } from '../../message/own-property.ts'
 import { formatTimestamp } from '../../message/wire-formats.ts'
 import type { Headers } from '../../transport/transport.ts'
 
@@ -52,7 +53,7 @@ export function replayHeaders(headers: Headers, failed: FailedMessage, marks: Co
   const copy: Record<string, string> = { [Header.MessageId]: failed.messageId }
   for (const name of Object.keys(headers)) {
     if (!isKept(name) || (name === Header.RetryAcknowledgementQueue && marks.keepAcknowledgeTo !== true)) continue
-    copy[name] = headers[name] as string
+    setOwn(copy, name, headers[name] as string)
   }
   copy[Header.RetryUniqueMessageId] = failed.uniqueId
   if (marks.acknowledgeTo !== undefined) copy[Header.RetryAcknowledgementQueue] = marks.acknowledgeTo
@@ -71,7 +72,6 @@ export function isKept(name: string): boolean {
   const known = decided.get(name)
   if (known !== undefined) return known
   const kept =
-    name !== '__proto__' &&
     !strippedByServiceControl.some((prefix) => name.startsWith(prefix)) &&
     !alsoStripped.has(name) &&
     !alsoStrippedPrefixes.some((prefix) => name.startsWith(prefix))

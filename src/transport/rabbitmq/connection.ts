@@ -7,6 +7,7 @@ import { connectError, lostError } from './broker-error.ts'
 import { type BrokerHost, type ConnectionSettings, certificateOf } from './connection-settings.ts'
 import { socketOf, writeOncePerTurn } from './cork.ts'
 import { readProperties } from './properties-frame.ts'
+import { roomForProperties, writeProperties } from './properties-writer.ts'
 
 const heartbeatSeconds = 60
 /** One heartbeat on the wire; the broker sends two per interval when it has nothing else to say. */
@@ -51,6 +52,11 @@ export class BrokerConnection {
 
   get name(): string {
     return this.#options.name
+  }
+
+  /** So many bytes may the properties of a message have; undefined while there is no connection. */
+  get roomForProperties(): number | undefined {
+    return this.#model && roomForProperties(this.#model)
   }
 
   /** A broker from which nothing comes for so long does not answer. */
@@ -221,6 +227,8 @@ export class BrokerConnection {
           // It is unescaped again on the way.
           vhost: encodeURIComponent(settings.virtualHost),
           heartbeat: heartbeatSeconds,
+          // As large as the broker takes them: what came in one can go back in one.
+          frameMax: 0,
         },
         {
           // Without it small frames wait 40 ms for an acknowledgement.
@@ -257,6 +265,7 @@ export class BrokerConnection {
     this.blocked = undefined
     writeOncePerTurn(model)
     readProperties(model)
+    writeProperties(model)
     model.on('error', (error) => {
       this.#reason = socket.signal.aborted ? socket.signal.reason : error
     })

@@ -27,7 +27,7 @@ export interface RabbitHoldingOptions {
   readonly hold: HoldOptions
   /** Which broker it is, without a login. */
   readonly broker: string
-  /** Where messages are kept whole of which only a cut copy can be made; undefined: nowhere. */
+  /** Where messages are kept of which no copy can be made; undefined: nowhere. */
   readonly stateFolder: string | undefined
   readonly warn: (warning: string) => void
   /** The messages have hardly any look left: NSB_LOOKS_EXHAUSTED is about to be thrown. */

@@ -8,7 +8,8 @@ export class NativeProperties {
   contentType: string | undefined = undefined
   contentEncoding: string | undefined = undefined
   headers: Readonly<Record<string, unknown>>
-  deliveryMode: 1 | 2 = 2
+  /** 2: it is kept through a restart of the broker. */
+  deliveryMode = 2
   priority: number | undefined = undefined
   correlationId: string | undefined = undefined
   replyTo: string | undefined = undefined
@@ -20,6 +21,9 @@ export class NativeProperties {
   type: string | undefined = undefined
   userId: string | undefined = undefined
   appId: string | undefined = undefined
+  clusterId: string | undefined = undefined
+  /** Flags and values of the message that it is a copy of, as they were on the wire: what is still the same is written as it was. */
+  original: Buffer | undefined = undefined
 
   constructor(headers: Readonly<Record<string, unknown>>) {
     this.headers = headers
@@ -55,20 +59,22 @@ export function propertiesOf(message: OutgoingMessage, delaySeconds: number | un
   return properties
 }
 
-const kept = ['contentType', 'contentEncoding', 'correlationId', 'replyTo', 'type', 'priority', 'appId', 'timestamp'] as const
+const kept = ['contentType', 'contentEncoding', 'correlationId', 'replyTo', 'type', 'priority', 'appId', 'timestamp', 'clusterId'] as const
 
 /**
  * What a copy keeps of its original beside the headers. Left out: `expiration`, because a second chance must not pass unseen, and
- * `user-id`, which a broker refuses from anybody else. Header values that are no text keep their type, as far as it is known.
+ * `user-id`, which a broker refuses from anybody else. Header values that are no text keep their type.
  */
 function keepNative(properties: NativeProperties, native: Readonly<Record<string, unknown>>): void {
   const target = properties as unknown as Record<string, unknown>
   for (const name of kept) if (native[name] !== undefined) target[name] = native[name]
-  if (native['deliveryMode'] === 1) properties.deliveryMode = 1
+  // Nobody but the message itself may say that it need not be kept.
+  if (properties.deliveryMode === 2 && typeof native['deliveryMode'] === 'number') properties.deliveryMode = native['deliveryMode']
+  if (Buffer.isBuffer(native['wire'])) properties.original = native['wire']
   const typed = native['headers']
   if (typeof typed !== 'object' || typed === null) return
   const texts = properties.headers
-  const same = Object.entries(typed).filter(([name, value]) => !Buffer.isBuffer(value) && texts[name] === textOf(value))
+  const same = Object.entries(typed).filter(([name, value]) => texts[name] === textOf(value))
   if (same.length > 0) properties.headers = { ...texts, ...Object.fromEntries(same) }
 }
 

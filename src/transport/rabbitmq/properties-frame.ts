@@ -1,5 +1,7 @@
 import type { ChannelModel } from 'amqplib'
-import { deepest } from './native-headers.ts'
+import { sizeOfValue, tooLong, valueAt } from '../../message/field-table.ts'
+import { setOwn } from '../../message/own-property.ts'
+import { isCounted } from './native-headers.ts'
 
 /** Not part of amqplib's documented surface: where it is not there, amqplib reads the properties itself. */
 interface FrameReader {
@@ -51,14 +53,70 @@ function nextFrame(connection: FrameReader, reader: PropertiesReader): object | 
   }
 }
 
+/** The properties of a message as they are on the wire, beside what was read of them. */
+export interface Wire {
+  /** Flags and values. */
+  readonly bytes: Buffer
+  /** So many headers have a name; of two with one name only the last can be seen. */
+  readonly names: number
+  /** What was read tells all of it: every header is a text but those that a queue counts by, and every text is UTF-8. */
+  readonly isPlain: boolean
+}
+
+/** In the order in which they come. */
+class Properties {
+  contentType: string | undefined
+  contentEncoding: string | undefined
+  headers: Record<string, unknown> | undefined
+  deliveryMode: number | undefined
+  priority: number | undefined
+  correlationId: string | undefined
+  replyTo: string | undefined
+  expiration: string | undefined
+  messageId: string | undefined
+  timestamp: number | undefined
+  type: string | undefined
+  userId: string | undefined
+  appId: string | undefined
+  clusterId: string | undefined
+  #bytes: Buffer | undefined
+  #from = 0
+  #end = 0
+  #names = 0
+  #isPlain = true
+
+  /** Kept as they are until somebody asks: most are never asked for. */
+  keep(bytes: Buffer, from: number, end: number, names: number, isPlain: boolean): this {
+    this.#bytes = bytes
+    this.#from = from
+    this.#end = end
+    this.#names = names
+    this.#isPlain = isPlain
+    return this
+  }
+
+  static wireOf(properties: object): Wire | undefined {
+    if (!(#bytes in properties) || properties.#bytes === undefined) return undefined
+    return { bytes: properties.#bytes.subarray(properties.#from, properties.#end), names: properties.#names, isPlain: properties.#isPlain }
+  }
+}
+
+/** undefined: amqplib has read them. */
+export const wireOf = (properties: object): Wire | undefined => Properties.wireOf(properties)
+
 /** A header that came before: most come again, after the same one, and many with the same value. */
 class KnownHeader {
   readonly name: string
+  readonly isCounted: boolean
+  /** An object has it in its place, and the bytes of the text are those of the name. */
+  readonly isPlain: boolean
   value = ''
   next: KnownHeader | undefined
 
   constructor(name: string) {
     this.name = name
+    this.isCounted = isCounted(name)
+    this.isPlain = name !== '__proto__' && !/^\d|\ufffd/.test(name)
   }
 }
 
@@ -66,13 +124,17 @@ class KnownHeader {
 const rememberedNames = 1000
 const rememberedLength = 200
 
-const [longString, table] = Buffer.from('SF')
+/** Stands for what is no UTF-8. */
+const replacement = '\ufffd'
+const [longString] = Buffer.from('S')
 
 /** Reads the properties of one message after the other. */
 class PropertiesReader {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #end = 0
+  #names = 0
+  #isPlain = true
   readonly #headers = new Map<string, KnownHeader>()
   /** Stands before the first header of a table. */
   readonly #none = new KnownHeader('')
@@ -88,23 +150,30 @@ class PropertiesReader {
     this.#bytes = bytes
     this.#at = from + 2
     this.#end = end
-    // In the order in which they come.
-    return {
-      contentType: this.#property(flags, 15),
-      contentEncoding: this.#property(flags, 14),
-      headers: has(flags, 13) ? this.#table(0) : undefined,
-      deliveryMode: has(flags, 12) ? this.#octet() : undefined,
-      priority: has(flags, 11) ? this.#octet() : undefined,
-      correlationId: this.#property(flags, 10),
-      replyTo: this.#property(flags, 9),
-      expiration: this.#property(flags, 8),
-      messageId: this.#property(flags, 7),
-      timestamp: has(flags, 6) ? Number(bytes.readBigUInt64BE(this.#skip(8))) : undefined,
-      type: this.#property(flags, 5),
-      userId: this.#property(flags, 4),
-      appId: this.#property(flags, 3),
-      clusterId: this.#property(flags, 2),
-    }
+    this.#names = 0
+    this.#isPlain = true
+    const properties = new Properties()
+    properties.contentType = this.#property(flags, 15)
+    properties.contentEncoding = this.#property(flags, 14)
+    properties.headers = has(flags, 13) ? this.#table() : undefined
+    properties.deliveryMode = has(flags, 12) ? this.#octet() : undefined
+    properties.priority = has(flags, 11) ? this.#octet() : undefined
+    properties.correlationId = this.#property(flags, 10)
+    properties.replyTo = this.#property(flags, 9)
+    properties.expiration = this.#property(flags, 8)
+    properties.messageId = this.#property(flags, 7)
+    properties.timestamp = has(flags, 6) ? this.#timestamp() : undefined
+    properties.type = this.#property(flags, 5)
+    properties.userId = this.#property(flags, 4)
+    properties.appId = this.#property(flags, 3)
+    properties.clusterId = this.#property(flags, 2)
+    return properties.keep(bytes, from, end, this.#names, this.#isPlain)
+  }
+
+  #timestamp(): number {
+    const seconds = Number(this.#bytes.readBigUInt64BE(this.#skip(8)))
+    if (!Number.isSafeInteger(seconds)) this.#isPlain = false
+    return seconds
   }
 
   #property(flags: number, flag: number): string | undefined {
@@ -115,7 +184,7 @@ class PropertiesReader {
   }
 
   /** Nearly all values are texts, hence read here: a call for each of their parts takes a third longer. */
-  #table(depth: number): Record<string, unknown> {
+  #table(): Record<string, unknown> {
     const fields: Record<string, unknown> = {}
     const bytes = this.#bytes
     const end = this.#endOf(this.#long())
@@ -133,13 +202,13 @@ class PropertiesReader {
         if (text.length <= rememberedLength) header.value = text
         value = text
       } else {
-        this.#at = typeAt
-        value = this.#value(depth)
-        at = this.#at
+        value = valueAt(bytes, typeAt, end)
+        at = typeAt + sizeOfValue(bytes, typeAt, end)
+        if (!header.isCounted) this.#isPlain = false
       }
-      if (header.name === '__proto__')
-        Object.defineProperty(fields, header.name, { value, writable: true, enumerable: true, configurable: true })
-      else fields[header.name] = value
+      this.#names += 1
+      if (!header.isPlain) this.#isPlain = false
+      setOwn(fields, header.name, value)
     }
     this.#at = end
     return fields
@@ -165,61 +234,6 @@ class PropertiesReader {
     this.#headers.clear()
   }
 
-  #value(depth: number): unknown {
-    const bytes = this.#bytes
-    const type = this.#octet()
-    switch (String.fromCharCode(type)) {
-      case 'S':
-        return this.#text(this.#long(), '')
-      case 'b':
-        return bytes.readInt8(this.#skip(1))
-      case 'B':
-        return this.#octet()
-      case 's':
-        return bytes.readInt16BE(this.#skip(2))
-      case 'u':
-        return bytes.readUInt16BE(this.#skip(2))
-      case 'I':
-        return bytes.readInt32BE(this.#skip(4))
-      case 'i':
-        return this.#long()
-      case 'l':
-        return wholeNumber(bytes.readBigInt64BE(this.#skip(8)))
-      case 'f':
-        return bytes.readFloatBE(this.#skip(4))
-      case 'd':
-        return bytes.readDoubleBE(this.#skip(8))
-      case 't':
-        return this.#octet() !== 0
-      case 'V':
-        return null
-      case 'D':
-        return { '!': 'decimal', value: { places: this.#octet(), digits: this.#long() } }
-      case 'T':
-        return { '!': 'timestamp', value: Number(bytes.readBigUInt64BE(this.#skip(8))) }
-      case 'x': {
-        const size = this.#long()
-        const from = this.#skip(size)
-        return bytes.subarray(from, from + size)
-      }
-      case 'F':
-      case 'A':
-        if (depth < deepest) return type === table ? this.#table(depth + 1) : this.#array(depth + 1)
-        this.#skip(this.#long())
-        // As it is shown.
-        return '…'
-      default:
-        throw new Error(`The headers of a message have a value of type ${type}, which AMQP does not have.`)
-    }
-  }
-
-  #array(depth: number): unknown[] {
-    const items: unknown[] = []
-    const end = this.#endOf(this.#long())
-    while (this.#at < end) items.push(this.#value(depth))
-    return items
-  }
-
   /** @param known given back where it is what the bytes say */
   #text(size: number, known: string): string {
     const from = this.#skip(size)
@@ -227,7 +241,10 @@ class PropertiesReader {
   }
 
   #textBetween(from: number, to: number, known: string): string {
-    return isBetween(known, this.#bytes, from, to) ? known : this.#bytes.toString('utf8', from, to)
+    if (isBetween(known, this.#bytes, from, to)) return known
+    const text = this.#bytes.toString('utf8', from, to)
+    if (text.includes(replacement)) this.#isPlain = false
+    return text
   }
 
   #octet(): number {
@@ -263,14 +280,4 @@ function isBetween(text: string, bytes: Buffer, from: number, to: number): boole
     if (byte !== text.charCodeAt(at - from) || byte > 0x7f) return false
   }
   return true
-}
-
-function tooLong(): Error {
-  return new Error('The properties of a message are longer than their frame.')
-}
-
-/** What a number cannot hold is kept in the notation that amqplib writes. */
-function wholeNumber(value: bigint): unknown {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : { '!': 'int64', value }
 }

@@ -76,13 +76,14 @@ export function noConfirm(publication: Publication, timeoutMs: number, blocked: 
   })
 }
 
-export function tooLarge({ headers }: NativeProperties, cause: RangeError): NsbError {
+/** @param room for the properties of a message, in bytes; undefined: the connection is gone */
+export function tooLarge({ headers }: NativeProperties, room: number | undefined, cause: RangeError): NsbError {
   const sizes = Object.entries(headers)
     .map(([name, value]) => ({ name, size: typeof value === 'string' ? Buffer.byteLength(value) : 8 }))
     .toSorted((a, b) => b.size - a.size)
   return new NsbError({
     code: 'NSB_HEADERS_TOO_LARGE',
-    message: `The headers of a message are ${sizes.reduce((sum, { name, size }) => sum + name.length + size + 6, 0)} bytes; the limit is 64 KiB together and 255 for a name. The largest: ${sizes
+    message: `The headers of a message are ${sizes.reduce((sum, { name, size }) => sum + name.length + size + 6, 0)} bytes; the broker takes ${room ?? 'fewer'} for all properties together, and 255 for a name. The largest: ${sizes
       .slice(0, 3)
       .map(({ name, size }) => `'${name.slice(0, 60)}' (${size})`)
       .join(', ')}.`,

@@ -18,6 +18,8 @@ import type { Route, Topology } from './topology/topology.ts'
 /** What may be on its way without a confirm; more waits its turn, so that memory stays bounded. */
 const limits = { messages: 2000, bytes: 64 * 1024 * 1024 }
 const sweepMs = 1000
+/** For properties, where there is no connection to ask. */
+const leastRoom = 64 * 1024
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection
@@ -53,11 +55,15 @@ export class Publisher {
   /** No room for them yet, oldest first. */
   readonly #waiting = new UnderWay()
   readonly #destinations: Destinations
+  /** undefined: the broker takes it from a certificate. */
+  readonly #ownName: string | undefined
   #sweeping: (() => void) | undefined
 
   constructor(options: PublisherOptions) {
     this.#options = options
     this.#destinations = new Destinations(options)
+    const { tls, user } = options.settings
+    this.#ownName = tls?.externalAuth === true ? undefined : user
   }
 
   /** Resolves when the broker has confirmed all of them; rejects with the first error, when all are settled. */
@@ -69,6 +75,7 @@ export class Publisher {
   }
 
   dispatchRaw({ content, mayBeCut = false, properties, route, to }: RawMessage): Promise<void> {
+    this.#leaveOutForeignUser(properties)
     return new Promise((resolve, reject) => {
       const publication = new Publication(route.exchange, route.routingKey, content, properties, to, new Batch(1, resolve, reject))
       publication.mayBeCut = mayBeCut
@@ -116,11 +123,17 @@ export class Publisher {
             : { exchange: '', routingKey: to.exactQueue }
     const isMoved = message.unchanged === true && message.native !== undefined && Object.keys(message.native).length > 0
     const properties = isMoved ? unchangedProperties(message) : propertiesOf(message, seconds)
-    if (!isMoved) customize?.(properties, message)
+    if (isMoved) this.#leaveOutForeignUser(properties)
+    else customize?.(properties, message)
     const content = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     const publication = new Publication(route.exchange, route.routingKey, content, properties, to, batch)
     publication.mayBeCut = !isMoved && Header.FailedQ in properties.headers
     return publication
+  }
+
+  /** A broker refuses a name that is not the publisher's, and ends the channel over it. */
+  #leaveOutForeignUser(properties: NativeProperties): void {
+    if (properties.userId !== this.#ownName) properties.userId = undefined
   }
 
   #publishOrWait(publication: Publication): void {
@@ -171,18 +184,21 @@ export class Publisher {
       // So amqplib says that something cannot be written.
       const unwritable = error instanceof RangeError || error instanceof TypeError
       if (unwritable && publication.mayBeCut) return this.#publishCut(channel, publication)
-      this.#settle(publication, error instanceof RangeError ? tooLarge(publication.properties, error) : error)
+      this.#settle(
+        publication,
+        error instanceof RangeError ? tooLarge(publication.properties, this.#options.connection.roomForProperties, error) : error,
+      )
     }
   }
 
   /** A message that does not reach the error queue fails for ever. */
   #publishCut(channel: ConfirmChannel, publication: Publication): void {
-    const { lost, properties } = fitted(publication.properties)
+    const { lost, properties } = fitted(publication.properties, this.#options.connection.roomForProperties ?? leastRoom)
     publication.mayBeCut = false
     publication.properties = properties
     const some = lost.length > 5 ? `${lost.slice(0, 5).join(', ')} and ${lost.length - 5} more` : lost.join(', ')
     this.#options.warn(
-      `A message for '${targetOf(publication)}' has headers beyond the 64 KiB that can be written, or such as cannot be; left out: ${some}.`,
+      `A message for '${targetOf(publication)}' has headers beyond what the broker takes, or such as cannot be written; left out: ${some}.`,
     )
     this.#publishOn(channel, publication)
   }

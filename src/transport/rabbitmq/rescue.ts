@@ -1,4 +1,4 @@
-import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { errorText } from '../../message/nsb-error.ts'
 import type { Clock } from '../clock.ts'
 import type { HeldMessage } from '../transport.ts'
 import { isOutage } from './broker-error.ts'
@@ -31,31 +31,20 @@ export class Rescue {
     this.#files = options.stateFolder === undefined ? undefined : new RescuedMessages(options.stateFolder, options.broker, options.queue)
   }
 
-  /** What no copy can be made of, or only one that is cut, is written to a file before. @returns whether there is a copy now */
+  /** What no copy can be made of is written to a file before it is given back. @returns whether there is a copy now */
   async rescue(copy: Copy, message: HeldMessage): Promise<boolean> {
     const { queue, warn } = this.#options
-    const which = `Message '${message.id}' of '${queue}' is at its delivery limit`
     try {
-      await this.#publish(copy, false)
+      await this.#publish(copy)
       return true
     } catch (error) {
       const kept = await this.#keep(message)
-      if (!isUnwritable(error)) {
-        warn(`${which}, and no copy could be made: ${errorText(error)} ${kept}`)
-        return false
-      }
-      warn(`${which}, and some of its headers cannot be written again: its copy is cut. ${kept}`)
-    }
-    try {
-      await this.#publish(copy, true)
-      return true
-    } catch (error) {
-      warn(`${which}, and no copy could be made: ${errorText(error)}`)
+      warn(`Message '${message.id}' of '${queue}' is at its delivery limit, and no copy could be made: ${errorText(error)} ${kept}`)
       return false
     }
   }
 
-  async #publish(copy: Copy, mayBeCut: boolean): Promise<void> {
+  async #publish(copy: Copy): Promise<void> {
     const { clock, publisher, queue } = this.#options
     for (let left = tries; ; left--) {
       try {
@@ -63,7 +52,6 @@ export class Rescue {
           route: { exchange: '', routingKey: queue },
           ...copy,
           to: { exactQueue: queue },
-          mayBeCut,
         })
       } catch (error) {
         if (!isOutage(error) || left === 1) throw error
@@ -81,8 +69,4 @@ export class Rescue {
       return `It could not be written to a file: ${errorText(error)}.`
     }
   }
-}
-
-function isUnwritable(error: unknown): boolean {
-  return error instanceof TypeError || (error instanceof NsbError && error.code === 'NSB_HEADERS_TOO_LARGE')
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Channel, type ChannelModel, type Options, connect } from 'amqplib'
 import { expect, vi } from 'vitest'
+import { readProperties } from '../../../src/transport/rabbitmq/properties-frame.ts'
 import { inBrokerOrder, isAtLeast } from '../../support/broker-version.ts'
 
 // A plain AMQP client beside ours: it sees what is on the wire, with the field type of each header.
@@ -35,6 +36,8 @@ export type Recorded = Omit<Partial<WireMessage>, 'bodyText'> & { readonly bodyT
 export async function openWire(url: string): Promise<Wire> {
   const model = await connect(url)
   const types = listenToHeaderFrames(model)
+  // Of deep tables amqplib runs out of stack.
+  readProperties(model)
   const channel = await model.createChannel()
   const consume = async (queue: string): Promise<readonly WireMessage[]> => {
     const seen: WireMessage[] = []

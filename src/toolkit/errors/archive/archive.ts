@@ -1,4 +1,5 @@
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
+import { whyNotSaved } from '../../../message/saved-message.ts'
 import type { HeldMessage, Operations, QueueFacts } from '../../../transport/transport.ts'
 import type { Journal } from '../journal/journal.ts'
 import { keyOf } from '../journal/message-key.ts'
@@ -78,12 +79,13 @@ export function archiveBeforeRemoving({ begun, clock, file, isArchived, journal,
 export function removeSelected(operations: Operations, selection: Selection, run: ArchiveRun): Promise<ArchiveReport> {
   return work(operations, selection, run, async (messages, note) => {
     await Promise.all(
-      messages.map(({ failed, message }) =>
-        selection.holding.consume(message, []).then(
+      messages.map(({ failed, message }) => {
+        const problem = run.result === 'deleted' ? undefined : whyNotSaved(message, failed.uniqueId)
+        return (problem === undefined ? selection.holding.consume(message, []) : Promise.reject(problem)).then(
           () => note(failed.uniqueId, undefined),
           (error: unknown) => note(failed.uniqueId, error),
-        ),
-      ),
+        )
+      }),
     )
   })
 }
@@ -96,8 +98,9 @@ export async function exportSelected(
   write: (messages: readonly HeldMessage[]) => Promise<void>,
 ): Promise<ArchiveReport> {
   const report = await work(operations, selection, run, async (messages, note) => {
-    await write(messages.map(({ message }) => message))
-    for (const { failed } of messages) note(failed.uniqueId, undefined)
+    const problems = messages.map(({ failed, message }) => whyNotSaved(message, failed.uniqueId))
+    await write(messages.flatMap(({ message }, index) => (problems[index] === undefined ? [message] : [])))
+    for (const [index, { failed }] of messages.entries()) note(failed.uniqueId, problems[index])
   })
   return { ...report, interrupted: false }
 }
@@ -115,8 +118,8 @@ async function work(
   const note = (uniqueId: string, error: unknown): void => {
     if (error === undefined) done++
     else failed++
-    const isTaken = error instanceof NsbError && error.code === 'NSB_MESSAGE_TAKEN'
-    if (error !== undefined && !isTaken) stoppedBy ??= error
+    const isOfMessage = error instanceof NsbError && (error.code === 'NSB_MESSAGE_TAKEN' || error.code === 'NSB_TOO_LARGE_TO_SAVE')
+    if (error !== undefined && !isOfMessage) stoppedBy ??= error
     if (everyItem || (error !== undefined && items.length < mostNamed))
       items.push(error === undefined ? { uniqueId, result } : { uniqueId, result: 'failed', error: errorFields(error) })
     progress({ done: done + failed, of, failed })

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { BadLineError, readSaved, readSavedLine } from '../../../message/saved-message.ts'
+import { BadLineError } from '../../../message/bad-line.ts'
+import { readSaved, readSavedLine } from '../../../message/saved-message.ts'
 import type { HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
 import { readLines } from '../../read-lines.ts'
 import { checkHold, holdErrors, holdIfThere } from '../hold.ts'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FailedMessage } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
+import { setOwn } from '../../../message/own-property.ts'
 import type { HeldMessage, Headers, OutgoingMessage } from '../../../transport/transport.ts'
 import { isKept } from '../copy.ts'
 
@@ -50,7 +51,7 @@ export function editedMessage(
 ): OutgoingMessage {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(edited.headers))
-    if (!isMarkOfReplay(name) && (isKept(name) || (staysFailed && isOfFailure(name)))) headers[name] = value
+    if (!isMarkOfReplay(name) && (isKept(name) || (staysFailed && isOfFailure(name)))) setOwn(headers, name, value)
   headers[Header.MessageId] = messageId
   headers[editOf] = failed.uniqueId
   const native = Object.entries(message.native).filter(([property]) => {
