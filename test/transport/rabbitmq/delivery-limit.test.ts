@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { NsbError } from '../../../src/message/nsb-error.ts'
 import { decideDeliveryLimit } from '../../../src/transport/rabbitmq/delivery-limit.ts'
 import type { Policies } from '../../../src/transport/rabbitmq/policies.ts'
-import { isAtLeast } from '../../support/broker-version.ts'
+import { givingBackCounts, isAtLeast } from '../../support/broker-version.ts'
 import { type VirtualHost, makeVirtualHost } from '../../support/virtual-host.ts'
-import { message, openRabbit, receive, until } from './faults-support.ts'
+import { depthIs, look, message, openRabbit, receive, until } from './faults-support.ts'
 
 // @source NServiceBus.RabbitMQ: BrokerVerifier.ValidateDeliveryLimit. Only 3.10 can be run here; the other versions are decided by table.
 
@@ -186,6 +187,45 @@ describe('receiving from a quorum queue', () => {
     const lifted = { name: 'nsb.Free.delivery-limit', pattern: '^Free$', definition: { 'delivery-limit': 100_000 } }
     await expect.poll(policies).toMatchObject([...before, ...(isAtLeast(4) ? [lifted] : [])])
     await Promise.all(seen.map(({ stop }) => stop()))
+  })
+
+  it('loses no message that fails more often than the limit that newer brokers have by default, since its policy lifts it', async () => {
+    await make('Failing')
+    const transport = openRabbit(host.url, { management: host.management })
+    const attempts: number[] = []
+    const seen = await receive(transport, 'Failing', async ({ attempt }) => {
+      attempts.push(attempt)
+      return attempts.length < 30 ? { kind: 'putBack' } : { kind: 'consume', outgoing: [] }
+    })
+    const told = (): Promise<{ readonly effective_policy_definition?: unknown }> => host.api('GET', `queues/${host.name}/Failing`)
+    if (isAtLeast(4)) await expect.poll(async () => (await told()).effective_policy_definition).toEqual({ 'delivery-limit': 100_000 })
+
+    await transport.dispatch([{ ...message('1', 'Failing'), to: { exactQueue: 'Failing' } }])
+
+    await until('it is handled', () => attempts.length === 30)
+    expect(attempts).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
+    await seen.stop()
+  })
+
+  it('a queue whose limit nobody has set is looked at as often as its broker allows, and nothing of it is lost', async () => {
+    await make('Looked')
+    const transport = openRabbit(host.url, { management: host.management })
+    await transport.dispatch([{ ...message('1', 'Looked'), to: { exactQueue: 'Looked' } }])
+    await depthIs(transport, 'Looked', 1)
+
+    const outcomes: unknown[] = []
+    for (let time = 0; time < 25; time++) {
+      outcomes.push(
+        await look(transport, 'Looked').then(
+          (pages) => pages.flat().length,
+          (error: NsbError) => error.code,
+        ),
+      )
+      await depthIs(transport, 'Looked', 1)
+    }
+
+    const limited = isAtLeast(4) && givingBackCounts
+    expect(outcomes).toEqual(Array.from({ length: 25 }, (_, time) => (limited && time >= 19 ? 'NSB_LOOKS_EXHAUSTED' : 1)))
   })
 
   it('warns once where the management API cannot be reached, however many queues there are', async () => {
