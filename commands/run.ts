@@ -20,8 +20,8 @@ With --watch a change stops the endpoint, lets the messages in hand finish (5 s)
 that does not compile keeps it stopped, and its messages wait. Of a folder with several projects, or an nsb.json with "workspaces", every
 endpoint runs in a process of its own; they end together. In a terminal there are keys: h lists them.
 
-Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 6 --purge or the protected profile was not
-confirmed, 7 a message in hand did not finish within 10 s of the end and was put back, 8 a message failed (--until-idle, --max,
+Exit codes: 0 idle, done or stopped, 2 something is wrong with the code or the configuration, 3 there was a critical error, such as a file
+that may not be read (--until-idle, --max, --max-time), 6 --purge or the protected profile was not confirmed, 7 a message in hand did not finish within 10 s of the end and was put back, 8 a message failed (--until-idle, --max,
 --max-time), 130 and 143 after Ctrl-C and SIGTERM.`
   static override examples = [
     '<%= config.bin %> run',
@@ -132,14 +132,17 @@ confirmed, 7 a message in hand did not finish within 10 s of the end and was put
     const endsByItself = [flags['until-idle'], flags.max, flags['max-time']].some((given) => given !== undefined)
     // An exception outside of every promise has decided already.
     if (process.exitCode !== undefined) return
-    if (summary.failed > 0 && endsByItself) this.finish(Exit.negative)
+    // Not everything was done; that is said before what came of the rest.
+    if (summary.criticalErrors > 0 && endsByItself) this.finish(Exit.partly)
+    else if (summary.failed > 0 && endsByItself) this.finish(Exit.negative)
     else if (summary.unfinished > 0) this.finish(Exit.timedOut)
   }
 }
 
-function summaryText({ discarded, failed, handled, retried, unfinished }: RunSummary): string {
-  const rare = `${discarded > 0 ? `, discarded ${discarded}` : ''}${unfinished > 0 ? `, unfinished ${unfinished}` : ''}`
-  return `handled ${handled}, failed ${failed}, retried ${retried}${rare}`
+function summaryText({ criticalErrors, discarded, failed, handled, retried, unfinished }: RunSummary): string {
+  const rare = { discarded, unfinished, 'critical errors': criticalErrors }
+  const counts = Object.entries(rare).flatMap(([name, count]) => (count > 0 ? [`, ${name} ${count}`] : []))
+  return `handled ${handled}, failed ${failed}, retried ${retried}${counts.join('')}`
 }
 
 /** Flags that name one thing of one endpoint. @throws {NsbError} NSB_CONFLICTING_OPTIONS */

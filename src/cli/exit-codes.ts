@@ -29,6 +29,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_UNTRUSTED_FOLDER: Exit.refused,
   NSB_OPERATION_RUNNING: Exit.refused,
   NSB_FILE_EXISTS: Exit.refused,
+  NSB_FILE_LEFT_ALONE: Exit.partly,
   NSB_BAD_LINE: Exit.partly,
   NSB_CANNOT_RESUME: Exit.partly,
   NSB_HASH_MISMATCH: Exit.partly,

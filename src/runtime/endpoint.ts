@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly observe?: (event: EndpointEvent) => void
   /** Told of each message that could not be read and was moved to the error queue. */
   readonly onPoison?: (poison: PoisonMessage) => void
+  /** Told of what keeps the endpoint from working as it should, beside the log. */
+  readonly onCriticalError?: (error: unknown) => void
   /** Told of each message whose handler did not even end when it was aborted, after the grace period of a stop. */
   readonly onAbandoned?: () => void
   /** Where discovered handlers come from, for listings and errors. */
@@ -114,6 +116,7 @@ export async function startEndpoint(definition: EndpointDefinition, options: Sta
         onCriticalError: (error) => {
           engine.logger.error(`The endpoint '${definition.name}' has a critical error on queue '${queue}':`, error)
           if (error instanceof NsbError && error.code === 'NSB_DECISION_ABANDONED') options.onAbandoned?.()
+          else options.onCriticalError?.(error)
         },
       },
       decide,

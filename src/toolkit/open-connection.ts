@@ -68,7 +68,12 @@ export async function openConnection(connection: Connection, project: Project, t
       details: { storage: storage.path, origin: storage.reason },
     })
   return {
-    transport: await openTransport({ kind: 'learning', storage: storage.path, warn: (text) => told.warning(text) }),
+    transport: await openTransport({
+      kind: 'learning',
+      storage: storage.path,
+      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      warn: (text) => told.warning(text),
+    }),
     where: `learning (${relative(process.cwd(), storage.path) || '.'}, ${storage.reason})`,
     place: `learning ${resolve(storage.path)}`,
     identity: ofFolder(storage.path),

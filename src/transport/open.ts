@@ -14,6 +14,8 @@ export interface TransportSettings {
   /** Whom the connections belong to, as a broker shows it: the name of the endpoint. Default: `nsb`. */
   readonly endpoint?: string
   readonly clock?: Clock
+  /** Learning: how long somebody else is waited for. */
+  readonly timeoutMs?: number
   /** Told of what was skipped, or interrupted and goes on; default: a process warning. */
   readonly warn?: (warning: string) => void
   /** Told of a queue where nobody knows whether everything is back that a holding had of it. */
@@ -34,7 +36,7 @@ export const transportKinds: readonly TransportKind[] = [
     kind: 'learning',
     schemes: ['learning:'],
     fromText: (text) => ({ kind: 'learning', storage: text.slice('learning:'.length) }),
-    async open({ storage, restrictPayloadSize, clock, warn }) {
+    async open({ storage, restrictPayloadSize, clock, timeoutMs, warn }) {
       if (!storage)
         throw new NsbError({
           code: 'NSB_NO_STORAGE',
@@ -46,6 +48,7 @@ export const transportKinds: readonly TransportKind[] = [
         storage,
         ...(restrictPayloadSize === undefined ? {} : { restrictPayloadSize }),
         ...(clock ? { clock } : {}),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
         ...(warn ? { warn } : {}),
       })
     },

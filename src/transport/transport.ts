@@ -4,6 +4,7 @@
  */
 
 import type { EventType } from '../message/event-type.ts'
+import type { NsbError } from '../message/nsb-error.ts'
 
 export type { EventType }
 
@@ -140,6 +141,8 @@ export interface HeldMessage extends IncomingMessage {
   readonly enqueuedAt: number
   /** Set when the headers could not be read; they are then empty, and the body is the raw text. */
   readonly unreadable: string | undefined
+  /** Why it stays where it is, whatever is asked for: it cannot even be read, so its body is empty, and `unreadable` says the same. */
+  readonly leftAlone?: NsbError | undefined
 }
 
 export interface HoldOptions {
@@ -151,6 +154,11 @@ export interface HoldOptions {
   readonly page: number
   /** Messages held at once. */
   readonly max: number
+  /**
+   * Of those who ask for it one has the queue at a time, until it is given back; another one waits, for as long as the transport waits for
+   * anything. A broker's holding is always alone. Default: false.
+   */
+  readonly alone?: boolean
   /**
    * With `change`: messages are consumed as they come, and so many should be on their way. Where taking a page costs round trips, one
    * consumer then brings them, for as long as most of them leave. Default: a page is taken when it is asked for.

@@ -107,8 +107,8 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     try {
       beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now, begun })
       const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
-      // What was safe and could not be removed can be finished later.
-      if (!report.interrupted && (report.failed === 0 || isOfFile(report.stoppedBy)))
+      // What was safe and could not be removed can be finished later; a message that failed for a reason of its own was not begun with.
+      if (!report.interrupted && (report.stoppedBy === undefined || isOfFile(report.stoppedBy)))
         journal.end({ selected: report.selected, [result]: report.done })
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy

@@ -58,7 +58,7 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
     })
     progress.end()
     // What was safe and could not be removed can be finished later.
-    if (report.failed === 0 || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, archived: report.done })
+    if (report.stoppedBy === undefined || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, archived: report.done })
     else warning(`it is not finished: ${parts.placed(`nsb errors resume ${operation}`)}`)
     if (report.stoppedBy !== undefined) warning(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
     note(`in ${printableLine(path)}; errors import brings them back`)

@@ -47,7 +47,7 @@ export interface EndpointsRan {
 export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
   const { colour, endpoints, json } = run
   const several = endpoints.length > 1
-  const summary = { handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 0 }
+  const summary = { handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 0, criticalErrors: 0 }
   const idle = new Set<Supervisor>()
   let lastFailure: { readonly folder: string; readonly uniqueId: string; readonly errorQueue: string } | undefined
   let [paused, ended] = [false, false]

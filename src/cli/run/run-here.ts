@@ -88,6 +88,7 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
       tellSettled('failed')
     },
     abandoned: () => tellSettled('unfinished'),
+    criticalError: () => tellSettled('criticalErrors'),
   })
   if (summary.unfinished > 0) host.warning(unfinishedText(summary.unfinished, name, code.definition.transactionMode))
   return summary

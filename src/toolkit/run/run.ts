@@ -36,6 +36,8 @@ export interface RunOptions {
   poison(poison: Poison): void
   /** A message in hand did not even end when it was aborted; there is no event of it. */
   abandoned?(): void
+  /** Something keeps the endpoint from working as it should; the log says what. */
+  criticalError?(): void
 }
 
 type Poison = Parameters<NonNullable<StartOptions['onPoison']>>[0]
@@ -49,12 +51,14 @@ export interface RunSummary {
   readonly discarded: number
   /** In hand when the run ended, and aborted after the grace period. They are put back; without transactions there is no back. */
   readonly unfinished: number
+  /** What kept the endpoint from working as it should, as far as that can be counted: a file that it may not read, a full disk. */
+  readonly criticalErrors: number
 }
 
 /** Runs an endpoint until it is idle, has done what it was to do, or is stopped. */
 export async function runEndpoint(definition: EndpointDefinition, options: RunOptions): Promise<RunSummary> {
   const { max, maxTimeMs, pause = new Pause(), signal, transport, untilIdleMs } = options
-  const summary: Counts = { handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 0 }
+  const summary: Counts = { handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 0, criticalErrors: 0 }
   const idle = untilIdleMs === undefined ? undefined : new IdleWatch(definition.name, untilIdleMs)
   const limit = max === undefined ? undefined : new Limit(max)
   const enough = new AbortController()
@@ -79,6 +83,10 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
     summary.unfinished += 1
     options.abandoned?.()
   }
+  const onCriticalError = (): void => {
+    summary.criticalErrors += 1
+    options.criticalError?.()
+  }
   let isTimeOver = false
   const atMaxTime = (): void => {
     isTimeOver = true
@@ -102,6 +110,7 @@ export async function runEndpoint(definition: EndpointDefinition, options: RunOp
         observe,
         onPoison,
         onAbandoned,
+        onCriticalError,
       })
       try {
         if (isFirst) options.ready(endpoint)

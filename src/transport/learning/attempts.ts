@@ -1,4 +1,5 @@
-import { appendFileSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, writeSync } from 'node:fs'
+import { lookAt, readPlainFile } from './plain-file.ts'
 import { type StorageFolder, listOrEmpty, makeFolderFor, removeFolder, removeIfPossible } from './storage.ts'
 
 /** Earlier deliveries of a message that did not consume it. */
@@ -12,6 +13,8 @@ const none: EarlierAttempts = { failed: 0, killed: 0 }
 const marks = { failed: 'f', killed: 'k' } as const
 /** A longer file is not read: it need not be ours, and its size is count enough. */
 const mostMarks = 1000
+/** Never follows a link, and never waits for somebody to read from a pipe. */
+const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 const remembered = 10_000
 const leftoversKeepForMs = 3_600_000
 
@@ -34,7 +37,7 @@ export class Attempts {
 
   /** Looks whether any message of the queue has failed, in whatever process. */
   refresh(): void {
-    this.#someFailed = statSync(this.#storage.attemptsPath(this.#queue), { throwIfNoEntry: false }) !== undefined
+    this.#someFailed = lookAt(this.#storage.attemptsPath(this.#queue))?.isDirectory() === true
   }
 
   of(fileName: string): EarlierAttempts {
@@ -75,10 +78,9 @@ export function forgetAttempts(storage: StorageFolder, queue: string, fileName: 
 /** Removes the counts of messages that are not in the queue any more, which others may have consumed, and the folder of the last one. */
 export function removeLeftoverAttempts(storage: StorageFolder, queue: string, now: number): void {
   const folder = storage.attemptsPath(queue)
+  if (lookAt(folder)?.isDirectory() !== true) return
   const names = listOrEmpty(folder, (path) => readdirSync(path))
-  const old = new Set(
-    names.filter((name) => (statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? now) < now - leftoversKeepForMs),
-  )
+  const old = new Set(names.filter((name) => (lookAt(`${folder}/${name}`)?.mtimeMs ?? now) < now - leftoversKeepForMs))
   if (old.size > 0) for (const name of storage.metadataFilesOf(queue)) old.delete(name)
   for (const name of old) forgetAttempts(storage, queue, name)
   removeFolder(folder)
@@ -87,10 +89,11 @@ export function removeLeftoverAttempts(storage: StorageFolder, queue: string, no
 function readAttempts(storage: StorageFolder, queue: string, fileName: string): EarlierAttempts {
   const path = `${storage.attemptsPath(queue)}/${fileName}`
   try {
-    const stat = statSync(path, { throwIfNoEntry: false })
+    const stat = lookAt(path)
     if (!stat?.isFile()) return none
     if (stat.size > mostMarks) return { failed: stat.size, killed: 0 }
-    const text = readFileSync(path, 'latin1')
+    const marked = readPlainFile(path, mostMarks)
+    const text = marked.kind === 'read' ? marked.bytes.toString('latin1') : ''
     const killed = text.split(marks.killed).length - 1
     return { failed: text.length - killed, killed }
   } catch {
@@ -103,11 +106,17 @@ function readAttempts(storage: StorageFolder, queue: string, fileName: string): 
 function append(storage: StorageFolder, queue: string, fileName: string, mark: string): void {
   const path = `${storage.attemptsPath(queue)}/${fileName}`
   try {
+    let file: number
     try {
-      appendFileSync(path, mark)
+      file = openSync(path, flags)
     } catch (error) {
       makeFolderFor(path, error)
-      appendFileSync(path, mark)
+      file = openSync(path, flags)
+    }
+    try {
+      writeSync(file, mark)
+    } finally {
+      closeSync(file)
     }
   } catch {
     // A full disk takes no marks; the message itself matters more than its count.

@@ -1,12 +1,17 @@
-import { type Dirent, opendirSync, statSync } from 'node:fs'
+import { type Dirent, lstatSync, opendirSync, statSync } from 'node:fs'
 import { FileNames } from './file-names.ts'
-import { errorCode, queueFolders } from './layout.ts'
+import { errorCode, metadataEnding, queueFolders } from './layout.ts'
+import { LeftAloneError } from './left-alone.ts'
+import { lookAt, whatIs } from './plain-file.ts'
 
 /** Entries that are in memory at once as objects. */
 const entriesAtOnce = 1000
 
 /** File systems count time in steps, the longest of 2 s: a folder that changed within one may change again without showing it. */
 const clockStepMs = 2000
+
+/** So many entries that are no messages are named. */
+const mostStrange = 100
 
 const quietly = { throwIfNoEntry: false } as const
 
@@ -25,12 +30,26 @@ export function* entriesOf(folder: string): Generator<Dirent, void> {
   }
 }
 
-/** Does this entry of a queue's folder stand for a message? Every file does, whatever its name, as for .NET. */
+/**
+ * Does this entry of a queue's folder stand for a message? Every file does, whatever its name, as for .NET. A link does not: what it leads to
+ * is elsewhere.
+ */
 export function isMessage(folder: string, entry: Dirent): boolean {
   if (entry.isFile()) return true
-  if (entry.isDirectory()) return false
-  // A link, or a file system that does not say what its entries are.
-  return statSync(`${folder}/${entry.name}`, quietly)?.isFile() ?? false
+  return isUnknown(entry) && (lookAt(`${folder}/${entry.name}`)?.isFile() ?? false)
+}
+
+/** Not every file system says what its entries are. */
+function isUnknown(entry: Dirent): boolean {
+  return !(
+    entry.isFile() ||
+    entry.isDirectory() ||
+    entry.isSymbolicLink() ||
+    entry.isFIFO() ||
+    entry.isSocket() ||
+    entry.isCharacterDevice() ||
+    entry.isBlockDevice()
+  )
 }
 
 /** {@link entriesOf}, or none where there is no folder. */
@@ -42,10 +61,10 @@ export function* entriesIfAny(folder: string): Generator<Dirent, void> {
   }
 }
 
-/** How many messages wait in a queue; 0 when there is none. */
-export function countMessages(folder: string): number {
+/** How many messages wait in a queue; 0 when there is none. @param without names that do not count */
+export function countMessages(folder: string, without?: ReadonlySet<string>): number {
   let count = 0
-  for (const entry of entriesIfAny(folder)) if (isMessage(folder, entry)) count++
+  for (const entry of entriesIfAny(folder)) if (without?.has(entry.name) !== true && isMessage(folder, entry)) count++
   return count
 }
 
@@ -62,6 +81,8 @@ export class FolderSnapshot {
   readonly #times: Float64Array
   /** Places of the names, oldest first. */
   readonly #order: Uint32Array
+  /** What is no message and seems to be meant as one; the first of many. */
+  readonly strange: readonly LeftAloneError[]
 
   /** When the folder had changed last before it was read; undefined: too short before to tell a later change from that one. */
   readonly #changedAt: number | undefined
@@ -72,17 +93,28 @@ export class FolderSnapshot {
     const { mtimeMs } = statSync(folder)
     if (mtimeMs < Date.now() - clockStepMs) this.#changedAt = mtimeMs
     const names = this.#names
+    const strange: LeftAloneError[] = []
+    const leaveAlone = (name: string, what: string): void => {
+      if (strange.length < mostStrange) strange.push(new LeftAloneError(this.pathOf(name), `is ${what}`))
+    }
     // All names before the first time, so that what others take and put back meanwhile is not met twice.
-    for (const entry of entriesOf(folder)) if (!entry.isDirectory()) names.add(entry.name)
+    for (const entry of entriesOf(folder))
+      if (entry.isFile() || isUnknown(entry)) names.add(entry.name)
+      else if (!entry.isDirectory() || entry.name.endsWith(metadataEnding)) leaveAlone(entry.name, whatIs(entry))
     const times = new Float64Array(names.length)
     const places = new Uint32Array(names.length)
     let found = 0
     for (let place = 0; place < names.length; place++) {
-      const stat = statSync(this.pathOf(names.at(place)), quietly)
-      if (!stat?.isFile()) continue
+      const stat = lstatSync(this.pathOf(names.at(place)), quietly)
+      if (!stat) continue
+      if (!stat.isFile()) {
+        if (!stat.isDirectory()) leaveAlone(names.at(place), whatIs(stat))
+        continue
+      }
       times[place] = sendTime(stat)
       places[found++] = place
     }
+    this.strange = strange
     this.#times = times
     this.#order = sorted(places.subarray(0, found), (a, b) => (times[a] as number) - (times[b] as number) || names.compare(a, b))
   }

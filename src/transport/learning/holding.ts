@@ -1,10 +1,11 @@
-import { statSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
 import type { HeldMessage, HoldOptions, Holding, OutgoingMessage, QueueFacts } from '../transport.ts'
 import type { FolderSnapshot } from './folder-snapshot.ts'
 import { nativeIdOf } from './layout.ts'
+import { LeftAloneError } from './left-alone.ts'
+import { lookAt } from './plain-file.ts'
 import { readMessage } from './reading.ts'
 import { Removals } from './removals.ts'
 import type { StorageFolder } from './storage.ts'
@@ -14,6 +15,8 @@ import type { TransactionRoom } from './transaction.ts'
 const pageOf = { look: 20, change: 100 } as const
 /** Files are read without waiting, and a signal of the user that came meanwhile is seen only between two turns. */
 const turnMs = 10
+
+const nothing = new Uint8Array()
 
 /**
  * Reads files where they lie; a message is taken only at the moment it is consumed, and then as a receiver takes it. So looking
@@ -87,12 +90,14 @@ export class LearningHolding implements Holding {
         code: 'NSB_NOT_HELD',
         message: `Message '${message.id}' of queue '${message.queue}' cannot be consumed: ${this.#options.purpose === 'look' ? 'the holding only looks' : 'it is not held any more'}.`,
       })
+    // Nobody may take away what nobody has read.
+    if (message.leftAlone) throw message.leftAlone
     this.#files.delete(message)
     this.#held -= 1
     try {
       await this.#removals.remove(message, fileName, outgoing)
     } catch (error) {
-      if (statSync(this.#pathOf(fileName), { throwIfNoEntry: false })) {
+      if (lookAt(this.#pathOf(fileName))) {
         this.#files.set(message, fileName)
         this.#held += 1
       }
@@ -127,18 +132,20 @@ export class LearningHolding implements Holding {
     if (reading.kind === 'gone') return undefined
     const nativeId = nativeIdOf(fileName) || fileName
     const isMessage = reading.kind === 'message'
+    const leftAlone = reading.kind === 'refused' ? new LeftAloneError(reading.path, reading.why) : undefined
     // One literal with every field: made with `...`, messages outlive young collections, and a look at 100,000 takes 50 MiB more.
     return {
       id: isMessage ? reading.headers[Header.MessageId] || nativeId : nativeId,
       nativeId,
       headers: isMessage ? reading.headers : {},
-      body: isMessage ? reading.body : reading.raw,
+      body: isMessage ? reading.body : reading.kind === 'unreadable' ? reading.raw : nothing,
       queue: this.facts.queue,
       attempt: 1,
       native: {},
       givenBack: 0,
       enqueuedAt: time,
-      unreadable: isMessage ? undefined : reading.reason,
+      unreadable: isMessage ? undefined : reading.kind === 'unreadable' ? reading.reason : leftAlone?.message,
+      leftAlone,
     }
   }
 

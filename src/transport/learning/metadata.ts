@@ -70,10 +70,21 @@ export function readMetadata(text: string): Metadata | { readonly reason: string
   for (const name of Object.keys(headers)) {
     const value: unknown = headers[name]
     if (typeof value === 'string') continue
-    if (value !== null) return { reason: `the value of '${name}' is not a text but ${JSON.stringify(value)}` }
+    if (value !== null) return { reason: `the value of '${shortened(name)}' is not a text but ${shown(value)}` }
     delete headers[name]
   }
   const timeToBeReceived = headers[timeToBeReceivedHeader]
   if (timeToBeReceived !== undefined) delete headers[timeToBeReceivedHeader]
   return { headers, timeToBeReceived }
+}
+
+/** A reason is for people, and becomes a header itself. */
+function shortened(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name
+}
+
+/** Not written as JSON, which is a call for each level of it. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' ? 'an object' : String(value)
 }

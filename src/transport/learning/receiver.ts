@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
 import { MessagesInHand } from '../in-hand.ts'
@@ -7,6 +6,8 @@ import { Attempts } from './attempts.ts'
 import { releaseDue } from './delayed.ts'
 import { sendTime } from './folder-snapshot.ts'
 import { checkAddress, errorCode } from './layout.ts'
+import { LeftAloneError } from './left-alone.ts'
+import { lookAt } from './plain-file.ts'
 import type { Reading } from './reading.ts'
 import { killerCopy, killerReason, mostKills, poisonCopy } from './poison.ts'
 import { recover } from './recovery.ts'
@@ -59,7 +60,7 @@ export class LearningReceiver implements Receiving {
     this.#folder = room.storage.queuePath(checkAddress(options.queue))
     checkAddress(options.errorQueue)
     room.storage.createReceiverFolders(options.queue)
-    this.#waiting = new WaitingFiles(this.#folder)
+    this.#waiting = new WaitingFiles(this.#folder, (fileName) => room.leftAlone.of(options.queue)?.has(fileName) === true)
     this.#attempts = new Attempts(room.storage, options.queue)
     this.#storageWatch = new StorageWatch(room.storage, options.queue)
     this.#outage = new StorageOutage(room.storage, clock, (error) => options.onCriticalError(error))
@@ -162,12 +163,18 @@ export class LearningReceiver implements Receiving {
 
   #recover(): number {
     const { owner, storage } = this.#room
-    return recover(storage, owner, this.#options.queue, this.#clock.now(), (error) => this.#outage.tell(error))
+    return recover({ storage, owner, queue: this.#options.queue, now: this.#clock.now(), failed: (error) => this.#tell(error) })
+  }
+
+  /** Of what keeps nothing else waiting. */
+  #tell(error: unknown): void {
+    if (!(error instanceof LeftAloneError)) this.#outage.tell(error)
+    else if (this.#room.leftAlone.isNews(error)) this.#options.onCriticalError(error)
   }
 
   #list(): string | undefined {
     try {
-      this.#waiting.list()
+      for (const error of this.#waiting.list()) this.#tell(error)
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
       if (!this.#restoreIfReplaced()) this.#restore()
@@ -192,8 +199,9 @@ export class LearningReceiver implements Receiving {
       if (this.#outage.lasts) return
       this.#restoreIfReplaced()
       this.#attempts.refresh()
-      let found = releaseDue(this.#room.storage, this.#options.queue, now)
+      let found = releaseDue(this.#room.storage, this.#options.queue, now, (error) => this.#tell(error))
       if (++this.#ticks % chores.recoveryEvery === 0) {
+        this.#room.leftAlone.tryAgain(this.#options.queue)
         this.#room.owner.touch(now)
         found += this.#recover()
       }
@@ -202,7 +210,7 @@ export class LearningReceiver implements Receiving {
   }
 
   #take(fileName: string): void {
-    const transaction = Transaction.claim(this.#room, this.#options.queue, fileName)
+    const transaction = this.#claim(fileName)
     if (!transaction) return
     let reading: Reading
     try {
@@ -214,7 +222,23 @@ export class LearningReceiver implements Receiving {
     this.#begin(transaction, reading)
   }
 
+  #claim(fileName: string): Transaction | undefined {
+    try {
+      return Transaction.claim(this.#room, this.#options.queue, fileName)
+    } catch (error) {
+      if (!(error instanceof LeftAloneError)) throw error
+      this.#passBy(fileName, error)
+      return undefined
+    }
+  }
+
+  #passBy(fileName: string, error: LeftAloneError): void {
+    this.#room.leftAlone.add(this.#options.queue, fileName)
+    this.#tell(error)
+  }
+
   #begin(transaction: Transaction, reading: Reading): void {
+    if (reading.kind === 'refused') return this.#refuse(transaction, reading)
     if (reading.kind === 'unreadable') return this.#lookAgain(transaction, unreadable.tries)
     if (reading.kind === 'gone') return this.#outage.attempt(() => transaction.putBack())
     if (reading.timeToBeReceivedMs !== undefined && this.#hasExpired(transaction, reading.timeToBeReceivedMs))
@@ -242,8 +266,17 @@ export class LearningReceiver implements Receiving {
   }
 
   #hasExpired(transaction: Transaction, timeToBeReceivedMs: number): boolean {
-    const stat = statSync(transaction.path, { throwIfNoEntry: false })
+    const stat = lookAt(transaction.path)
     return stat !== undefined && sendTime(stat) + timeToBeReceivedMs < this.#clock.now()
+  }
+
+  /** Nobody may take away what nobody has read. */
+  #refuse(transaction: Transaction, { path, why }: Extract<Reading, { kind: 'refused' }>): void {
+    this.#outage.attempt(() => {
+      transaction.putBack()
+      const place = path === transaction.path ? `${this.#folder}/${transaction.fileName}` : path
+      this.#passBy(transaction.fileName, new LeftAloneError(place, why))
+    })
   }
 
   /** Looks again later, without keeping others waiting; in the end it is poison. */
@@ -254,6 +287,7 @@ export class LearningReceiver implements Receiving {
         const reading = transaction.read()
         if (reading.kind === 'unreadable' && triesLeft > 1) return this.#lookAgain(transaction, triesLeft - 1)
         if (reading.kind === 'unreadable') return this.#moveToErrorQueue(transaction, reading)
+        if (reading.kind === 'refused') return this.#refuse(transaction, reading)
         transaction.putBack()
         this.#wake()
       })
@@ -263,7 +297,8 @@ export class LearningReceiver implements Receiving {
 
   #moveToErrorQueue(transaction: Transaction, reading: Extract<Reading, { kind: 'unreadable' }>): void {
     const copy = poisonCopy(reading, this.#origin(transaction), this.#options.errorQueue, this.#clock.now())
-    this.#toErrorQueue(transaction, copy, reading.reason, reading.headers === undefined)
+    // All that is known of it is in the copy; what is in the place of its body is not.
+    this.#toErrorQueue(transaction, copy, reading.reason, true)
   }
 
   #origin({ fileName, nativeId }: Transaction): Parameters<typeof poisonCopy>[1] {

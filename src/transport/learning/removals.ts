@@ -1,5 +1,6 @@
 import type { HeldMessage, HoldOptions, OutgoingMessage } from '../transport.ts'
 import { NsbError } from '../../message/nsb-error.ts'
+import type { Commit } from './committed-name.ts'
 import { Transaction, type TransactionRoom } from './transaction.ts'
 
 interface Removal {
@@ -59,8 +60,8 @@ export class Removals {
   }
 
   /**
-   * Copies that are staged are safe only after the commit, so a message with copies is committed before `beforeRemove`; one
-   * without copies after it, since its commit is its removal.
+   * Copies are safe once they are sent, so those of a message are sent before `beforeRemove`; the message itself stays in the transaction
+   * meanwhile. One without copies is committed after it, since its commit is its removal.
    */
   async #removeGroup(group: readonly Removal[]): Promise<void> {
     const ready: Ready[] = []
@@ -77,11 +78,13 @@ export class Removals {
     }
     for (const removal of ready) {
       try {
-        if (removal.outgoing.length === 0) removal.transaction.commit()
-        removal.transaction.complete({ keepBody: removal.message.unreadable !== undefined })
+        if (removal.outgoing.length === 0) removal.transaction.commit(ending(removal))
+        removal.transaction.complete(ending(removal))
         removal.resolve()
       } catch (error) {
-        removal.reject(error)
+        // A removal that has begun is finished by the next recovery.
+        if (removal.transaction.isCommitted) removal.reject(error)
+        else this.#undo(removal, error)
       }
     }
   }
@@ -93,24 +96,37 @@ export class Removals {
       transaction = Transaction.claim(this.#room(), this.#queue, removal.fileName)
       if (!transaction) throw takenError(removal.message)
       transaction.stage(copies)
-      if (removal.outgoing.length > 0) transaction.commit()
+      if (removal.outgoing.length > 0) {
+        transaction.commit(ending(removal))
+        transaction.send()
+      }
       return { ...removal, transaction }
     } catch (error) {
-      putBackIfPossible(transaction)
-      removal.reject(error)
+      if (transaction) this.#undo({ ...removal, transaction }, error)
+      else removal.reject(error)
       return undefined
     }
   }
 
   #undo(removal: Ready, error: unknown): void {
     try {
-      if (removal.outgoing.length > 0) removal.transaction.uncommit()
+      if (removal.transaction.isCommitted && !removal.transaction.recall()) {
+        // Its receiver has it already: it is done, and only the journal does not know.
+        removal.transaction.complete(ending(removal))
+        return removal.resolve()
+      }
       removal.transaction.putBack()
-      removal.reject(error)
-    } catch (second) {
-      removal.reject(new AggregateError([error, second], `Message '${removal.message.id}' could not be given back.`))
+    } catch {
+      // The first error is the one to report; what could not be put back now is put back by the next recovery.
+      removal.transaction.giveUp()
     }
+    removal.reject(error)
   }
+}
+
+/** The body of what could not be read is all that is left of it. */
+function ending({ message }: Removal): Commit {
+  return { keepBody: message.unreadable !== undefined, isUndoable: true }
 }
 
 function takenError(message: HeldMessage): NsbError {
@@ -118,12 +134,4 @@ function takenError(message: HeldMessage): NsbError {
     code: 'NSB_MESSAGE_TAKEN',
     message: `Message '${message.id}' of queue '${message.queue}' was taken by somebody else meanwhile; nothing was done.`,
   })
-}
-
-function putBackIfPossible(transaction: Transaction | undefined): void {
-  try {
-    transaction?.putBack()
-  } catch {
-    // The first error is the one to report; what could not be put back now is put back by the next recovery.
-  }
 }

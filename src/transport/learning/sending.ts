@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
 import { NsbError } from '../../message/nsb-error.ts'
@@ -6,11 +7,21 @@ import type { Destination, OutgoingMessage } from '../transport.ts'
 import { checkAddress, checkName } from './layout.ts'
 import { writeMetadata } from './metadata.ts'
 import { newNativeId } from './native-id.ts'
-import { type Copy, type StorageFolder, removeFile } from './storage.ts'
+import { type Copy, type StorageFolder, moveIfThere, removeIfPossible } from './storage.ts'
 import type { Subscriptions } from './subscriptions.ts'
+import { unsentPath } from './unsent.ts'
 
 /** Header text and body together, in bytes. */
 const largestMessage = 65_536
+
+/** A copy that is being written. */
+interface Written {
+  /** Of its metadata file, until it is moved to the target. */
+  readonly metadata: string
+  readonly target: string
+  /** The path of its body, once it is this copy's. */
+  readonly bodies: readonly string[]
+}
 
 /** Turns outgoing messages into copies, and writes copies into queues. */
 export class Sending {
@@ -18,9 +29,12 @@ export class Sending {
   readonly #subscriptions: Subscriptions
   readonly #clock: Clock
   readonly #restrictSize: boolean
+  readonly #prefix: () => string
 
-  constructor(storage: StorageFolder, subscriptions: Subscriptions, clock: Clock, restrictSize: boolean) {
+  /** @param prefix of this process, which is asked for when something is written */
+  constructor(storage: StorageFolder, subscriptions: Subscriptions, clock: Clock, restrictSize: boolean, prefix: () => string) {
     this.#storage = storage
+    this.#prefix = prefix
     this.#subscriptions = subscriptions
     this.#clock = clock
     this.#restrictSize = restrictSize
@@ -65,23 +79,31 @@ export class Sending {
 
   /** All copies, or none and an error: bodies first, and the metadata files appear when all of them are written. */
   write(copies: readonly Copy[]): void {
-    const done: string[] = []
+    const prefix = copies.length === 0 ? '' : this.#prefix()
+    const written: Written[] = []
     try {
-      const moves = copies.map((copy) => {
-        this.writeBody(copy, done)
-        const temporary = this.#storage.writeTemporary(copy.metadata, copy.nativeId)
-        done.push(temporary)
-        return [temporary, this.#storage.metadataPath(copy)] as const
-      })
-      for (const [from, to] of moves) {
-        this.#storage.move(from, to)
-        // In front, so that an undo takes the metadata before its body: a metadata file without one is fatal to a .NET receiver.
-        if (moves.length > 1) done.unshift(to)
+      for (const copy of copies) {
+        const metadata = unsentPath(this.#storage, prefix, copy.queue, copy.nativeId)
+        const bodies: string[] = []
+        written.push({ metadata, target: this.#storage.metadataPath(copy), bodies })
+        // Before the body, so that whoever finds a body of a dead process knows that it has no message.
+        this.#storage.write(metadata, copy.metadata)
+        this.writeBody(copy, bodies)
       }
+      for (const { metadata, target } of written) this.#storage.move(metadata, target)
     } catch (error) {
-      for (const path of done) removeFile(path)
+      for (const each of written.toReversed()) this.#undo(each)
       throw error
     }
+  }
+
+  #undo({ bodies, metadata, target }: Written): void {
+    // The metadata before its body: a metadata file without one is fatal to a .NET receiver.
+    const isSent = !existsSync(metadata)
+    // Somebody has taken it already.
+    if (isSent && !moveIfThere(this.#storage, target, metadata)) return
+    for (const body of bodies) removeIfPossible(body)
+    removeIfPossible(metadata)
   }
 
   /** @param done gets the path, for the case that the copy is not sent after all */

@@ -3,19 +3,21 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   rmdirSync,
-  statSync,
   unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { NsbError } from '../../message/nsb-error.ts'
 import { holdsNoFolders } from '../making-folders.ts'
 import { QueueNotFoundError } from '../queue-not-found.ts'
 import { entriesIfAny } from './folder-snapshot.ts'
+import { LeftAloneError } from './left-alone.ts'
+import { lookAt } from './plain-file.ts'
 import { checkAddress, delayedFolderOf, errorCode, metadataEnding, ownFolder, queueFolders } from './layout.ts'
 
 /** A copy on its way to a queue. */
@@ -75,8 +77,21 @@ export class StorageFolder {
       : `${folder}/.delayed/${delayedFolderOf(copy.deliverAt)}/${copy.nativeId}${metadataEnding}`
   }
 
+  /** @throws {LeftAloneError} what is there leads out of the storage folder */
   exists(queue: string): boolean {
-    return statSync(this.queuePath(queue), { throwIfNoEntry: false })?.isDirectory() ?? false
+    const path = this.queuePath(queue)
+    const entry = lookAt(path)
+    if (entry?.isSymbolicLink() !== true) return entry?.isDirectory() ?? false
+    if (!leadsInto(path, this.path)) throw new LeftAloneError(path, 'is a link that leads out of the storage folder')
+    return true
+  }
+
+  /** Refuses a queue of which a part is elsewhere: its files would be read, moved and removed there. @throws {LeftAloneError} */
+  checkFolders(queue: string): void {
+    for (const stage of queueFolders) {
+      const path = `${this.queuePath(queue)}/${stage}`
+      if (lookAt(path)?.isSymbolicLink() === true) throw new LeftAloneError(path, 'is a link, where a folder belongs')
+    }
   }
 
   /** Names of all queues. */
@@ -106,11 +121,13 @@ export class StorageFolder {
 
   /** What a sender makes. Without `.pending` it shows that nobody has ever received from it. */
   createQueue(queue: string): void {
-    makeFolders(`${this.queuePath(checkAddress(queue))}/.bodies`)
+    this.exists(checkAddress(queue))
+    makeFolders(`${this.queuePath(queue)}/.bodies`)
   }
 
   /** What a receiver makes. */
   createReceiverFolders(queue: string): void {
+    this.checkFolders(checkAddress(queue))
     this.createQueue(queue)
     for (const folder of queueFolders) makeFolders(`${this.queuePath(queue)}/${folder}`)
   }
@@ -135,9 +152,8 @@ export class StorageFolder {
     writeFile(this.bodyPath(copy.queue, copy.nativeId), copy.body, copy.chosenId ? 'wx' : 'w')
   }
 
-  /** Writes where no reader looks, for {@link move} to make it visible at once and whole. @param name not used by anybody else */
-  writeTemporary(text: string, name: string): string {
-    const path = `${this.#temporary}/${name}-${temporaryFiles++}`
+  /** Writes where no reader looks, for {@link move} to make it visible at once and whole. @param path not used by anybody else */
+  write(path: string, text: string): void {
     try {
       writeFile(path, text, 'w')
     } catch (error) {
@@ -145,12 +161,12 @@ export class StorageFolder {
       removeIfPossible(path)
       throw error
     }
-    return path
   }
 
   /** A file that is there whole or not at all. @param name not used by anybody else */
   writeWhole(to: string, text: string, name: string): void {
-    const temporary = this.writeTemporary(text, name)
+    const temporary = `${this.#temporary}/${name}-${temporaryFiles++}`
+    this.write(temporary, text)
     try {
       this.move(temporary, to)
     } catch (error) {
@@ -185,9 +201,20 @@ export class StorageFolder {
   removeStaleTemporaries(now: number): void {
     for (const name of listOrEmpty(this.#temporary, (folder) => readdirSync(folder))) {
       const path = `${this.#temporary}/${name}`
-      const stat = statSync(path, { throwIfNoEntry: false })
+      const stat = lookAt(path)
       if (stat && stat.mtimeMs < now - 86_400_000) rmSync(path, { recursive: true, force: true })
     }
+  }
+}
+
+/** False when the file is gone; a missing target folder is made. */
+export function moveIfThere(storage: StorageFolder, from: string, to: string): boolean {
+  try {
+    storage.move(from, to)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
   }
 }
 
@@ -216,6 +243,15 @@ function openForWriting(path: string, flag: string): number {
 export function makeFolderFor(path: string, error: unknown): void {
   if (errorCode(error) !== 'ENOENT') throw error
   makeFolders(path.slice(0, path.lastIndexOf('/')))
+}
+
+/** Does the link end below the folder? */
+function leadsInto(link: string, folder: string): boolean {
+  try {
+    return realpathSync(link).startsWith(`${realpathSync(folder)}${sep}`)
+  } catch {
+    return false
+  }
 }
 
 /** The folder and those above it. */

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { Header } from '../../message/headers.ts'
 import { errorText } from '../../message/nsb-error.ts'
@@ -6,6 +5,7 @@ import type { IncomingMessage, TapEvents } from '../transport.ts'
 import { FileNames } from './file-names.ts'
 import { entriesIfAny, sendTime } from './folder-snapshot.ts'
 import { nativeIdOf, queueFolders } from './layout.ts'
+import { lookAt } from './plain-file.ts'
 import { readMessage } from './reading.ts'
 import type { StorageFolder } from './storage.ts'
 import { FolderWatcher } from './watcher.ts'
@@ -115,7 +115,7 @@ export class FolderTap {
 
   #newFile(name: string): NewFile | undefined {
     if (queueFolders.has(name) || this.#known.has(name)) return undefined
-    const stat = statSync(`${this.#folder}/${name}`, { throwIfNoEntry: false })
+    const stat = lookAt(`${this.#folder}/${name}`)
     return stat?.isFile() ? { name, time: sendTime(stat) } : undefined
   }
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { delayedFolderOf, errorCode, isFolderName } from './layout.ts'
+import { delayedFolderOf, isFolderName } from './layout.ts'
+import { readPlainFile } from './plain-file.ts'
 import type { Copy, StorageFolder } from './storage.ts'
 
 /** Where the outgoing files of a transaction go; .NET does not write it, so it cannot roll forward. */
@@ -13,19 +13,29 @@ interface Target {
   readonly chosen: boolean
 }
 
-/** The outgoing files named in a transaction folder: where each goes. Entries that are not ours to trust are left out. */
+/** No batch is so large that its list is longer. */
+const longestList = 64 * 1024 * 1024
+
+/**
+ * The outgoing files named in a transaction folder: where each goes. Entries that are not ours to trust are left out.
+ *
+ * @returns undefined: there is no list, or none that can be understood
+ */
 export function readTargets(storage: StorageFolder, folder: string): ReadonlyMap<string, TargetFile> | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(readFileSync(`${folder}/${targetsFile}`, 'utf8'))
-  } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
+  const list = readPlainFile(`${folder}/${targetsFile}`, longestList)
+  const parsed = list.kind === 'read' ? parseIfJson(list.bytes) : undefined
   if (!Array.isArray(parsed)) return undefined
   return new Map(
     parsed.filter(isTarget).map((target) => [target.nativeId, { path: pathOf(storage, target), chosen: target.chosen === true }]),
   )
+}
+
+function parseIfJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
 }
 
 /** Where the metadata file of an outgoing message goes. */

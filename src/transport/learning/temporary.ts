@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import type { TemporaryQueue } from '../transport.ts'
 import { checkAddress } from './layout.ts'
+import { lookAt } from './plain-file.ts'
 import { type StorageFolder, listOrEmpty } from './storage.ts'
 import { removeTree } from './transaction.ts'
 
@@ -24,5 +25,5 @@ export function makeTemporaryQueue(storage: StorageFolder, prefix: string, expir
 
 function lastUse(folder: string): number {
   const paths = [folder, ...listOrEmpty(folder, (path) => readdirSync(path)).map((name) => `${folder}/${name}`)]
-  return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0))
+  return Math.max(...paths.map((path) => lookAt(path)?.mtimeMs ?? 0))
 }

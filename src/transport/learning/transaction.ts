@@ -1,11 +1,14 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { NsbError } from '../../message/nsb-error.ts'
+import { type Commit, committedName } from './committed-name.ts'
+import { leftAloneBy } from './folders-in.ts'
 import { errorCode, nativeIdOf } from './layout.ts'
+import type { LeftAlone } from './left-alone.ts'
 import { type Reading, readMessage } from './reading.ts'
 import type { Owner } from './owner.ts'
 import type { Sending } from './sending.ts'
 import { storageErrorOf } from './storage-error.ts'
-import { type Copy, type StorageFolder, removeFile, removeFolder, removeIfPossible } from './storage.ts'
+import { type Copy, type StorageFolder, moveIfThere, removeFile, removeFolder, removeIfPossible } from './storage.ts'
 import { targetOf, targetsFile } from './targets.ts'
 
 /** Places between the steps of a transaction, for tests that end the process there. */
@@ -16,6 +19,7 @@ export interface TransactionRoom {
   readonly storage: StorageFolder
   readonly sending: Sending
   readonly owner: Owner
+  readonly leftAlone: LeftAlone
   readonly at: (place: FaultPoint) => void
   readonly warn: (warning: string) => void
   /** Writes again, into a storage folder that was removed, what this transport had put there beside messages. */
@@ -33,8 +37,10 @@ export class Transaction {
   readonly #queue: string
   readonly #id: string
   readonly #pending: string
-  #committed: string
+  /** Empty: it is not committed. */
+  #committed = ''
   #staged: readonly Copy[] = []
+  #isSent = false
   #stagedFiles: string[] = []
 
   private constructor(room: TransactionRoom, queue: string, id: string, fileName: string) {
@@ -43,12 +49,14 @@ export class Transaction {
     this.#id = id
     this.fileName = fileName
     this.nativeId = nativeIdOf(fileName)
-    const folder = room.storage.queuePath(queue)
-    this.#pending = `${folder}/.pending/${id}`
-    this.#committed = `${folder}/.committed/${id}`
+    this.#pending = `${room.storage.queuePath(queue)}/.pending/${id}`
   }
 
-  /** Takes the message; undefined when somebody else was faster. */
+  /**
+   * Takes the message; undefined when somebody else was faster.
+   *
+   * @throws {LeftAloneError} this user may not move this file
+   */
   static claim(
     room: TransactionRoom,
     queue: string,
@@ -67,10 +75,15 @@ export class Transaction {
       if (errorCode(error) === 'EEXIST') return Transaction.claim(room, queue, fileName, room.owner.randomId())
       if (errorCode(error) !== 'EROFS') removeFolder(transaction.#pending)
       if (errorCode(error) === 'ENOENT') return undefined
-      throw storageErrorOf(error, room.storage.path)
+      const folder = room.storage.queuePath(queue)
+      throw storageErrorOf(leftAloneBy(`${folder}/${fileName}`, error, [folder, `${folder}/.pending`]), room.storage.path)
     }
     room.at('claimed')
     return transaction
+  }
+
+  get isCommitted(): boolean {
+    return this.#committed !== ''
   }
 
   get path(): string {
@@ -112,40 +125,67 @@ export class Transaction {
   }
 
   /**
-   * From here on the copies will arrive and the message will go, whatever happens to this process.
+   * From here on the copies will arrive and the message will go, whatever happens to this process; of a commit that is undoable once the
+   * first copy is out.
    *
    * @throws {OwnershipLostError} when the folder was taken away, as a starting .NET endpoint does; the copies are dropped
    */
-  commit(): void {
+  commit({ isUndoable = false, keepBody = false }: Partial<Commit> = {}): void {
+    this.#committed = this.#committedPath(committedName(this.#id, this.nativeId, { isUndoable, keepBody }))
     try {
       renameSync(this.#pending, this.#committed)
     } catch (error) {
       this.#commitOtherwise(error)
     }
+    this.#room.owner.active.add(this.#committedName)
     this.#room.at('committed')
   }
 
-  /** Undoes {@link commit}, as long as {@link complete} has not begun. */
-  uncommit(): void {
-    renameSync(this.#committed, this.#pending)
+  /** Sends the copies on their way. */
+  send(): void {
+    const { storage } = this.#room
+    for (const copy of this.#staged)
+      if (!moveIfThere(storage, this.#outgoing(copy), storage.metadataPath(copy))) throw this.#lost(undefined)
+    this.#isSent = true
+    this.#room.at('completing')
   }
 
-  /** Sends the copies on their way and removes the message. */
-  complete({ keepBody = false }: { readonly keepBody?: boolean } = {}): void {
+  /**
+   * Takes back what {@link send} has sent, and undoes {@link commit}.
+   *
+   * @returns false: somebody has taken a copy already, so all of them stay sent
+   */
+  recall(): boolean {
+    const { owner, storage } = this.#room
+    const recalled: Copy[] = []
+    for (const copy of this.#staged) {
+      if (moveIfThere(storage, storage.metadataPath(copy), this.#outgoing(copy))) recalled.push(copy)
+      else if (!existsSync(this.#outgoing(copy))) {
+        for (const each of recalled) storage.move(this.#outgoing(each), storage.metadataPath(each))
+        return false
+      }
+    }
+    renameSync(this.#committed, this.#pending)
+    if (this.#committedName !== this.#id) owner.active.delete(this.#committedName)
+    this.#committed = ''
+    this.#isSent = false
+    return true
+  }
+
+  /** Sends the copies on their way, unless they are, and removes the message; its body too, unless the commit says that it stays. */
+  complete({ keepBody = false }: Partial<Commit> = {}): void {
     const { storage, owner } = this.#room
     // Whatever goes wrong from here on is finished by the next recovery.
     owner.active.delete(this.#id)
-    for (const copy of this.#staged) {
-      const from = `${this.#committed}/${copy.nativeId}.metadata.out`
-      if (!moveIfThere(storage, from, storage.metadataPath(copy))) throw this.#lost(undefined)
-    }
-    this.#room.at('completing')
+    owner.giveUp(this.#committedName)
+    if (!this.#isSent) this.send()
     // The metadata before its body, since .NET cannot bear one without the other; the folder last, so that a crash before leaves a trace.
     if (!removeFile(`${this.#committed}/${this.fileName}`)) throw this.#lost(undefined)
     this.#room.at('bodyLeft')
     if (!keepBody) removeFile(storage.bodyPath(this.#queue, this.nativeId))
     if (this.#staged.length > 0) removeFile(`${this.#committed}/${targetsFile}`)
     removeFolder(this.#committed)
+    owner.givenUp.delete(this.#committedName)
   }
 
   /** Removes the message without a word, such as an expired one. */
@@ -153,7 +193,7 @@ export class Transaction {
     try {
       this.commit()
     } catch (error) {
-      this.#room.owner.active.delete(this.#id)
+      this.#room.owner.giveUp(this.#id)
       throw error
     }
     this.complete()
@@ -168,23 +208,45 @@ export class Transaction {
       // A queue folder that is gone is not made again for it: the message has gone with it.
       renameSync(this.path, `${storage.queuePath(this.#queue)}/${this.fileName}`)
     } catch (error) {
-      throw errorCode(error) === 'ENOENT' ? this.#lost(error) : storageErrorOf(error, storage.path)
+      if (errorCode(error) === 'ENOENT') throw this.#lost(error)
+      owner.giveUp(this.#id)
+      throw storageErrorOf(error, storage.path)
     }
     removeFolder(this.#pending)
   }
 
+  get #committedName(): string {
+    return this.#committed.slice(this.#committed.lastIndexOf('/') + 1)
+  }
+
+  #committedPath(name: string): string {
+    return `${this.#room.storage.queuePath(this.#queue)}/.committed/${name}`
+  }
+
+  #outgoing(copy: Copy): string {
+    return `${this.#committed}/${copy.nativeId}.metadata.out`
+  }
+
+  /** Leaves what is left of it to the next recovery. */
+  giveUp(): void {
+    const { owner } = this.#room
+    owner.active.delete(this.#id)
+    owner.giveUp(this.isCommitted ? this.#committedName : this.#id)
+  }
+
   #commitOtherwise(error: unknown): void {
+    const { owner, storage } = this.#room
     const code = errorCode(error)
-    const stage = this.#committed.slice(0, this.#committed.lastIndexOf('/'))
     try {
-      if (code === 'ENOENT') mkdirIfMissing(stage)
+      if (code === 'ENOENT') mkdirIfMissing(`${storage.queuePath(this.#queue)}/.committed`)
       // A left-over that could not be removed has the name.
-      else if (code === 'ENOTEMPTY' || code === 'EEXIST') this.#committed = `${stage}/${this.#room.owner.randomId()}`
+      else if (code === 'ENOTEMPTY' || code === 'EEXIST') this.#committed = this.#committedPath(owner.randomId())
       else throw error
       renameSync(this.#pending, this.#committed)
     } catch (second) {
-      if (errorCode(second) !== 'ENOENT') throw storageErrorOf(second, this.#room.storage.path)
-      this.#room.owner.active.delete(this.#id)
+      this.#committed = ''
+      if (errorCode(second) !== 'ENOENT') throw storageErrorOf(second, storage.path)
+      owner.active.delete(this.#id)
       this.unstage()
       throw this.#lost(second)
     }
@@ -225,17 +287,6 @@ function mkdirIfMissing(path: string): void {
     mkdirSync(path)
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error
-  }
-}
-
-/** False when the file is gone; a missing target folder is made. */
-export function moveIfThere(storage: StorageFolder, from: string, to: string): boolean {
-  try {
-    storage.move(from, to)
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
-    throw error
   }
 }
 

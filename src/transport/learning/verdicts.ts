@@ -70,7 +70,7 @@ export class Verdicts {
   /** Throws when nothing has happened yet; what fails later is reported, and finished by recovery. */
   #commit(transaction: Transaction, options: { readonly keepBody?: boolean; readonly hasFailed: boolean }): void {
     try {
-      transaction.commit()
+      transaction.commit(options)
     } catch (error) {
       if (error instanceof OwnershipLostError) return this.#outage.report(error)
       transaction.unstage()

@@ -1,16 +1,20 @@
 import { FolderSnapshot } from './folder-snapshot.ts'
+import type { LeftAloneError } from './left-alone.ts'
 
 /** The files of a queue that a receiver takes one after the other, oldest first. */
 export class WaitingFiles {
   readonly #folder: string
+  readonly #isPassedBy: (fileName: string) => boolean
   #snapshot: FolderSnapshot | undefined
   /** The oldest of the listing that was not taken yet. */
   #rank = 0
   /** Names of files that were put back; they are taken again before the others, the last one first. */
   #putBack: string[] = []
 
-  constructor(folder: string) {
+  /** @param isPassedBy files that are not taken */
+  constructor(folder: string, isPassedBy: (fileName: string) => boolean) {
     this.#folder = folder
+    this.#isPassedBy = isPassedBy
   }
 
   /** Messages in the last listing. */
@@ -23,16 +27,20 @@ export class WaitingFiles {
     const putBack = this.#putBack.pop()
     if (putBack !== undefined) return putBack
     const snapshot = this.#snapshot
-    if (snapshot !== undefined && this.#rank < snapshot.length) return snapshot.nameAt(this.#rank++)
+    while (snapshot !== undefined && this.#rank < snapshot.length) {
+      const fileName = snapshot.nameAt(this.#rank++)
+      if (!this.#isPassedBy(fileName)) return fileName
+    }
     this.#snapshot = undefined
     return undefined
   }
 
-  /** @throws ENOENT when there is no such queue */
-  list(): void {
+  /** @returns what is no message @throws ENOENT when there is no such queue */
+  list(): readonly LeftAloneError[] {
     this.#snapshot = undefined
     this.#snapshot = new FolderSnapshot(this.#folder)
     this.#rank = 0
+    return this.#snapshot.strange
   }
 
   putBack(fileName: string): void {

@@ -46,7 +46,7 @@ describe('a snapshot of a folder', () => {
     assert.deepEqual(allOf(new FolderSnapshot(folder)), expected)
   })
 
-  it('takes every file for a message, and neither a folder nor a link that leads nowhere', () => {
+  it('takes every file for a message, and neither a folder nor a link, wherever it leads', () => {
     const folder = tempFolder()
     mkdirSync(join(folder, '.bodies'))
     mkdirSync(join(folder, 'a folder'))
@@ -55,8 +55,11 @@ describe('a snapshot of a folder', () => {
     symlinkSync(join(folder, 'file'), join(folder, 'link'))
     symlinkSync(join(folder, 'nothing'), join(folder, 'broken link'))
 
-    assert.deepEqual(allOf(new FolderSnapshot(folder)).toSorted(), ['.hidden', 'file', 'link'])
-    assert.equal(countMessages(folder), 3)
+    const snapshot = new FolderSnapshot(folder)
+
+    assert.deepEqual(allOf(snapshot).toSorted(), ['.hidden', 'file'])
+    assert.equal(countMessages(folder), 2)
+    assert.deepEqual(snapshot.strange.map(({ path }) => path).toSorted(), [join(folder, 'broken link'), join(folder, 'link')])
   })
 
   it('counts what came later, and not what was taken or put back', () => {

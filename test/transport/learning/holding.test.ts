@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { linkSync, rmSync, utimesSync } from 'node:fs'
+import { linkSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import type { HeldMessage, Holding } from '../../../src/transport/transport.ts'
@@ -29,7 +29,9 @@ describe('looking at a folder', () => {
   it('leaves no trace: no file is added, moved or removed', async () => {
     const storage = tempFolder()
     const transport = openLearning(storage)
-    await transport.dispatch([message('a', 'error'), message('b', 'error')])
+    const sender = openLearning(storage)
+    await sender.dispatch([message('a', 'error'), message('b', 'error')])
+    await sender.close()
     const before = filesIn(storage)
     const during: (readonly string[])[] = []
 
@@ -151,7 +153,7 @@ describe('E-40 moving a message', () => {
     assert.deepEqual([...moved, ...racing.deliveries.map(textOf)].toSorted(), all.map(textOf))
   })
 
-  it('journals a group before anything of it is gone, and before its copies can be taken', async () => {
+  it('journals a group when all of its copies are there, and before anything of it is gone', async () => {
     const storage = tempFolder()
     const transport = openLearning(storage)
     await transport.createQueues(['sales'])
@@ -174,7 +176,36 @@ describe('E-40 moving a message', () => {
     await Promise.all((await allOf(held)).map((each) => held.consume(each, [message(textOf(each), 'sales')])))
     await held.giveBack()
 
-    assert.deepEqual(journal, [{ group: ['a', 'b', 'c'], visible: 0, files: 3 }])
+    assert.deepEqual(journal, [{ group: ['a', 'b', 'c'], visible: 3, files: 3 }])
     assert.deepEqual(await contents(transport, 'sales'), ['a', 'b', 'c'])
+  })
+
+  it('takes the copies of a group back that cannot be journalled; one that its receiver has taken meanwhile is done', async () => {
+    const storage = tempFolder()
+    const transport = openLearning(storage)
+    await transport.createQueues(['sales'])
+    for (const name of ['a', 'b', 'c']) await transport.dispatch([message(name, 'error')])
+    const full = new Error('the journal is full')
+    const held = await transport.hold(
+      'error',
+      holdOptions({
+        beforeRemove: () => {
+          const [first = ''] = readdirSync(join(storage, 'sales')).filter((name) => name.endsWith('.metadata.txt'))
+          rmSync(join(storage, 'sales', first))
+          throw full
+        },
+      }),
+    )
+
+    const ends = await Promise.allSettled((await allOf(held)).map((each) => held.consume(each, [message(textOf(each), 'sales')])))
+    await held.giveBack()
+
+    assert.deepEqual(
+      ends.map((end) => (end.status === 'fulfilled' ? 'done' : end.reason)),
+      ['done', full, full],
+    )
+    assert.deepEqual(await contents(transport, 'sales'), [])
+    assert.deepEqual(await contents(transport, 'error'), ['b', 'c'])
+    assert.equal(filesIn(join(storage, 'sales')).length, 1)
   })
 })

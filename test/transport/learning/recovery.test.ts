@@ -24,7 +24,9 @@ const minute = 60_000
 
 /** Puts a message into a transaction folder, as its owner would have left it. */
 async function leaveInWork(storage: string, step: '.pending' | '.committed', id: string): Promise<void> {
-  await openLearning(storage).dispatch([message('order', 'sales', { nativeId: 'order' })])
+  const sender = openLearning(storage)
+  await sender.dispatch([message('order', 'sales', { nativeId: 'order' })])
+  await sender.close()
   const folder = join(storage, 'sales', step, id)
   mkdirSync(folder, { recursive: true })
   renameSync(join(storage, 'sales/order.metadata.txt'), join(folder, 'order.metadata.txt'))
@@ -54,7 +56,7 @@ describe('L-10 kill -9', () => {
         child.kill('SIGKILL')
       }
       assert.equal(await ended(child), 'SIGKILL')
-      assert.equal((await transport.inspect('sales'))?.depth, 0)
+      assert.equal((await transport.inspect('sales'))?.depth, 1, 'what was in its hands waits again, and counts')
 
       const seen = await receive(transport, 'sales')
       await until('the message arrives', () => seen.deliveries.length === 1)
@@ -118,12 +120,14 @@ describe('L-10 kill -9', () => {
     const storage = tempFolder()
     const transport = openLearning(storage)
     await transport.dispatch([message('order', 'sales')])
+    await transport.close()
     await ended(startScript('receive', storage, 'sales', 'claimed'))
     assert.equal(ownFilesIn(storage).length, 1)
 
-    const seen = await receive(transport, 'sales')
+    const receiver = openLearning(storage)
+    const seen = await receive(receiver, 'sales')
     await until('the message arrives', () => seen.deliveries.length === 1)
-    await transport.close()
+    await receiver.close()
 
     assert.deepEqual(ownFilesIn(storage), [])
   })
@@ -133,8 +137,10 @@ describe('E-41 an operator that was killed', () => {
   it.each([
     ['claimed', 'error'],
     ['staged', 'error'],
-    ['committed', 'sales'],
+    ['committed', 'error'],
+    ['completing', 'sales'],
     ['beforeRemove', 'sales'],
+    ['bodyLeft', 'sales'],
   ])('at %s: the next command finds each message exactly once, in %s', async (fault, place) => {
     const storage = tempFolder()
     const transport = openLearning(storage)

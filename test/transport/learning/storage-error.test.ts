@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'vitest'
 import { NsbError } from '../../../src/message/nsb-error.ts'
 import { StorageError, storageErrorOf } from '../../../src/transport/learning/storage-error.ts'
-import { StorageFolder, removeFile } from '../../../src/transport/learning/storage.ts'
+import { StorageFolder } from '../../../src/transport/learning/storage.ts'
 import { fillDisk, mountDisk, unmount, whyNoDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { consume, depthIs, hasCode, message, openLearning, receive, toAddress, until } from './support.ts'
@@ -117,10 +117,10 @@ it.skipIf(whyNoDisk() !== undefined)('E-37 on a full disk no temporary file is l
   const disk = join(tempFolder(), 'disk')
   mountDisk(disk, 64)
   const storage = new StorageFolder(disk)
-  removeFile(storage.writeTemporary('a text', 'first'))
+  storage.writeWhole(join(disk, 'target'), 'a text', 'first')
   fillDisk(disk)
 
-  assert.throws(() => storage.writeTemporary('x'.repeat(10_000), 'second'), { code: 'ENOSPC' })
+  assert.throws(() => storage.writeWhole(join(disk, 'target'), 'x'.repeat(10_000), 'second'), { code: 'ENOSPC' })
 
   assert.deepEqual(readdirSync(join(disk, '.nsb', 'tmp')), [])
   unmount(disk)

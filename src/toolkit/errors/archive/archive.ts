@@ -98,7 +98,7 @@ export async function exportSelected(
   write: (messages: readonly HeldMessage[]) => Promise<void>,
 ): Promise<ArchiveReport> {
   const report = await work(operations, selection, run, async (messages, note) => {
-    const problems = messages.map(({ failed, message }) => whyNotSaved(message, failed.uniqueId))
+    const problems = messages.map(({ failed, message }) => message.leftAlone ?? whyNotSaved(message, failed.uniqueId))
     await write(messages.flatMap(({ message }, index) => (problems[index] === undefined ? [message] : [])))
     for (const [index, { failed }] of messages.entries()) note(failed.uniqueId, problems[index])
   })
@@ -118,8 +118,7 @@ async function work(
   const note = (uniqueId: string, error: unknown): void => {
     if (error === undefined) done++
     else failed++
-    const isOfMessage = error instanceof NsbError && (error.code === 'NSB_MESSAGE_TAKEN' || error.code === 'NSB_TOO_LARGE_TO_SAVE')
-    if (error !== undefined && !isOfMessage) stoppedBy ??= error
+    if (error !== undefined && !isOfOneMessage(error)) stoppedBy ??= error
     if (everyItem || (error !== undefined && items.length < mostNamed))
       items.push(error === undefined ? { uniqueId, result } : { uniqueId, result: 'failed', error: errorFields(error) })
     progress({ done: done + failed, of, failed })
@@ -139,6 +138,13 @@ async function work(
   const { duplicates, unread } = selection
   const { interrupted = false, newerArrivals } = given
   return { operation, selected, done, failed, duplicates, unread, leftInQueue, newerArrivals, items, stoppedBy, interrupted }
+}
+
+const ofOneMessage: ReadonlySet<string> = new Set(['NSB_FILE_LEFT_ALONE', 'NSB_MESSAGE_TAKEN', 'NSB_TOO_LARGE_TO_SAVE'])
+
+/** The others go on. */
+function isOfOneMessage(error: unknown): boolean {
+  return error instanceof NsbError && ofOneMessage.has(error.code)
 }
 
 export function errorFields(error: unknown): { readonly code: string; readonly message: string } {
