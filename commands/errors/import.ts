@@ -14,6 +14,7 @@ import {
   cannotRead,
   importLines,
   isQueueMissing,
+  type Present,
   presentIn,
 } from '../../src/toolkit/errors/archive/import.ts'
 import { archivingOperation, filesOfOperation, linesOf } from '../../src/toolkit/errors/archive/find-archived.ts'
@@ -99,6 +100,8 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const progress = this.progress()
     this.atEnd(async () => progress?.end())
     let of = 0
+    let present: Present | undefined
+    const release = (): Promise<void> => present?.release() ?? Promise.resolve()
     const options = async (): Promise<ImportOptions> => ({
       operation,
       journal: undefined,
@@ -106,7 +109,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       replay,
       redirects,
       verifyHash: flags.hash,
-      present: allowDuplicates ? undefined : isLooking ? await presentIn(transport, queue, holding) : new KeySet(),
+      present: allowDuplicates ? undefined : isLooking ? (present = await presentIn(transport, queue, holding)).keys : new KeySet(),
       window: flags.window,
       everyItem: this.jsonEnabled(),
       signal: this.signal,
@@ -118,7 +121,7 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     const isConfirmed = isStdin || (this.globals.yes === true && !protect)
 
     if (flags['dry-run'] || !isConfirmed) {
-      const planned = await importLines(transport, await lines(), await options())
+      const planned = await this.#plan(transport, await lines(), await options(), release)
       this.signal.throwIfAborted()
       of = planned.read
       await this.#showTargets(transport, planned)
@@ -132,8 +135,8 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
     if (queue !== undefined) await this.forgetSnapshot(queue)
     // A journal is of what was begun, so all that may refuse comes before it.
     const input = await lines()
-    const chosen = await options()
     if (isMissing) await transport.createQueues([queue])
+    const chosen = await options()
     const record: ImportRecord = {
       replay,
       redirects,
@@ -157,6 +160,21 @@ Exit codes: 0 all done, skipped ones included; 2 usage; 3 some lines were reject
       return this.#end(about, operation, report, { dryRun: false, replay })
     } finally {
       journal.close()
+      await release()
+    }
+  }
+
+  /** What would be imported. */
+  async #plan(
+    transport: Transport,
+    lines: AsyncIterable<ReadLine>,
+    options: ImportOptions,
+    release: () => Promise<void>,
+  ): Promise<ImportReport> {
+    try {
+      return await importLines(transport, lines, options)
+    } finally {
+      await release()
     }
   }
 

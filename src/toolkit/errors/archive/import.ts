@@ -84,8 +84,16 @@ export async function isQueueMissing(transport: Transport, queue: string, isName
   return true
 }
 
+/** What is in a queue that is imported into. */
+export interface Present {
+  readonly keys: KeySet
+  /** Lets others import into it; always. */
+  release(): Promise<void>
+}
+
 /**
- * Which failures are in the queue; to know it is to look at all of them. Beside a consumer nobody knows it, who may have them in hand.
+ * Which failures are in the queue; to know it is to look at all of them. Beside a consumer nobody knows it, who may have them in hand. Where
+ * a look holds nothing, nobody else imports into the queue until it is let go, since both would find the same missing.
  *
  * @throws {NsbError} NSB_HOLD_TOO_SMALL, and those of a holding that changes the queue
  */
@@ -93,25 +101,30 @@ export async function presentIn(
   operations: Operations,
   queue: string,
   { maxHold, overrule, signal }: { readonly maxHold: number; readonly overrule: readonly string[]; readonly signal: AbortSignal },
-): Promise<KeySet> {
-  const present = new KeySet()
+): Promise<Present> {
+  const keys = new KeySet()
+  const { lookWithoutTrace } = operations.can
   const holding = await holdIfThere(operations, queue, {
-    purpose: operations.can.lookWithoutTrace ? 'look' : 'change',
+    purpose: lookWithoutTrace ? 'look' : 'change',
+    alone: true,
     overrule,
     page,
     max: maxHold,
     signal,
     beforeRemove: () => undefined,
   })
-  if (holding === undefined) return present
+  const release = async (): Promise<void> => void (await holding?.giveBack())
+  if (holding === undefined) return { keys, release }
+  let isRead = false
   try {
     checkHold(holding.facts, { maxHold, overrule }, ['Or import without a look at what is there already: --allow-duplicates'])
-    for await (const messages of holding.pages()) for (const message of messages) present.add(keyOf(message, readHeld(message)))
+    for await (const messages of holding.pages()) for (const message of messages) keys.add(keyOf(message, readHeld(message)))
+    signal.throwIfAborted()
+    isRead = true
   } finally {
-    await holding.giveBack()
+    if (!isRead || !lookWithoutTrace) await release()
   }
-  signal.throwIfAborted()
-  return present
+  return { keys, release }
 }
 
 /** Sends the messages of these lines; each line is in the report or imported. */

@@ -113,22 +113,27 @@ async function goOn(
 ): Promise<ImportReport> {
   const { operation, queue } = journal.head
   const { allowDuplicates, only, redirects, replay, to, verifyHash, window } = record
+  const present = allowDuplicates || replay ? undefined : await presentIn(transport, queue, options)
   const lines = readLines(createReadStream(path))
-  return importLines(transport, only === undefined ? lines : linesOf(only, lines), {
-    operation,
-    journal: resumed,
-    queue: replay ? to : queue,
-    replay,
-    redirects,
-    verifyHash,
-    window,
-    present: allowDuplicates ? undefined : replay ? new KeySet() : await presentIn(transport, queue, options),
-    everyItem: false,
-    signal: options.signal,
-    clock: options.clock,
-    progress: () => undefined,
-    isDone: (line) => journal.safe.has(String(line)),
-  })
+  try {
+    return await importLines(transport, only === undefined ? lines : linesOf(only, lines), {
+      operation,
+      journal: resumed,
+      queue: replay ? to : queue,
+      replay,
+      redirects,
+      verifyHash,
+      window,
+      present: allowDuplicates ? undefined : (present?.keys ?? new KeySet()),
+      everyItem: false,
+      signal: options.signal,
+      clock: options.clock,
+      progress: () => undefined,
+      isDone: (line) => journal.safe.has(String(line)),
+    })
+  } finally {
+    await present?.release()
+  }
 }
 
 function recordOf({ head: { operation, options } }: ReadJournal): ImportRecord {
