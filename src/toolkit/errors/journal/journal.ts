@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fdatasync, fdatasyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { NsbError, errorText } from '../../../message/nsb-error.ts'
@@ -48,6 +48,9 @@ export type JournalLine =
 
 const flushEveryMs = 100
 
+/** What the name of a journal ends with while it has no head. */
+export const unfinished = '.new'
+
 export const thisProcess = (): JournalOwner => ({ host: hostname(), pid: process.pid })
 
 /** The folder of all journals. */
@@ -79,8 +82,11 @@ export class Journal {
     const path = journalPath(stateFolder, head.operation)
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-      const journal = new Journal(path, openSync(path, 'wx', 0o600), 0)
+      // There with its head or not at all: an empty one would be that of an operation of which nobody knows what it has done.
+      const begun = path + unfinished
+      const journal = new Journal(path, openSync(begun, 'wx', 0o600), 0)
       journal.#write(head)
+      renameSync(begun, path)
       return journal
     } catch (error) {
       throw unwritable(path, error)

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
-import { type OperationHead, journalPath } from './journal.ts'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type OperationHead, journalPath, operationsFolder, unfinished } from './journal.ts'
 import { isFile, isHead, operationIds, recordOf } from './read-journal.ts'
 
 const chunkBytes = 64 * 1024
@@ -35,15 +37,21 @@ export async function openOperations(stateFolder: string): Promise<readonly Oper
   return (await knownOperations(stateFolder)).open
 }
 
-/** Removes journals of operations that have been over for 30 days. What cannot be removed stays. */
+/** Removes journals of operations that have been over for 30 days, or never began. What cannot be removed stays. */
 export async function removeOldJournals(stateFolder: string, now: number): Promise<void> {
+  const folder = operationsFolder(stateFolder)
+  for (const name of await readdir(folder).catch(() => [])) if (name.endsWith(unfinished)) removeIfOld(join(folder, name), now, () => true)
   for (const operation of await operationIds(stateFolder)) {
     const path = journalPath(stateFolder, operation)
-    try {
-      if (now - statSync(path).mtimeMs > keptMs && isEnd(endsOf(path)?.last)) rmSync(path)
-    } catch {
-      // Somebody else may have removed it.
-    }
+    removeIfOld(path, now, () => isEnd(endsOf(path)?.last))
+  }
+}
+
+function removeIfOld(path: string, now: number, isOver: () => boolean): void {
+  try {
+    if (now - statSync(path).mtimeMs > keptMs && isOver()) rmSync(path)
+  } catch {
+    // Somebody else may have removed it.
   }
 }
 
