@@ -84,7 +84,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
     const transport = await this.openTransport()
     const about = { schema: 'nsb.errors.edit/1', profile: await this.profileName(), queue } as const
     const shown = await showFailed(transport, this.browseOptions(queue, { ids: [args.id] }, flags['max-hold']), args.id)
-    await this.noteFacts(queue, shown, flags['max-hold'])
+    this.noteFacts(queue, shown, flags['max-hold'])
     const { failed, message } = shown
     checkIsMessage(failed, message)
     const schema = flags.validate ? await this.#schemaOf(message) : undefined

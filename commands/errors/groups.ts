@@ -8,8 +8,9 @@ import { sortedRows } from '../../src/cli/listing.ts'
 import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import type { Column } from '../../src/cli/table.ts'
-import { groupFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
-import { groupFields, isoTime } from '../../src/toolkit/errors/documents.ts'
+import { groupFailed } from '../../src/toolkit/errors/browse/browse.ts'
+import { type Browsed, noOthers } from '../../src/toolkit/errors/browse/browsed.ts'
+import { groupFields, isoTime, lookFields } from '../../src/toolkit/errors/documents.ts'
 import { type Classifier, type Group, classifierNames, mergedGroups } from '../../src/toolkit/errors/select/group.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
@@ -49,20 +50,20 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     const now = Date.now()
 
     const found: { readonly queue: string; readonly groups: readonly Group[] }[] = []
-    let depth = 0
+    const looks: Browsed[] = []
     const sums = { total: 0, ungrouped: 0, newerArrivals: 0 }
     let others = noOthers
     for (const queue of queues) {
       await this.noteOpenOperations(queue)
       const browsing = this.browseOptions(queue, criteria, flags['max-hold'], !flags.refresh)
       const grouped = await groupFailed(transport, { ...this.besideLeftovers(transport, browsing), by })
-      await this.noteFacts(queue, grouped, flags['max-hold'])
-      if (grouped.takenAt === undefined) await this.noteLeftovers(transport)
+      this.noteFacts(queue, grouped, flags['max-hold'])
+      looks.push(grouped)
+      if (!grouped.cached) await this.noteLeftovers(transport)
       found.push({ queue, groups: grouped.groups })
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += grouped[name]
       others = addedOthers(others, grouped)
       const facts = grouped.facts
-      depth += facts.depth
       if (facts.depth > 0 && flags.output !== 'ids') {
         const oldest = grouped.oldest === undefined ? '' : `, oldest ${relativeTime(grouped.oldest, now)}`
         const { profile, transport: kind } = await this.connection()
@@ -85,6 +86,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
       ungrouped,
       ...otherKindFields(others),
       newerArrivals,
+      ...lookFields(looks),
     }
     // In a table they are lines of their own; whoever reads another form has the fields or the notes.
     const inTable = flags.output === undefined || flags.output === 'table' || flags.output === 'wide'
@@ -101,7 +103,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 a group is unknown,
     this.#hints(shown, {
       more: groups.length - shown.length,
       beside,
-      nothing: total === 0 && beside.length === 0 ? whyNothing(depth, flags.kind) : undefined,
+      nothing: total === 0 && beside.length === 0 ? whyNothing(looks, flags.kind) : undefined,
       areRows: rows !== shown,
       newerArrivals,
       kinds: (flags.kind ?? []).map((kind) => ` --kind ${kind}`).join(''),

@@ -10,8 +10,9 @@ import { printable } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { flagWords } from '../../src/cli/shell-word.ts'
 import { NsbError } from '../../src/message/nsb-error.ts'
-import { byTimeDescending, listFailed, noOthers } from '../../src/toolkit/errors/browse/browse.ts'
-import { failedFields } from '../../src/toolkit/errors/documents.ts'
+import { byTimeDescending, listFailed } from '../../src/toolkit/errors/browse/browse.ts'
+import { type Browsed, noOthers } from '../../src/toolkit/errors/browse/browsed.ts'
+import { failedFields, lookFields } from '../../src/toolkit/errors/documents.ts'
 import { hasCriteria } from '../../src/toolkit/errors/select/select.ts'
 
 export default class ErrorsList extends ErrorsCommand {
@@ -19,8 +20,9 @@ export default class ErrorsList extends ErrorsCommand {
   static override description =
     `Looks at the error queue and leaves every message where it is. Only failures are listed; --kind shows what else lies there: poison messages, faults of MassTransit, dead letters, acknowledgements.
 
-On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, without bodies and in a file of your own, for
-groups, show and list --cached, which then touch nothing.
+On RabbitMQ a look is a delivery of every message. What it saw is kept for 10 minutes, in a file of your own, for groups, show and list
+--cached, which then ask the queue for nothing but its depth. Where that has changed they read the queue; where the broker counts looks they
+say by how much. With --fail-if-any it is read whenever it has changed. asOf and cached say of which moment a document is.
 
 With --sort the first --limit of all that match are shown, in that order; otherwise the newest. --page 2 shows those after them, and so on, as
 long as nothing comes or goes meanwhile; on RabbitMQ --cached keeps it so, and costs no delivery.
@@ -72,6 +74,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     const queues = await this.errorQueues()
     const transport = await this.openTransport()
     const now = Date.now()
+    // That nothing is there is only said of what is known to be so now.
+    const cached = flags.cached && flags['fail-if-any'] ? 'ifSame' : flags.cached
 
     const fields = (row: ListedRow): object => ({
       ...failedFields(row.failed),
@@ -89,7 +93,8 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     let rows: readonly ListedRow[] = []
     let others = noOthers
     let first: ListedRow | undefined
-    let [total, depth, newerArrivals, unread, written, duplicates] = [0, 0, 0, 0, 0, 0]
+    const looks: Browsed[] = []
+    let [total, newerArrivals, unread, written, duplicates] = [0, 0, 0, 0, 0]
     const write = (row: ListedRow): void => {
       first ??= row
       written++
@@ -99,18 +104,18 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
     for (const queue of queues) {
       await this.noteOpenOperations(queue)
       const listed = await listFailed(transport, {
-        ...this.besideLeftovers(transport, this.browseOptions(queue, criteria, flags['max-hold'], flags.cached)),
+        ...this.besideLeftovers(transport, this.browseOptions(queue, criteria, flags['max-hold'], cached)),
         ...(queues.length === 1 ? { skip, limit } : { limit: skip + limit }),
         exact: flags.count,
         ...(order && { order: (a, b) => order({ ...a, errorQueue: queue }, { ...b, errorQueue: queue }) }),
         ...(streamed && { each: (item) => write({ ...item, errorQueue: queue }) }),
       })
-      await this.noteFacts(queue, listed, flags['max-hold'])
-      if (listed.takenAt === undefined) await this.noteLeftovers(transport)
+      this.noteFacts(queue, listed, flags['max-hold'])
+      looks.push(listed)
+      if (!listed.cached) await this.noteLeftovers(transport)
       rows = [...rows, ...listed.items.map((item) => ({ ...item, errorQueue: queue }))]
       unread += listed.unread
       total += listed.total
-      depth += listed.facts.depth
       newerArrivals += listed.newerArrivals
       others = addedOthers(others, listed)
     }
@@ -124,6 +129,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
       total,
       ...(flags.page === undefined ? {} : { page }),
       newerArrivals,
+      ...lookFields(looks),
     }
 
     if (flags.count) this.out(String(total))
@@ -136,7 +142,7 @@ Exit codes: 0 done, also when the queue is empty; 2 usage; 4 an id or a group is
         total,
         after: total - skip - written,
         duplicates,
-        nothing: whyNothing(depth, flags.kind),
+        nothing: whyNothing(looks, flags.kind),
         others:
           flags.kind === undefined ? otherKindsInWords(others, total === 0 && !hasCriteria(criteria), (text) => this.placed(text)) : [],
         newerArrivals,

@@ -13,13 +13,14 @@ import {
 } from '../../src/cli/errors/replay-report.ts'
 import { countsLine, failureLines, questionOf, warningsOf } from '../../src/cli/errors/replay-text.ts'
 import { textOrFile } from '../../src/cli/errors/edit-input.ts'
+import { ageText } from '../../src/cli/errors/kept-text.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
 import { printableLine } from '../../src/cli/printable.ts'
 import { Progress } from '../../src/cli/progress.ts'
-import { relativeTime } from '../../src/cli/relative-time.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
 import { withWaitValue } from '../../src/cli/errors/wait-flag.ts'
 import type { TriedPatch, Unfit } from '../../src/toolkit/errors/edit/tried-patch.ts'
+import { lookFields } from '../../src/toolkit/errors/documents.ts'
 import { newOperationId } from '../../src/toolkit/errors/operation-id.ts'
 import { isBetterStaged, plannedMs } from '../../src/toolkit/errors/replay/pace.ts'
 import { type ReplayOptions, type ReplayPlan, mostItems, planReplay } from '../../src/toolkit/errors/replay/plan.ts'
@@ -138,7 +139,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
       const tried = patch === undefined ? undefined : await this.#tryPatch(patch, queue)
       const plan = await planReplay(transport, options, tried?.look)
       if (plan.selected === 0) throw nothingMatched(queue, criteria)
-      return this.#dryRun(about, plan, { newest: flags.newest, planned: plannedPace(plan.selected), unfit: tried?.of(plan) ?? [] })
+      return this.#dryRun({ ...about, asOf: options.now }, plan, {
+        newest: flags.newest,
+        planned: plannedPace(plan.selected),
+        unfit: tried?.of(plan) ?? [],
+      })
     }
 
     const prepared = await prepareReplay(transport, options, { confirmed: this.globals.yes === true && !protect, window: flags.window })
@@ -147,7 +152,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     const most = plan?.selected ?? facts.depth
     if (most === 0) throw nothingMatched(queue, criteria)
     if (plan !== undefined) this.#showPlan(plan, flags.newest)
-    else if (!isAnswered) await this.#showRemembered(transport, browsing.snapshot, options)
+    else if (!isAnswered) await this.#showRemembered(transport, browsing.snapshot, options, facts.depth)
     const planned = plannedPace(Math.min(most, flags.limit ?? most))
     this.#notePace(planned)
     if (patch !== undefined)
@@ -208,7 +213,11 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     return new TriedPatch(await this.patching(patch, newOperationId(Date.now()), queue))
   }
 
-  #dryRun(about: { profile: string; queue: string }, plan: ReplayPlan, { newest, planned, unfit }: DryRun): unknown {
+  #dryRun(
+    { asOf, ...about }: { profile: string; queue: string; asOf: number },
+    plan: ReplayPlan,
+    { newest, planned, unfit }: DryRun,
+  ): unknown {
     this.#showPlan(plan, newest)
     if (unfit.length > 0) this.warning(`the patch does not fit ${unfit.length === mostItems ? 'at least ' : ''}${unfit.length} of them`)
     for (const { error, uniqueId } of unfit.slice(0, mostShown))
@@ -218,7 +227,7 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
     if (plan.facts.kind === 'quorum') this.note('the queue counts it as one delivery of each message')
     const document = dryRunDocument(about, plan, planned, unfit)
     this.finish(replayExitCode(document))
-    return document
+    return { ...document, ...lookFields([{ asOf, cached: false, changedBy: 0 }]) }
   }
 
   #notePace({ isStaged, ms }: PlannedPace): void {
@@ -240,14 +249,13 @@ Exit codes: 0 all done; 2 usage, or nothing selected; 3 some were not sent; 4 no
   }
 
   /** They are sent as they come: where they go is known of what was seen before, or not at all. */
-  async #showRemembered(transport: Transport, snapshot: SnapshotFile | undefined, options: ReplayOptions): Promise<void> {
+  async #showRemembered(transport: Transport, snapshot: SnapshotFile | undefined, options: ReplayOptions, depth: number): Promise<void> {
     const { rememberedTargets } = await import('../../src/toolkit/errors/replay/remembered-targets.ts')
-    const seen = await rememberedTargets(transport, snapshot, options)
+    const seen = await rememberedTargets(transport, snapshot, options, depth)
     const queue = printableLine(options.queue)
     if (seen === undefined)
       return this.note(`where they go was not looked at: --dry-run does, which may count as one delivery of each message of '${queue}'`)
-    const age = relativeTime(seen.takenAt, options.now)
-    this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}:`)
+    this.notice(`as '${queue}' was ${ageText(seen, options.now)}:`)
     for (const line of targetLines(seen.targets)) this.note(`  ${line}`)
   }
 

@@ -2,9 +2,11 @@ import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { NsbError } from '../message/nsb-error.ts'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
+import { removeOldSnapshots } from '../toolkit/errors/browse/snapshot-life.ts'
 import { type Opened, openConnection } from '../toolkit/open-connection.ts'
 import type { Consent } from '../toolkit/trust/trust.ts'
 import { type Connection, type ConnectionChoice, type Project, type Setting, chooseConnection, findProject } from '../toolkit/project.ts'
+import { stateFolder } from '../toolkit/state-folder.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Confirmation, type Question, type Terminal, ask, confirm, terminalOf } from './ask.ts'
 import { type Colours, coloursFor, noColours, wantsColour } from './colour.ts'
@@ -95,6 +97,8 @@ export abstract class BaseCommand extends Command {
   protected place = ''
   /** The same however it is written, for what is kept of it. */
   protected identity = ''
+  /** What looks keep for ten minutes has bodies. */
+  protected keepsBodies = true
   protected subscribersOf: Opened['subscribersOf']
 
   readonly #given = new Set<string>()
@@ -109,6 +113,7 @@ export abstract class BaseCommand extends Command {
   protected override async init(): Promise<void> {
     await super.init()
     this.#interruption.start()
+    forgetOldLooks()
     if (process.env['NSB_LOG'] === 'debug' || this.argv.includes('-vv')) this.verbosity = 2
     if (this.argv.includes('--no-color')) this.globals = { 'no-color': true }
     await this.#loadColours()
@@ -161,6 +166,11 @@ export abstract class BaseCommand extends Command {
   /** A note on stderr; nothing under `--quiet`. */
   protected note(text: string): void {
     if (this.globals.quiet !== true) process.stderr.write(`${text}\n`)
+  }
+
+  /** A note that `--quiet` does not hide: without it what is shown would be taken for something else. */
+  protected notice(text: string): void {
+    process.stderr.write(`${printable(text)}\n`)
   }
 
   /** A note only `--verbose` shows. */
@@ -348,6 +358,7 @@ export abstract class BaseCommand extends Command {
     this.where = where
     this.place = place
     this.identity = identity
+    this.keepsBodies = connection.keepsBodies
     this.subscribersOf = subscribersOf
     this.atEnd(() => transport.close())
     return transport
@@ -412,5 +423,14 @@ export abstract class BaseCommand extends Command {
     if (!this.#isAllBack && isMilderThanPartly(process.exitCode)) this.finish(Exit.partly)
     process.exitCode = this.#interruption.exitCode ?? process.exitCode
     await super.finally(error)
+  }
+}
+
+/** What looks have kept goes at the end of its time with whatever command comes next. */
+function forgetOldLooks(): void {
+  try {
+    removeOldSnapshots(stateFolder(process.env), Date.now())
+  } catch {
+    // What needs the folder says what is wrong with it.
   }
 }

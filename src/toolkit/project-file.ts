@@ -48,6 +48,7 @@ export interface Profile {
   readonly externalAuth?: boolean
   readonly verify?: boolean
   readonly protect?: boolean
+  readonly keepBodies?: boolean
 }
 
 type ProfileKind = 'text' | 'texts' | 'boolean' | readonly string[]
@@ -73,6 +74,7 @@ export const profileKeys: Readonly<Record<keyof Profile, ProfileKind>> = {
   externalAuth: 'boolean',
   verify: 'boolean',
   protect: 'boolean',
+  keepBodies: 'boolean',
 }
 
 /** The content of nsb.json, checked. */

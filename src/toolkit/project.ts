@@ -88,6 +88,8 @@ export interface Connection {
   readonly broker: BrokerChoice | undefined
   /** Writing commands want the profile's name. */
   readonly protect: boolean
+  /** What a look of an error queue keeps for ten minutes has bodies. */
+  readonly keepsBodies: boolean
 }
 
 const byFlag = ({ origin }: Setting<string>): boolean => origin.startsWith('--')
@@ -122,6 +124,7 @@ export function chooseConnection(project: Project, choice: ConnectionChoice, wor
         ? brokerOf(project, { name: name.value, profile: profile ?? {}, chosenBy: transport.origin }, given)
         : undefined,
     protect: profile?.protect === true,
+    keepsBodies: profile?.keepBodies !== false,
   }
 }
 

@@ -170,7 +170,7 @@ export interface HoldOptions {
   readonly newestFirst?: boolean
   /**
    * With `look`: of a message that an endpoint says failed (`NServiceBus.FailedQ`) neither body nor `native` is wanted. A transport that
-   * saves nothing by that may give them all the same, others give empty ones.
+   * saves nothing by that may give them all the same, others give empty ones. Where a look leaves a trace bodies are given: they are kept.
    */
   readonly withoutBodies?: boolean
   /**

@@ -72,6 +72,7 @@ describe('nsb profile show', () => {
       name: 'prod',
       items: [
         { key: 'connectionEnv', value: 'PROD_AMQP', origin },
+        { key: 'keepBodies', value: true, origin: 'default' },
         { key: 'protect', value: true, origin },
         { key: 'queueType', value: 'quorum', origin: 'default' },
         { key: 'topology', value: 'direct', origin },

@@ -95,6 +95,10 @@ export class ErrorQueue {
     return depth
   }
 
+  async remove(): Promise<void> {
+    await this.#on(async (channel) => void (await channel.deleteQueue(this.name)))
+  }
+
   /** Consumes from it and acknowledges nothing. @returns ends that */
   async consume(): Promise<() => Promise<void>> {
     const connection = await amqplib.connect(this.#host.url)

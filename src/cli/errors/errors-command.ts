@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core'
 import type { MessageDefinition } from '../../message/declaration.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { isBrokerQueue } from '../../toolkit/broker-queue.ts'
-import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse/browse.ts'
+import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse/browsed.ts'
 import type { Patching } from '../../toolkit/errors/edit/patching.ts'
 import type { Criteria } from '../../toolkit/errors/select/select.ts'
 import { isRunning } from '../../toolkit/errors/journal/read-journal.ts'
@@ -18,6 +18,7 @@ import { BaseCommand } from '../base-command.ts'
 import { printableLine } from '../printable.ts'
 import { relativeTime } from '../relative-time.ts'
 import { type SelectionChoice, criteriaFrom } from '../selection-flags.ts'
+import { ageText } from './kept-text.ts'
 
 /** Messages an errors command holds at most, since a broker keeps what is held in memory. */
 export const maxHoldFlag = Flags.integer({
@@ -50,8 +51,13 @@ export abstract class ErrorsCommand extends BaseCommand {
     return this.globals.force === true ? ['NSB_QUEUE_HAS_CONSUMER', 'NSB_QUEUE_LOCKED', 'NSB_LOOKS_EXHAUSTED', 'NSB_HOLD_TOO_SMALL'] : []
   }
 
-  /** @param cached what was seen in the last 10 minutes will do */
-  protected browseOptions(queue: string, criteria: Criteria, maxHold: number, cached = false): BrowseOptions {
+  /** @param cached whether what was seen in the last 10 minutes will do */
+  protected browseOptions(
+    queue: string,
+    criteria: Criteria,
+    maxHold: number,
+    cached: NonNullable<BrowseOptions['cached']> = false,
+  ): BrowseOptions {
     return {
       queue,
       criteria,
@@ -99,20 +105,14 @@ export abstract class ErrorsCommand extends BaseCommand {
   }
 
   #snapshot(queue: string): SnapshotFile {
-    return new SnapshotFile(stateFolder(process.env), this.place, queue)
+    return new SnapshotFile(stateFolder(process.env), this.place, queue, { keepsBodies: this.keepsBodies })
   }
 
   /** Says what the reader of a list must know about the queue. */
-  protected async noteFacts(
-    queue: string,
-    { facts, takenAt, unread }: Pick<Browsed, 'facts' | 'takenAt' | 'unread'>,
-    maxHold: number,
-  ): Promise<void> {
-    if (takenAt !== undefined) {
-      const age = relativeTime(takenAt, Date.now())
-      return this.note(`as '${queue}' was ${age === 'now' ? 'just now' : age}; --refresh reads it again`)
-    }
-    if (isBrokerQueue(facts) && facts.depth > maxHold && unread === 0)
+  protected noteFacts(queue: string, browsed: Pick<Browsed, 'asOf' | 'cached' | 'changedBy' | 'facts' | 'unread'>, maxHold: number): void {
+    const { cached, facts, unread } = browsed
+    if (cached) this.notice(`as '${queue}' was ${ageText(browsed, Date.now())}; --refresh reads it again`)
+    else if (isBrokerQueue(facts) && facts.depth > maxHold && unread === 0)
       this.warning(`'${queue}' has ${facts.depth} messages, of which ${maxHold} were read (--max-hold)`)
   }
 

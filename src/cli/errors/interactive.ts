@@ -1,13 +1,7 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import {
-  type BrowseOptions,
-  type Grouped,
-  type ListedFailure,
-  groupFailed,
-  listFailed,
-  rememberFailed,
-  showFailed,
-} from '../../toolkit/errors/browse/browse.ts'
+import { type Grouped, type ListedFailure, groupFailed, listFailed, showFailed } from '../../toolkit/errors/browse/browse.ts'
+import type { BrowseOptions } from '../../toolkit/errors/browse/browsed.ts'
+import { isEnough, rememberFailed } from '../../toolkit/errors/browse/kept-look.ts'
 import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
 import type { Classifier, Group } from '../../toolkit/errors/select/group.ts'
 import { type ReplayOptions, type ReplayPlan, planReplay } from '../../toolkit/errors/replay/plan.ts'
@@ -21,6 +15,7 @@ import { relativeTime } from '../relative-time.ts'
 import { archiveInDialogue } from './dialogue-archive.ts'
 import { replayInDialogue } from './dialogue-replay.ts'
 import { shortId } from './errors-command.ts'
+import { ageText, costText } from './kept-text.ts'
 import { otherKindsInWords } from './other-kinds.ts'
 import { targetLines } from './replay-report.ts'
 import { rememberedText, showText } from './show-text.ts'
@@ -65,7 +60,12 @@ export async function talkAboutErrors(parts: DialogueParts): Promise<void> {
   for (;;) {
     const found = await groupFailed(parts.transport, { ...parts.browse(parts.criteria, cached), by: parts.by })
     noteFound(parts, found)
-    if (found.groups.length === 0) return
+    if (found.groups.length === 0) {
+      // What has come since may be a failure.
+      if (found.changedBy === 0) return
+      cached = false
+      continue
+    }
     const chosen = await chooseGroup(parts, found)
     if (chosen === 'quit') return
     cached = chosen !== 'again'
@@ -74,9 +74,9 @@ export async function talkAboutErrors(parts: DialogueParts): Promise<void> {
 }
 
 function noteFound({ criteria, note, placed, queue }: DialogueParts, found: Grouped): void {
-  const { groups, takenAt, total, ungrouped } = found
+  const { cached, groups, total, ungrouped } = found
   const name = `'${printableLine(queue)}'`
-  const age = takenAt === undefined ? '' : `, as it was ${relativeTime(takenAt, Date.now())}`
+  const age = cached ? `, as it was ${ageText(found, Date.now())}` : ''
   note(
     groups.length === 0 ? `no failures in ${name}${age}` : `${name}: ${messages(total)} in ${groups.length} group${s(groups.length)}${age}`,
   )
@@ -84,14 +84,14 @@ function noteFound({ criteria, note, placed, queue }: DialogueParts, found: Grou
   for (const { text } of otherKindsInWords(found, groups.length === 0 && !hasCriteria(criteria), placed)) note(text)
 }
 
-function chooseGroup({ signal }: DialogueParts, { groups, takenAt }: Grouped): Promise<Group | 'again' | 'quit'> {
+function chooseGroup({ signal }: DialogueParts, { cached, groups }: Grouped): Promise<Group | 'again' | 'quit'> {
   const now = Date.now()
   const width = String(groups[0]?.count ?? 0).length
   const choices: Choice<Group | 'again' | 'quit'>[] = groups.map((group) => {
     const about = [relativeTime(group.last, now), group.endpoints.join(', ')].filter((part) => part !== '').join(', ')
     return { name: printableLine(`${String(group.count).padStart(width)}  ${group.title}  (${about})`), value: group }
   })
-  if (takenAt !== undefined) choices.push({ name: 'read the queue again', value: 'again' })
+  if (cached) choices.push({ name: 'read the queue again', value: 'again' })
   return choose('Which group?', [...choices, { name: 'quit', value: 'quit' }], signal)
 }
 
@@ -152,12 +152,13 @@ function sampleLine({ failed }: ListedFailure, now: number): string {
 
 async function showSample({ browse, colours, out, signal, transport }: DialogueParts, id: string): Promise<void> {
   const options = browse({ ids: [id] }, true)
-  const remembered = transport.can.lookWithoutTrace ? undefined : await rememberFailed(options, id)
-  if (remembered !== undefined) {
+  const remembered = await rememberFailed(transport, options, id)
+  if (remembered !== undefined && isEnough(remembered)) {
     out(rememberedText(remembered, colours.out))
+    if (remembered.message.keptBody !== undefined) return
     const wholly = [
       { name: 'back', value: false },
-      { name: 'read the queue for its body: the broker may count that as a delivery of each message', value: true },
+      { name: `read the queue for its body, ${costText(remembered.facts)}`, value: true },
     ]
     if (!(await choose('Is that enough?', wholly, signal))) return
   }

@@ -1,4 +1,4 @@
-import type { OtherKinds } from '../../toolkit/errors/browse/browse.ts'
+import type { Browsed, OtherKinds } from '../../toolkit/errors/browse/browsed.ts'
 
 const words: readonly (readonly [kind: keyof OtherKinds, one: string, several: string])[] = [
   ['poison', 'poison message', 'poison messages'],
@@ -34,11 +34,13 @@ export function addedOthers(a: OtherKinds, b: OtherKinds): OtherKinds {
 /**
  * Why a list has no line.
  *
- * @param depth of all the queues that were read
+ * @param looks of all the queues that were asked for
  * @param kinds as they were chosen
  */
-export function whyNothing(depth: number, kinds: readonly string[] | undefined): string {
-  if (depth === 0) return 'the error queue is empty'
+export function whyNothing(looks: readonly Pick<Browsed, 'changedBy' | 'facts'>[], kinds: readonly string[] | undefined): string {
+  // That is said of queues that were asked now; of what was kept only while it is the same.
+  if (looks.every(({ changedBy, facts }) => facts.depth === 0 && changedBy === 0)) return 'the error queue is empty'
+  if (looks.every(({ facts }) => facts.depth === 0)) return 'the error queue was empty then, and is not any more'
   return kinds === undefined ? 'no failure matches' : `no entry of kind ${kinds.join(' or ')} matches`
 }
 

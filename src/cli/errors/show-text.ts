@@ -1,7 +1,8 @@
 import { type FailedMessage, displayTypeOf } from '../../message/failure.ts'
 import { stackTraceOf } from '../../message/foreign-failure.ts'
 import { operatorHeaders } from '../../message/native-headers.ts'
-import type { Remembered, Shown } from '../../toolkit/errors/browse/browse.ts'
+import type { Shown } from '../../toolkit/errors/browse/browse.ts'
+import type { Remembered } from '../../toolkit/errors/browse/kept-look.ts'
 import { isoTime } from '../../toolkit/errors/documents.ts'
 import { exceptionText } from '../../toolkit/errors/replay/exception-text.ts'
 import { type ReplayHistory, replayHistory } from '../../toolkit/errors/browse/replay-history.ts'
@@ -9,6 +10,7 @@ import type { Headers } from '../../transport/transport.ts'
 import type { Colours } from '../colour.ts'
 import { printable, printableLine } from '../printable.ts'
 import { type BodyText, bodyAtAGlance, bodyText } from './body-text.ts'
+import { costText } from './kept-text.ts'
 import { foldedStack } from './stack-text.ts'
 
 const labelWidth = 12
@@ -31,9 +33,16 @@ export function showText(
   ].join('\n')
 }
 
-/** The same without what no snapshot keeps. */
+/** The same, of what an earlier look has kept: without what that was too large for. */
 export function rememberedText(remembered: Remembered, colours: Colours): string {
-  return [...failureLines(remembered, false, colours), ...lineWith(colours)('body', 'not kept; --refresh reads the queue')].join('\n')
+  const { facts, message } = remembered
+  const body = message.keptBody?.()
+  return [
+    ...failureLines(remembered, false, colours),
+    ...(body === undefined
+      ? lineWith(colours)('body', `not kept; --refresh reads the queue, ${costText(facts)}`)
+      : bodyLines(bodyText(message.headers, body, bodyAtAGlance), colours)),
+  ].join('\n')
 }
 
 type Line = (label: string, text: string | undefined) => string[]

@@ -61,7 +61,11 @@ function mergeProfiles(own: Profile, below: Profile): Profile {
   const hidden = new Set<string>(alternatives.filter((keys) => keys.some((key) => own[key] !== undefined)).flat())
   const merged = { ...Object.fromEntries(Object.entries(below).filter(([key]) => !hidden.has(key))), ...own }
   // What a user protects, a project cannot lay bare.
-  return below.protect === true ? { ...merged, protect: true } : merged
+  return {
+    ...merged,
+    ...(below.protect === true && { protect: true }),
+    ...(below.keepBodies === false && { keepBodies: false }),
+  }
 }
 
 function originsOf(content: ProjectFile, file: string): Record<string, string> {

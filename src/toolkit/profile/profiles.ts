@@ -59,7 +59,7 @@ export function describeSource(source: SecretSource, env: NodeJS.ProcessEnv): st
   }
 }
 
-const brokerDefaults = { topology: 'conventional', queueType: 'quorum', verify: true } as const
+const brokerDefaults = { topology: 'conventional', queueType: 'quorum', verify: true, keepBodies: true } as const
 
 /** Every setting of one profile with its origin, the defaults included. */
 export function showProfile(project: Project, profile: Setting<string>, workingDirectory: string): readonly ShownSetting[] {

@@ -39,7 +39,8 @@ describe('the errors commands', () => {
       putMessage(join(folder, '.learningtransport'), 'error', id, headers, `{"OrderId":"${id}"}`)
       await errors.put([{ body: `{"OrderId":"${id}"}`, headers, properties: { messageId: id, contentType: 'application/json' } }])
     }
-    const withoutOperation = (text: string): string => text.replaceAll(/[0-9A-Z]{26}/g, 'OPERATION')
+    const withoutOperation = (text: string): string =>
+      text.replaceAll(/[0-9A-Z]{26}/g, 'OPERATION').replaceAll(/("asOf": ?)"[^"]+"/g, '$1"THEN"')
     const commands = [
       ['errors', 'list', '--json'],
       ['errors', 'list', '-o', 'wide'],
@@ -219,7 +220,7 @@ describe('the errors commands', () => {
     expect(cached.json()['total']).toBe(3)
     const [file] = readdirSync(join(shop.state, 'snapshots')).map((name) => join(shop.state, 'snapshots', name))
     expect(statSync(String(file)).mode & 0o777).toBe(0o600)
-    expect(readFileSync(String(file), 'utf8')).not.toMatch(/"body"|guest/)
+    expect(readFileSync(String(file), 'utf8')).not.toContain('guest')
 
     const refreshed = await shop.run('errors', 'show', 'm2', '--refresh')
     expect(refreshed.stdout).toMatch(/m2/)

@@ -1,128 +1,11 @@
-import { type FailedKind, type FailedMessage, readFailure } from '../../../message/failure.ts'
-import type { HeldMessage, HoldOptions, Operations, QueueFacts } from '../../../transport/transport.ts'
+import type { FailedMessage } from '../../../message/failure.ts'
+import type { HeldMessage, Operations } from '../../../transport/transport.ts'
 import { type Classifier, type Group, displayTitle, groupId, groupTitle, headersToGroup } from '../select/group.ts'
-import { checkHold, holdErrors } from '../hold.ts'
 import { couldMean, idMatcher, resolveIds } from '../select/resolve-ids.ts'
 import { SeenFailures } from '../seen-failures.ts'
 import { type Criteria, hasCriteria, needsBodies, needsNative, selector } from '../select/select.ts'
-import type { SnapshotEntry, SnapshotFile } from './snapshot.ts'
-
-export interface BrowseOptions {
-  readonly queue: string
-  readonly criteria: Criteria
-  /** ms since 1970. */
-  readonly now: number
-  /** Codes of safety rules to overrule. */
-  readonly overrule: readonly string[]
-  readonly maxHold: number
-  readonly signal: AbortSignal
-  /** Kept of each look that costs something; undefined: none is kept. */
-  readonly snapshot?: SnapshotFile | undefined
-  /** The last snapshot will do where it is young enough and knows what is asked for. */
-  readonly cached?: boolean
-  /** The queue is about to be read. */
-  opened?(facts: QueueFacts): void
-}
-
-/** How many entries are of the kinds that are not listed unless they are asked for. */
-export interface OtherKinds {
-  readonly poison: number
-  readonly masstransit: number
-  readonly dlx: number
-  readonly ack: number
-}
-
-/** What was there beside what was asked for. */
-export interface Browsed extends OtherKinds {
-  readonly facts: QueueFacts
-  readonly newerArrivals: number
-  /** Older entries that need not be read, so that it is not known what they are. */
-  readonly unread: number
-  /** When the snapshot was taken that this comes from, in ms since 1970; undefined: from the queue. */
-  readonly takenAt?: number
-}
-
-/** Messages of a page whose bodies are in memory at once. */
-const page = 100
-/** Where each page costs some round trips. */
-const brokerPage = 1000
-
-interface Look extends Partial<Pick<HoldOptions, 'newestFirst' | 'withoutBodies'>> {
-  seen(this: void, failed: FailedMessage, message: SnapshotEntry, held: HeldMessage | undefined): void
-  /** Asked after each page; default: never. */
-  enough?(this: void): boolean
-}
-
-export const noOthers: OtherKinds = { poison: 0, masstransit: 0, dlx: 0, ack: 0 }
-const isOther = (kind: FailedKind): kind is keyof OtherKinds => kind in noOthers
-
-/**
- * Shows the entries of the queue once, in its order, until there are no more or it is enough, and gives all of them back.
- *
- * @throws {NsbError} NSB_QUEUE_NOT_FOUND, NSB_HOLD_TOO_SMALL, and what a holding that looks refuses
- */
-async function browse(operations: Operations, options: BrowseOptions, look: Look): Promise<Browsed> {
-  const lookCosts = !operations.can.lookWithoutTrace
-  const fromSnapshot = lookCosts && options.cached === true ? await browseSnapshot(options, look.seen) : undefined
-  return fromSnapshot ?? browseQueue(operations, options, look)
-}
-
-async function browseQueue(operations: Operations, options: BrowseOptions, { enough, seen, ...look }: Look): Promise<Browsed> {
-  const { maxHold, overrule, queue, signal } = options
-  const lookCosts = !operations.can.lookWithoutTrace
-  const holding = await holdErrors(operations, queue, {
-    purpose: 'look',
-    overrule,
-    page: lookCosts ? brokerPage : page,
-    // Where looking costs nothing, nothing is held.
-    max: lookCosts ? maxHold : Number.POSITIVE_INFINITY,
-    signal,
-    beforeRemove: () => undefined,
-    ...look,
-  })
-  let [read, newerArrivals, unread] = [0, 0, 0]
-  const others = { ...noOthers }
-  let snapshot: ReturnType<SnapshotFile['write']> | undefined
-  let isWhole = false
-  try {
-    checkHold(holding.facts, options)
-    options.opened?.(holding.facts)
-    if (lookCosts) snapshot = options.snapshot?.write(holding.facts, options.now)
-    for await (const messages of holding.pages()) {
-      for (const message of messages) {
-        const failed = readFailure(message.headers, message.nativeId, message.unreadable !== undefined, message)
-        if (isOther(failed.kind)) others[failed.kind]++
-        seen(failed, message, message)
-        snapshot?.add(message, failed)
-      }
-      read += messages.length
-      if (enough?.() !== true) continue
-      unread = holding.facts.depth - read
-      break
-    }
-    isWhole = unread === 0 && !signal.aborted
-  } finally {
-    const [given] = await Promise.all([holding.giveBack(), isWhole ? snapshot?.keep() : undefined])
-    snapshot?.drop()
-    newerArrivals = given.newerArrivals
-  }
-  signal.throwIfAborted()
-  return { facts: holding.facts, ...others, newerArrivals, unread }
-}
-
-/** undefined: there is none that could answer. */
-async function browseSnapshot({ criteria, now, snapshot }: BrowseOptions, seen: Look['seen']): Promise<Browsed | undefined> {
-  // It knows neither every header nor any body.
-  const found = criteria.header === undefined && !needsBodies(criteria) ? await snapshot?.read(now) : undefined
-  if (found === undefined) return undefined
-  const others = { ...noOthers }
-  for await (const entry of found.entries) {
-    const failed = entry.failed ?? readFailure(entry.headers, entry.nativeId, entry.unreadable !== undefined)
-    if (isOther(failed.kind)) others[failed.kind]++
-    seen(failed, entry, undefined)
-  }
-  return { facts: found.facts, ...others, newerArrivals: 0, unread: 0, takenAt: found.takenAt }
-}
+import type { BrowseOptions, Browsed } from './browsed.ts'
+import { browse } from './look.ts'
 
 /** The type of a fault of MassTransit is in its body. Without bodies nothing native is given either. */
 function canDoWithoutBodies(criteria: Criteria): boolean {
@@ -307,22 +190,6 @@ export interface Shown extends Browsed {
   readonly message: HeldMessage
 }
 
-/** A message as the snapshot knows it: without its body, and with the headers of its failure. */
-export interface Remembered extends Browsed {
-  readonly failed: FailedMessage
-  readonly message: SnapshotEntry
-}
-
-/** The same from the snapshot alone; undefined: there is none, or it does not have just this one. */
-export async function rememberFailed(options: BrowseOptions, id: string): Promise<Remembered | undefined> {
-  const found: { readonly failed: FailedMessage; readonly message: SnapshotEntry }[] = []
-  const browsed = await browseSnapshot(options, (failed, message) => {
-    if (couldMean(id, failed)) found.push({ failed, message })
-  })
-  const [only] = found
-  return browsed === undefined || only === undefined || found.length > 1 ? undefined : { ...browsed, ...only }
-}
-
 /**
  * Finds one message by its id.
  *
@@ -330,7 +197,7 @@ export async function rememberFailed(options: BrowseOptions, id: string): Promis
  */
 export async function showFailed(operations: Operations, options: BrowseOptions, id: string): Promise<Shown> {
   const found: { readonly failed: FailedMessage; readonly message: HeldMessage }[] = []
-  // A snapshot has no bodies.
+  // What a look keeps has not every header.
   const browsed = await browse(
     operations,
     { ...options, cached: false },
