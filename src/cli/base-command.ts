@@ -353,7 +353,13 @@ export abstract class BaseCommand extends Command {
           this.#isAllBack = false
         },
       },
-      { endpoint, queueType, timeoutMs: this.bound, confirmTimeoutMs: endpoint === undefined ? this.bound : undefined },
+      {
+        endpoint,
+        queueType,
+        timeoutMs: this.bound,
+        confirmTimeoutMs: endpoint === undefined ? this.bound : undefined,
+        interrupted: this.#interruption.interrupted,
+      },
     )
     this.where = where
     this.place = place

@@ -59,6 +59,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   NSB_NOT_AMQP: Exit.cannotReach,
   NSB_NOTHING_DELIVERED: Exit.cannotReach,
   NSB_NOT_PERMITTED: Exit.cannotReach,
+  NSB_NOT_SENT: Exit.cannotReach,
   NSB_NO_CONFIRM: Exit.cannotReach,
   NSB_QUEUE_SILENT: Exit.cannotReach,
   NSB_TLS_FAILED: Exit.cannotReach,

@@ -38,6 +38,11 @@ export class Interruption {
     return this.#abort.signal
   }
 
+  /** The same for what is told of an end, and has nothing to clean up. */
+  get interrupted(): AbortSignal {
+    return this.#abort.signal
+  }
+
   /** undefined: there was none. */
   get exitCode(): number | undefined {
     return this.#cause === undefined ? undefined : exitCodes[this.#cause]

@@ -25,6 +25,8 @@ export interface OpenOptions {
   readonly timeoutMs?: number | undefined
   /** Bounds the wait for the confirm of each message, in ms; undefined: the connection decides. */
   readonly confirmTimeoutMs?: number | undefined
+  /** Once it is aborted, no message waits for a broker that takes none now. */
+  readonly interrupted?: AbortSignal | undefined
 }
 
 export interface Opened {
@@ -81,7 +83,7 @@ export async function openConnection(connection: Connection, project: Project, t
   }
 }
 
-async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueType, ...times }: OpenOptions): Promise<Opened> {
+async function openBroker(choice: BrokerChoice, told: Told, { endpoint, interrupted, queueType, ...times }: OpenOptions): Promise<Opened> {
   const { readBroker } = await import('./profile/broker-settings.ts')
   const warn = (text: string): void => told.warning(text)
   const { origin, settings, shown } = await readBroker(choice, { env: process.env, timeoutMs: times.timeoutMs, warn })
@@ -96,6 +98,7 @@ async function openBroker(choice: BrokerChoice, told: Told, { endpoint, queueTyp
       ...(times.confirmTimeoutMs !== undefined && { confirmTimeoutMs: times.confirmTimeoutMs }),
     },
     ...(endpoint !== undefined && { endpoint }),
+    ...(interrupted !== undefined && { interrupted }),
     warn,
     notGivenBack: () => told.notGivenBack?.(),
   })

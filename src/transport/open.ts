@@ -18,6 +18,8 @@ export interface TransportSettings {
   readonly timeoutMs?: number
   /** Told of what was skipped, or interrupted and goes on; default: a process warning. */
   readonly warn?: (warning: string) => void
+  /** Once it is aborted, no message waits for a broker that takes none now. */
+  readonly interrupted?: AbortSignal
   /** Told of a queue where nobody knows whether everything is back that a holding had of it. */
   readonly notGivenBack?: (queue: string) => void
 }
@@ -57,7 +59,7 @@ export const transportKinds: readonly TransportKind[] = [
     kind: 'rabbitmq',
     schemes: ['amqp:', 'amqps:', 'host='],
     fromText: (text) => ({ kind: 'rabbitmq', rabbitmq: { connection: text } }),
-    async open({ rabbitmq, endpoint, clock, notGivenBack, warn }) {
+    async open({ rabbitmq, endpoint, clock, interrupted, notGivenBack, warn }) {
       if (!rabbitmq?.connection)
         throw new NsbError({
           code: 'NSB_NO_CONNECTION',
@@ -68,6 +70,7 @@ export const transportKinds: readonly TransportKind[] = [
       return openRabbitTransport(rabbitmq, {
         ...(endpoint === undefined ? {} : { endpoint }),
         ...(clock ? { clock } : {}),
+        ...(interrupted ? { interrupted } : {}),
         ...(notGivenBack ? { notGivenBack } : {}),
         ...(warn ? { warn } : {}),
       })

@@ -41,6 +41,7 @@ export class BrokerConnection {
   /** The host that answered last is asked first. */
   #first = 0
   readonly #lost = new Set<(error: NsbError) => void>()
+  readonly #blocked = new Set<() => void>()
   /** Why the last connection ended. */
   #reason: unknown
   /** Why the broker takes no messages now; undefined while it takes them. */
@@ -74,6 +75,11 @@ export class BrokerConnection {
   onLost(listener: (error: NsbError) => void): () => void {
     this.#lost.add(listener)
     return () => this.#lost.delete(listener)
+  }
+
+  /** Told whenever the broker begins to take no messages. */
+  onBlocked(listener: () => void): void {
+    this.#blocked.add(listener)
   }
 
   /** What is said of something that did not end because the connection was lost. */
@@ -165,7 +171,9 @@ export class BrokerConnection {
     // As with channels, the promise of `close` does not settle when the connection is lost meanwhile.
     const ended = new Promise<void>((resolve) => model.once('close', resolve))
     model.close().catch(() => undefined)
-    const timer = setTimeout(() => socket?.abort(new Error('it did not answer')), Math.min(endsWithinMs, this.#options.timeoutMs))
+    // A broker that takes no messages does not even read that a connection ends.
+    const withinMs = this.blocked === undefined ? Math.min(endsWithinMs, this.#options.timeoutMs) : 0
+    const timer = setTimeout(() => socket?.abort(new Error('it did not answer')), withinMs)
     await ended
     clearTimeout(timer)
   }
@@ -282,6 +290,7 @@ export class BrokerConnection {
     model.on('blocked', (why) => {
       this.blocked = why
       this.#options.warn(`The broker takes no messages on '${this.name}' for now: ${why}. Sends wait until it does again.`)
+      for (const listener of this.#blocked) listener()
     })
     model.on('unblocked', () => {
       this.blocked = undefined

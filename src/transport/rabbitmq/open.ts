@@ -14,7 +14,7 @@ export function connectionOf({ connection, hosts, tls }: RabbitSettings, warn: (
 /** From the words of a configuration. @throws {NsbError} NSB_BAD_CONNECTION */
 export function openRabbitTransport(
   settings: RabbitSettings,
-  others: Pick<RabbitOptions, 'endpoint' | 'clock' | 'notGivenBack' | 'warn'>,
+  others: Pick<RabbitOptions, 'endpoint' | 'clock' | 'interrupted' | 'notGivenBack' | 'warn'>,
 ): Transport {
   const { connection: _connection, hosts: _hosts, tls: _tls, ...rest } = settings
   const warn = others.warn ?? ((warning: string): void => process.emitWarning(warning, 'NsbWarning'))

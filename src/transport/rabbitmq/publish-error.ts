@@ -76,6 +76,24 @@ export function noConfirm(publication: Publication, timeoutMs: number, blocked: 
   })
 }
 
+/** Who sent it was interrupted while the broker took no messages. */
+export function leftUnconfirmed(publication: Publication, blocked: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NO_CONFIRM',
+    message: `A message for '${targetOf(publication)}' was not confirmed when it was interrupted: the broker takes none now: ${blocked}. Whether it arrives is not known.`,
+    suggestions: ['Look at the broker, then at the queue, before sending it again'],
+  })
+}
+
+/** The same for one that had not been sent yet. */
+export function notSent(publication: Publication, blocked: string): NsbError {
+  return new NsbError({
+    code: 'NSB_NOT_SENT',
+    message: `A message for '${targetOf(publication)}' was not sent: it was interrupted while the broker took none: ${blocked}.`,
+    suggestions: ['Send it again when the broker takes messages'],
+  })
+}
+
 /** @param room for the properties of a message, in bytes; undefined: the connection is gone */
 export function tooLarge({ headers }: NativeProperties, room: number | undefined, cause: RangeError): NsbError {
   const sizes = Object.entries(headers)

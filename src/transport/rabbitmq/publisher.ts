@@ -11,7 +11,19 @@ import { Destinations } from './destinations.ts'
 import { fitted } from './fit.ts'
 import { type CustomizeMessage, type NativeProperties, propertiesOf } from './outgoing.ts'
 import { Batch, Publication, UnderWay, publishOn } from './publication.ts'
-import { addressOf, checkedDelay, messageTooLarge, nacked, noConfirm, noQueue, targetOf, tooLarge, unroutable } from './publish-error.ts'
+import {
+  addressOf,
+  checkedDelay,
+  leftUnconfirmed,
+  messageTooLarge,
+  nacked,
+  noConfirm,
+  noQueue,
+  notSent,
+  targetOf,
+  tooLarge,
+  unroutable,
+} from './publish-error.ts'
 import { unchangedProperties } from './raw.ts'
 import type { Route, Topology } from './topology/topology.ts'
 
@@ -29,6 +41,8 @@ export interface PublisherOptions {
   readonly customize: CustomizeMessage | undefined
   /** After this time without a confirm a message counts as failed; undefined: the connection decides. */
   readonly confirmTimeoutMs: number | undefined
+  /** Once it is aborted, no message waits for a broker that takes none. */
+  readonly interrupted: AbortSignal | undefined
   readonly warn: (warning: string) => void
 }
 
@@ -62,6 +76,8 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options
     this.#destinations = new Destinations(options)
+    options.connection.onBlocked(this.#endBlocked)
+    options.interrupted?.addEventListener('abort', this.#endBlocked)
     const { tls, user } = options.settings
     this.#ownName = tls?.externalAuth === true ? undefined : user
   }
@@ -105,6 +121,7 @@ export class Publisher {
   }
 
   async close(): Promise<void> {
+    this.#options.interrupted?.removeEventListener('abort', this.#endBlocked)
     this.#sweeping?.()
     if (this.#channel) await this.#options.connection.closeChannel(this.#channel)
   }
@@ -137,8 +154,22 @@ export class Publisher {
   }
 
   #publishOrWait(publication: Publication): void {
+    const { connection, interrupted } = this.#options
+    if (interrupted?.aborted === true && connection.blocked !== undefined)
+      return publication.batch.settle(notSent(publication, connection.blocked))
     if (this.#waiting.size === 0 && this.#hasRoomFor(publication)) this.#publish(publication)
     else this.#waiting.add(publication)
+  }
+
+  /** What is under way may still arrive, when the broker takes messages again; what waits does not. */
+  readonly #endBlocked = (): void => {
+    const { connection, interrupted } = this.#options
+    if (interrupted?.aborted !== true || connection.blocked === undefined) return
+    for (let each = this.#waiting.first; each; each = this.#waiting.first) {
+      this.#waiting.remove(each)
+      each.batch.settle(notSent(each, connection.blocked))
+    }
+    for (let each = this.#underWay.first; each; each = this.#underWay.first) this.#settle(each, leftUnconfirmed(each, connection.blocked))
   }
 
   #hasRoomFor({ content }: Publication): boolean {

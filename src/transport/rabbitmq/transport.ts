@@ -69,6 +69,8 @@ export interface RabbitOptions {
   readonly customize?: CustomizeMessage
   readonly clock?: Clock
   readonly warn?: (warning: string) => void
+  /** Once it is aborted, no message waits for a broker that takes none. */
+  readonly interrupted?: AbortSignal
   /** Told of a queue where nobody knows whether everything is back that a holding had of it; it is a warning as well. */
   readonly notGivenBack?: (queue: string) => void
 }
@@ -138,6 +140,7 @@ class RabbitTransport implements Transport {
       clock: this.#clock,
       customize: options.customize,
       confirmTimeoutMs: options.confirmTimeoutMs,
+      interrupted: options.interrupted,
       warn: this.#warn,
     })
   }

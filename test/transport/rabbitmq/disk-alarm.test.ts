@@ -1,5 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { nsb, temporaryFolder } from '../../cli/nsb.ts'
+import { savedLine } from '../../../src/message/saved-message.ts'
+import { failureHeaders, nsb, temporaryFolder } from '../../cli/nsb.ts'
+import { startNsb } from '../../support/running-nsb.ts'
 import { type Broker, startBroker } from '../../support/broker.ts'
 import { depthIs, message, openRabbit, receive, textOf, until } from './faults-support.ts'
 
@@ -98,5 +102,61 @@ describe('while the disk of the broker is full', () => {
     expect(refused.json()).toMatchObject({
       error: { code: 'NSB_NO_CONFIRM', message: expect.stringMatching(/within 2000 ms; it takes none now: .*disk/) },
     })
+  })
+
+  // Each would wait for ten minutes.
+  const alarmed = async (words: readonly string[], input?: string): Promise<{ readonly code: number | null; readonly stderr: string }> => {
+    const folder = temporaryFolder()
+    if (input !== undefined) writeFileSync(join(folder, 'in.ndjson'), input)
+    const endAlarm = await raiseDiskAlarm()
+    const running = startNsb([...words, '--timeout', '10m'], folder, { NSB_CONNECTION: url, NSB_STATE_DIR: folder })
+    await until('the alarm is said', () => running.stderr.includes('takes no messages'))
+    running.kill('SIGINT')
+    const code = await running.ended
+    await endAlarm()
+    return { code, stderr: running.stderr }
+  }
+
+  it('CLI-3 Ctrl-C ends a replay, whose messages are in the error queue again or were sent', { timeout: 60_000 }, async () => {
+    const transport = openRabbit(url)
+    await transport.createQueues(['Replayed', 'error-r'])
+    const failure = (id: string) => message(id, 'error-r', { headers: failureHeaders(id, { 'NServiceBus.FailedQ': 'Replayed' }) })
+    await transport.dispatch(Array.from({ length: 20 }, (_, number) => failure(`f${number}`)))
+    await depthIs(transport, 'error-r', 20)
+
+    const { code, stderr } = await alarmed(['errors', 'replay', '--all', '--yes', '--error-queue', 'error-r'])
+
+    expect(code, stderr).toBe(130)
+    expect(stderr).toMatch(/nsb errors resume/)
+    await depthIs(transport, 'error-r', 20)
+  })
+
+  it('CLI-3 Ctrl-C ends an import, which says of each line that it may not have arrived', { timeout: 60_000 }, async () => {
+    const transport = openRabbit(url)
+    await transport.createQueues(['error-i'])
+    const line = (id: string): string =>
+      savedLine(
+        { headers: failureHeaders(id), native: {}, nativeId: id, body: Buffer.from(id), unreadable: undefined },
+        { queue: 'error-i', exportedAt: 0 },
+      )
+
+    const { code, stderr } = await alarmed(
+      ['errors', 'import', 'in.ndjson', '--yes', '--error-queue', 'error-i'],
+      ['i1', 'i2', 'i3'].map(line).join('\n'),
+    )
+
+    expect(code, stderr).toBe(130)
+    expect(stderr.match(/failed: A message for 'error-i' was not confirmed when it was interrupted/g)).toHaveLength(3)
+    expect(stderr).toMatch(/nsb errors resume/)
+  })
+
+  it('CLI-3 Ctrl-C ends a send that is repeated', { timeout: 60_000 }, async () => {
+    await openRabbit(url).createQueues(['Repeated'])
+
+    const { code, stderr } = await alarmed([
+      ...['send', 'Shop.PlaceOrder', '--to', 'Repeated', '--no-validate', '--data', 'OrderId=1', '--repeat', '100'],
+    ])
+
+    expect(code, stderr).toBe(130)
   })
 })

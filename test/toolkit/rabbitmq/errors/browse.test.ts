@@ -147,6 +147,18 @@ describe('a look at an error queue of a broker', () => {
     )
   })
 
+  it('that was cut by what may be held is never kept as the whole', async () => {
+    const queue = await errorQueue({ kind: 'quorum' }, 5)
+    const snapshot = new SnapshotFile(temporaryFolder(), 'broker', queue.name)
+
+    const cut = await listFailed(open(), listOptions(queue, { maxHold: 4, overrule: ['NSB_HOLD_TOO_SMALL'], snapshot }))
+    const kept = await snapshot.read(Date.now())
+
+    assert.equal(cut.total, 4)
+    assert.equal(kept, undefined)
+    assert.equal((await listFailed(open(), listOptions(queue, { cached: true, snapshot }))).total, 5)
+  })
+
   it('tells one event that failed in two subscribers apart, and marks the same failure that is there twice', async () => {
     const queue = await errorQueue({ kind: 'classic' }, 0)
     const inBilling = { 'NServiceBus.ProcessingEndpoint': 'Billing', 'NServiceBus.FailedQ': 'Billing' }
