@@ -154,7 +154,15 @@ describe('while the disk of the broker is full', () => {
     await openRabbit(url).createQueues(['Repeated'])
 
     const { code, stderr } = await alarmed([
-      ...['send', 'Shop.PlaceOrder', '--to', 'Repeated', '--no-validate', '--data', 'OrderId=1', '--repeat', '100'],
+      'send',
+      'Shop.PlaceOrder',
+      '--to',
+      'Repeated',
+      '--no-validate',
+      '--data',
+      'OrderId=1',
+      '--repeat',
+      '100',
     ])
 
     expect(code, stderr).toBe(130)
