@@ -116,9 +116,18 @@ function withProperties(headers: Record<string, string>, properties: ShownProper
   if (callbackQueue !== undefined) headers[Header.ReplyToAddress] = callbackQueue
   if (given(properties.correlationId)) headers[Header.CorrelationId] = properties.correlationId
   if (properties.deliveryMode === 1) headers[Native.NonPersistent] = 'True'
-  if (headers[Header.EnclosedMessageTypes] === undefined && given(properties.type)) headers[Header.EnclosedMessageTypes] = properties.type
+  if (headers[Header.EnclosedMessageTypes] === undefined && given(properties.type) && !isEncoding(properties.type, headers))
+    headers[Header.EnclosedMessageTypes] = properties.type
   if (given(properties.contentType)) headers[Header.ContentType] = properties.contentType
   return headers
+}
+
+/**
+ * Brokers tell in that property how the body of a message is encoded that a client of AMQP 1.0 has sent: as sections of that protocol, or,
+ * says the plugin of RabbitMQ 3, as plain bytes.
+ */
+function isEncoding(type: string, headers: Readonly<Record<string, unknown>>): boolean {
+  return type === 'amqp-1.0' || (type === 'binary' && headers['x-amqp-1.0-properties'] !== undefined)
 }
 
 function given(value: unknown): value is string {

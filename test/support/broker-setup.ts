@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node'
 import { startBroker } from './broker.ts'
-import { whyNoBroker } from './rabbitmq-installation.ts'
+import { pluginIsInstalled, whyNoBroker } from './rabbitmq-installation.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -14,7 +14,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const reason = whyNoBroker()
   if (reason !== undefined) throw new Error(`These tests start brokers of their own, and ${reason}`)
   const begin = performance.now()
-  const broker = await startBroker()
+  // Newer brokers speak AMQP 1.0 without it.
+  const broker = await startBroker({ plugins: ['rabbitmq_amqp1_0'].filter(pluginIsInstalled) })
   const seconds = ((performance.now() - begin) / 1000).toFixed(1)
   console.log(
     `RabbitMQ ${broker.version}${process.env['NSB_TEST_RABBITMQ'] ? ` of ${process.env['NSB_TEST_RABBITMQ']}` : ''}, started in ${seconds} s`,

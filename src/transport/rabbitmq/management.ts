@@ -38,10 +38,19 @@ export class Management {
   #unusable: NsbError | undefined
   readonly #closing = new AbortController()
 
-  /** @param broker the one that is connected with; undefined: any will do */
-  constructor(settings: ConnectionSettings, named: ManagementSettings, timeoutMs: number, broker?: () => Promise<BrokerIdentity>) {
+  /**
+   * @param broker the one that is connected with; undefined: any will do
+   * @param usualPort where it is looked for unless it is named
+   */
+  constructor(
+    settings: ConnectionSettings,
+    named: ManagementSettings,
+    timeoutMs: number,
+    broker?: () => Promise<BrokerIdentity>,
+    usualPort = settings.tls ? 15_671 : 15_672,
+  ) {
     this.#settings = settings
-    this.#places = placesOf(settings, named)
+    this.#places = placesOf(settings, named, usualPort)
     this.#timeoutMs = timeoutMs
     this.#broker = broker
   }
@@ -202,7 +211,11 @@ function parsed({ text }: Answer): unknown {
   }
 }
 
-function placesOf(settings: ConnectionSettings, { afterDefault, password, url, user }: ManagementSettings): readonly Place[] {
+function placesOf(
+  settings: ConnectionSettings,
+  { afterDefault, password, url, user }: ManagementSettings,
+  usualPort: number,
+): readonly Place[] {
   const login = (name: string, secret: string): Omit<Place, 'url'> => ({
     user: name,
     authorization: `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`,
@@ -213,12 +226,12 @@ function placesOf(settings: ConnectionSettings, { afterDefault, password, url, u
   if (named.length > 0 && afterDefault !== true) return named
   // Of a named address the login is its own too.
   const usual = named.length > 0 ? login(settings.user, settings.revealPassword()) : own
-  return [...settings.hosts.map((host) => ({ url: defaultUrl(host, settings), ...usual })), ...named]
+  return [...settings.hosts.map((host) => ({ url: defaultUrl(host, settings.tls !== undefined, usualPort), ...usual })), ...named]
 }
 
-function defaultUrl({ host }: BrokerHost, settings: ConnectionSettings): string {
+function defaultUrl({ host }: BrokerHost, tls: boolean, port: number): string {
   const name = host.includes(':') ? `[${host}]` : host
-  return settings.tls ? `https://${name}:15671` : `http://${name}:15672`
+  return `${tls ? 'https' : 'http'}://${name}:${port}`
 }
 
 function withoutLogin(url: string): string {

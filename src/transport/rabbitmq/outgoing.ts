@@ -67,6 +67,8 @@ const kept = ['contentType', 'contentEncoding', 'correlationId', 'replyTo', 'typ
  */
 function keepNative(properties: NativeProperties, native: Readonly<Record<string, unknown>>): void {
   const target = properties as unknown as Record<string, unknown>
+  // Clients of AMQP 1.0 need not say what a body is.
+  if (properties.headers[Header.ContentType] === undefined && Object.keys(native).length > 0) properties.contentType = undefined
   for (const name of kept) if (native[name] !== undefined) target[name] = native[name]
   // Nobody but the message itself may say that it need not be kept.
   if (properties.deliveryMode === 2 && typeof native['deliveryMode'] === 'number') properties.deliveryMode = native['deliveryMode']
