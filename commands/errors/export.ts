@@ -20,7 +20,8 @@ export default class ErrorsExport extends ArchiveCommand {
   static override description =
     `Prints one line of JSON for each selected message, or writes them to --file, which nobody else may read; every failure when nothing is
 selected. The messages stay in the error queue. --remove takes those out of it that are safe in the file: written, and read again.
-errors import reads the lines. Binary bodies are base64, and header values keep their AMQP types: {"!":"long","v":5}.
+errors import reads the lines. Binary bodies are base64, and header values keep their AMQP types: {"!":"long","v":5}. Where headers
+and properties do not tell every byte, "wire" has them all; it counts until one of the others is changed.
 
 On RabbitMQ the messages are held until the last one is written, --max-hold at most. errors export --all --remove holds few at a time.
 
