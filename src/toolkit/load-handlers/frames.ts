@@ -56,17 +56,18 @@ export function userFrame(error: unknown, root: string): Place | undefined {
 }
 
 const lineAndColumn = /:(\d+):(\d+)\)?$/
-const pathInBrackets = /\(((?:file:\/\/|\/|[A-Za-z]:[\\/]).*)$/
-const pathAlone = /^\s+at ((?:file:\/\/|\/|[A-Za-z]:[\\/]).*)$/
+const beforePathInBrackets = /\((?=file:\/\/|\/|[A-Za-z]:[\\/])/
+const beforePath = /^\s+at (?=file:\/\/|\/|[A-Za-z]:[\\/])/
 
 /** What was thrown may have a text that looks like a frame, or nearly so. */
 function placesOf(stack: string): readonly Place[] {
   return stack.split('\n').flatMap((text) => {
     const end = /^\s+at /.test(text) ? lineAndColumn.exec(text) : null
-    const before = text.slice(0, end?.index)
-    const [, path] = (end && (pathInBrackets.exec(before) ?? pathAlone.exec(before))) ?? []
-    const file = path?.startsWith('file://') ? pathOf(path) : path
-    return end === null || file === undefined ? [] : [{ file, line: Number(end[1]), column: Number(end[2]) }]
+    const begin = beforePathInBrackets.exec(text) ?? beforePath.exec(text)
+    if (end === null || begin === null || begin.index >= end.index) return []
+    const path = text.slice(begin.index + begin[0].length, end.index)
+    const file = path.startsWith('file://') ? pathOf(path) : path
+    return file === undefined ? [] : [{ file, line: Number(end[1]), column: Number(end[2]) }]
   })
 }
 
