@@ -2,7 +2,7 @@ import { type Node, syntaxOf } from './regexp-syntax.ts'
 import { TooManySteps, regexpSteps } from './regexp-steps.ts'
 
 /** One of each sort that expressions tell apart. */
-const units = [...'a0 \n\tAZ_.-,;:\'"`()[]{}<>/\\=@#$%&*+?!|~^xeF1é', '\u2028', '\u200b', '\u0001', '\u{1F600}', '\ud800']
+const units = [...Array.from('a0 \n\tAZ_.-,;:\'"`()[]{}<>/\\=@#$%&*+?!|~^xeF1é'), '\u2028', '\u200b', '\u0001', '\u{1F600}', '\ud800']
 
 const codeOf = (unit: string): number => unit.codePointAt(0) as number
 
