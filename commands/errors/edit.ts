@@ -98,7 +98,7 @@ Exit codes: 0 done, or nothing was changed; 2 usage, a locked header, a body tha
         this.out('no changes, nothing was sent')
         return { ...about, uniqueId: failed.uniqueId, result: 'unchanged' }
       }
-      for (const line of changeLines(message, made, this.colour.err)) this.note(line)
+      for (const line of changeLines(message, made, this.colour.err)) this.quote(line)
       const target = flags.replay
         ? targetOf(failed, made.edited.headers[Header.RetryTo], { to: flags.to, redirects: project.redirects })
         : queue

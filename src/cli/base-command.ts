@@ -1,6 +1,7 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
 import { NsbError } from '../message/nsb-error.ts'
+import { withoutPasswords } from '../toolkit/config/secrets.ts'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
 import { removeOldSnapshots } from '../toolkit/errors/browse/snapshot-life.ts'
 import { type Opened, openConnection } from '../toolkit/open-connection.ts'
@@ -163,8 +164,13 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) process.stdout.write(`${text}\n`, (error) => sayElsewhere(text, error))
   }
 
-  /** A note on stderr; nothing under `--quiet`. */
+  /** A note on stderr; nothing under `--quiet`. What was typed may hold a password, also where it does not belong. */
   protected note(text: string): void {
+    this.quote(withoutPasswords(text))
+  }
+
+  /** A note that is of a message, and shown as it is. */
+  protected quote(text: string): void {
     if (this.globals.quiet !== true) process.stderr.write(`${text}\n`)
   }
 
@@ -180,7 +186,7 @@ export abstract class BaseCommand extends Command {
 
   /** A warning on stderr; `--quiet` does not hide it. */
   protected warning(text: string): void {
-    process.stderr.write(`${this.colour.err.warning(`! ${printable(text)}`)}\n`)
+    process.stderr.write(`${this.colour.err.warning(`! ${printable(withoutPasswords(text))}`)}\n`)
   }
 
   /** The commands the person most likely wants now, on stderr; nothing under `--json` or `--quiet`. */

@@ -1,3 +1,4 @@
+import { withoutPasswords } from '../toolkit/config/secrets.ts'
 import { type ShownSetting, settingsOf } from '../toolkit/config/settings.ts'
 import { describeSource } from '../toolkit/profile/profiles.ts'
 import { BaseCommand } from './base-command.ts'
@@ -10,15 +11,15 @@ export abstract class EffectiveSettings extends BaseCommand {
     const errorQueues = await this.errorQueues()
     const ofFile = project.origins['endpoint.errorQueue']
     return [
-      { key: 'profile', ...profile },
-      { key: 'transport', ...transport },
+      { key: 'profile', ...profile, value: withoutPasswords(profile.value) },
+      { key: 'transport', ...transport, value: withoutPasswords(transport.value) },
       ...(broker?.connection === undefined
         ? []
         : [{ key: 'connection', value: describeSource(broker.connection, process.env), origin: broker.connection.origin }]),
-      ...(storage === undefined ? [] : [{ key: 'storage', ...storage }]),
+      ...(storage === undefined ? [] : [{ key: 'storage', ...storage, value: withoutPasswords(storage.value) }]),
       {
         key: 'error-queue',
-        value: errorQueues.join(','),
+        value: withoutPasswords(errorQueues.join(',')),
         origin: this.globals['error-queue'] === undefined ? (ofFile ?? 'default') : this.originOf('error-queue'),
       },
       ...settingsOf(project),

@@ -1,3 +1,4 @@
+import { withoutPasswords } from '../toolkit/config/secrets.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
 import type { KnownCommand } from './front-page.ts'
@@ -43,7 +44,9 @@ export function whichCommand(given: readonly string[], commands: readonly KnownC
 }
 
 function unknownCommand(id: string, ids: readonly string[]): NsbError {
-  const written = id.includes('://') ? id : id.replaceAll(':', ' ')
+  // A ':' stands between the words of a command, and is what a login is known by.
+  const shown = withoutPasswords(id)
+  const written = shown !== id || id.includes('://') ? shown : id.replaceAll(':', ' ')
   if (id.startsWith('-'))
     return new NsbError({
       code: 'NSB_UNKNOWN_COMMAND',

@@ -4,6 +4,7 @@ import { NsbError } from '../message/nsb-error.ts'
 import { makeFolder } from '../transport/making-folders.ts'
 import { setInJson } from './config/edit-json.ts'
 import { packageRoot } from './load-handlers/own-package.ts'
+import { withoutPasswords } from './config/secrets.ts'
 import { projectFileName } from './project-file.ts'
 import { kebabCase } from './scaffold/names.ts'
 import { endpointNameFor } from './scaffold/project-layout.ts'
@@ -72,7 +73,8 @@ export function checkEndpointName(endpoint: string, flag = ''): void {
     throw new NsbError({
       code: 'NSB_BAD_ENDPOINT_NAME',
       message: `'${endpoint}' cannot be the name of an endpoint: it names its queue, so it has letters, digits, '.', '-' and '_', and begins with a letter.`,
-      suggestions: [`${flag}${endpointNameFor(endpoint)}`],
+      // What was typed may be a connection.
+      suggestions: [`${flag}${endpointNameFor(withoutPasswords(endpoint))}`],
     })
 }
 

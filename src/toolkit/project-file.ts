@@ -118,8 +118,8 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
   const warnings: string[] = []
   const wrong = (path: string, wanted: string, value: unknown): NsbError =>
     invalid(
-      // What is given for a connection may hold a password.
-      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}${/connection|management|hosts/.test(path) ? '' : `, is ${JSON.stringify(value)?.slice(0, 80)}`}.`,
+      // What is given for a connection may hold a password, wherever it was put.
+      `${path === '' ? 'the file' : `'${path.slice(1).replaceAll('/', '.')}'`} must be ${wanted}${isWord(value) || !path.startsWith('/profiles') ? `, is ${JSON.stringify(value)?.slice(0, 80)}` : ''}.`,
       parsed.offsets.get(path) ?? 0,
     )
 
@@ -205,6 +205,9 @@ export function parseProjectFile(text: string, file: string): ProjectFile {
     warnings,
   }
 }
+
+/** A word or a number, which is no connection. */
+const isWord = (value: unknown): boolean => !/[^\w.-]/.test(String(value))
 
 const textThatIsWanted = (instead: unknown): string => (typeof instead === 'string' ? 'a text that is not empty' : 'text')
 

@@ -126,6 +126,9 @@ describe('a password', () => {
     ['with a semicolon, without quotes', 'host=;username=sales;password=12;s3cret=1'],
     ['in a text that is no connection', 's3cret'],
     ['in a list of hosts', 'host=a,b;password=s3cret'],
+    ['behind a blank instead of a semicolon', 'host=mq1 username=sales password=s3cret'],
+    ['behind a name, with a blank', 'host=mq1;username=sales password=s3cret'],
+    ['behind a blank in an address', 'amqp://sales s3cret@mq1'],
   ])('CLI-6 %s that makes the connection unusable is not repeated', async (_name, connection) => {
     const cwd = folderWith({ default: { transport: 'rabbitmq' } })
     const env = { NSB_CONNECTION: connection }
@@ -165,6 +168,43 @@ describe('a password', () => {
       expect(each.code).not.toBe(0)
       expect(text(each)).not.toContain('s3cret')
     }
+  })
+
+  it('CLI-6 that a connection command says on stderr is not passed on, nor waited for from what it leaves running', async () => {
+    const said = 'echo amqp://u:s3cret@h >&2; printf "password=s3cret2" >&2'
+    const cwd = folderWith({ default: { connectionCommand: `${said}; sleep 5 >/dev/null & echo amqp://127.0.0.1:1` } })
+
+    const { code, stderr } = await nsb(['queues', 'list'], { cwd })
+
+    expect(code).toBe(5)
+    expect(stderr).not.toContain('s3cret')
+  })
+
+  it('CLI-6 in "hosts", or in the name of a variable or a file, is not shown', async () => {
+    const url = 'amqp://u:s3cret@h'
+    const profiles = {
+      default: { connection: 'amqp://mq1', hosts: [url, 'mq2'] },
+      b: { connectionEnv: url },
+      c: { connectionFile: url, ca: url },
+    }
+    const cwd = folderWith(profiles)
+
+    const ended = await Promise.all(
+      [
+        ['config', 'list'],
+        ['config', 'get', 'profiles.default.hosts'],
+        ['config', 'set', 'profiles.default.hosts', url],
+        ['profile', 'list', '--json'],
+        ['profile', 'show', '--json'],
+        ...['default', 'b', 'c'].flatMap((name) => [
+          ['profile', 'show', name],
+          ['queues', 'list', '-p', name, '-vv', '--timeout', '100ms'],
+        ]),
+      ].map((words) => nsb(words, { cwd })),
+    )
+
+    for (const each of ended) expect(text(each)).not.toContain('s3cret')
+    expect(ended[0]?.stdout).toContain('***,mq2')
   })
 
   it('CLI-6 in the words of a connection command is not shown', async () => {

@@ -3,7 +3,7 @@ import { NsbError } from '../../message/nsb-error.ts'
 import type { Project } from '../project.ts'
 import { profileKeys } from '../project-file.ts'
 import { type Value, flatten } from './levels.ts'
-import { withoutPasswords, withoutPassword } from './secrets.ts'
+import { commandWithoutPasswords, hostWithoutPassword, variableWithoutPassword, withoutPassword, withoutPasswords } from './secrets.ts'
 
 /** A setting as it is shown: without passwords, and with the place it comes from. */
 export interface ShownSetting {
@@ -36,16 +36,25 @@ const defaults: Readonly<Record<string, Value>> = {
 
 /** Every setting of the files, and the defaults of what they leave out. */
 export function settingsOf(project: Project): readonly ShownSetting[] {
-  const found = flatten(project).map(([key, value]) => ({ key, value: shown(key, value), origin: project.origins[key] ?? 'default' }))
+  const found = flatten(project).map(([key, value]) => ({
+    // A key may be anything too.
+    key: withoutPasswords(key),
+    value: shown(key, value),
+    origin: project.origins[key] ?? 'default',
+  }))
   const missing = Object.entries(defaults).filter(([key]) => !found.some((each) => each.key === key))
   return [...found, ...missing.map(([key, value]) => ({ key, value, origin: 'default' }))].toSorted((a, b) => (a.key < b.key ? -1 : 1))
 }
 
 /** A setting as it may be shown, whatever somebody wrote into it. */
 export function shown(key: string, value: Value): Value {
-  if (!key.startsWith('profiles.')) return value
-  if (/\.(?:connection|management)$/.test(key)) return withoutPassword(String(value))
-  return typeof value === 'string' ? withoutPasswords(value) : value
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  const last = key.startsWith('profiles.') ? key.slice(key.lastIndexOf('.') + 1) : ''
+  if (last === 'connection' || last === 'management') return withoutPassword(String(value))
+  if (last === 'hosts') return [value].flat().map(hostWithoutPassword)
+  if (last === 'connectionCommand') return commandWithoutPasswords(String(value))
+  if (last.endsWith('Env')) return variableWithoutPassword(String(value))
+  return typeof value === 'string' ? withoutPasswords(value) : value.map(withoutPasswords)
 }
 
 /** Where a setting stands in the file, and what it may be. */

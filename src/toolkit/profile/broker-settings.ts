@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { TransportSettings } from '../../transport/open.ts'
-import { withoutPassword } from '../config/secrets.ts'
+import { variableWithoutPassword, withoutPassword } from '../config/secrets.ts'
 import type { BrokerChoice } from './broker-choice.ts'
 import { settingsForPassword } from './password-hosts.ts'
 import { type ReadSecretOptions, readSecret } from './secret-source.ts'
@@ -113,8 +113,8 @@ async function readTls({ folder, profile }: BrokerChoice, { env }: ReadBrokerOpt
   if (passphraseEnv !== undefined && passphrase === undefined)
     throw new NsbError({
       code: 'NSB_NO_CONNECTION',
-      message: `There is no pass phrase for the certificate: the variable ${passphraseEnv} is not set ("passphraseEnv").`,
-      suggestions: [`export ${passphraseEnv}=…`],
+      message: `There is no pass phrase for the certificate: the variable ${variableWithoutPassword(passphraseEnv)} is not set ("passphraseEnv").`,
+      suggestions: [`export ${variableWithoutPassword(passphraseEnv)}=…`],
     })
   const tls = {
     ...Object.fromEntries(files.flat()),

@@ -1,4 +1,4 @@
-import { withoutPasswords, withoutPassword } from '../config/secrets.ts'
+import { commandWithoutPasswords, variableWithoutPassword, withoutPassword, withoutPasswords } from '../config/secrets.ts'
 import { type ShownSetting, settingsOf } from '../config/settings.ts'
 import { type Connection, type Project, type Setting, chooseConnection } from '../project.ts'
 import type { SecretSource } from './secret-source.ts'
@@ -28,8 +28,8 @@ export function listProfiles(
     const connection = chooseConnection(project, { profile: { value: name, origin: 'default' } }, workingDirectory)
     const origin = Object.entries(project.origins).find(([key]) => key.startsWith(`profiles.${name}.`))?.[1] ?? 'default'
     return {
-      name,
-      transport: connection.transport.value,
+      name: withoutPasswords(name),
+      transport: withoutPasswords(connection.transport.value),
       where: whereOf(connection, env),
       origin,
       protect: connection.protect,
@@ -40,7 +40,7 @@ export function listProfiles(
 
 function whereOf({ broker, storage, transport }: Connection, env: NodeJS.ProcessEnv): string | undefined {
   if (broker?.connection !== undefined) return describeSource(broker.connection, env)
-  return transport.value === 'learning' ? storage?.value : undefined
+  return transport.value === 'learning' && storage !== undefined ? withoutPasswords(storage.value) : undefined
 }
 
 /** Where a secret is, and what of it may be seen without running anything. */
@@ -50,12 +50,12 @@ export function describeSource(source: SecretSource, env: NodeJS.ProcessEnv): st
       return withoutPassword(source.text)
     case 'environment': {
       const text = env[source.variable]
-      return `$${source.variable}${text ? ` = ${withoutPassword(text)}` : ', which is not set'}`
+      return `$${variableWithoutPassword(source.variable)}${text ? ` = ${withoutPassword(text)}` : ', which is not set'}`
     }
     case 'file':
-      return source.file
+      return withoutPasswords(source.file)
     case 'command':
-      return `output of ${withoutPasswords(source.command)}`
+      return `output of ${commandWithoutPasswords(source.command)}`
   }
 }
 

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
+import { variableWithoutPassword, withoutPasswords } from '../config/secrets.ts'
 import { type Consent, requireTrust } from '../trust/trust.ts'
 
 /** Where a text comes from that may hold a password. */
@@ -48,7 +50,10 @@ export async function readSecret(source: SecretSource, { consent, env, timeoutMs
       return source.text
     case 'environment': {
       const text = env[source.variable]
-      if (!text) throw none(`the variable ${source.variable} is not set`, `export ${source.variable}=…`)
+      if (!text) {
+        const name = variableWithoutPassword(source.variable)
+        throw none(`the variable ${name} is not set`, `export ${name}=…`)
+      }
       return text
     }
     case 'file': {
@@ -73,7 +78,10 @@ export async function readSecret(source: SecretSource, { consent, env, timeoutMs
 
 const firstLine = (text: string): string => (text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '').trim()
 
-/** @returns `ended`: how it failed; undefined when it did not. What it writes to stderr is seen, what it prints is not. */
+/**
+ * @returns `ended`: how it failed; undefined when it did not. What it writes to stderr is seen, line by line and without what looks like a
+ * password; what it prints is not.
+ */
 async function run(
   command: string,
   folder: string,
@@ -82,7 +90,7 @@ async function run(
   // Few connections come from a command, and every start would load it.
   const { spawn } = await import('node:child_process')
   // A group of its own: the shell may have started others, which must not outlive it.
-  const child = spawn(command, { shell: true, cwd: folder, stdio: ['ignore', 'pipe', 'inherit'], detached: process.platform !== 'win32' })
+  const child = spawn(command, { shell: true, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], detached: process.platform !== 'win32' })
   let [output, ended]: [string, string | undefined] = ['', undefined]
   const kill = (why: string): void => {
     ended = why
@@ -99,12 +107,41 @@ async function run(
     output += text
     if (output.length > longestLine) kill('prints more than a connection')
   })
-  return new Promise((resolve) => {
-    const end = (how: string | undefined): void => {
-      clearTimeout(timer)
-      resolve({ output, ended: ended ?? how })
-    }
-    child.once('error', (error) => end(`cannot be run: ${errorText(error)}`))
-    child.once('close', (code, signal) => end(code === 0 ? undefined : `ended with ${code ?? signal}`))
+  const said = passOn(child.stderr)
+  const printed = new Promise((resolve) => child.stdout.once('close', resolve))
+  const how = await new Promise<string | undefined>((resolve) => {
+    child.once('error', (error) => resolve(`cannot be run: ${errorText(error)}`))
+    child.once('exit', (code, signal) => resolve(code === 0 ? undefined : `ended with ${code ?? signal}`))
   })
+  if (how?.startsWith('cannot') !== true) await printed
+  clearTimeout(timer)
+  await said()
+  return { output, ended: ended ?? how }
+}
+
+/** What a command that ended has said comes a moment later; what it has started may go on talking. */
+const saidWithinMs = 100
+
+/** Shows what a command says. @returns waits for the last of it */
+function passOn(stream: Readable): () => Promise<void> {
+  let line = ''
+  const say = (text: string): void => void process.stderr.write(withoutPasswords(text))
+  const rest = (): void => {
+    if (line !== '') say(`${line}\n`)
+    line = ''
+  }
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    const whole = text.lastIndexOf('\n') + 1
+    if (whole > 0 || line.length > longestLine) {
+      say(line + text.slice(0, whole))
+      line = ''
+    }
+    line += text.slice(whole)
+  })
+  const ended = new Promise<void>((resolve) => stream.once('close', resolve))
+  return async () => {
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, saidWithinMs))])
+    rest()
+    if ('unref' in stream && typeof stream.unref === 'function') stream.unref()
+  }
 }

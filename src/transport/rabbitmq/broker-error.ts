@@ -10,11 +10,13 @@ interface Named {
 /** An error of the socket, the handshake or the login, in words; the password is in none of them. */
 export function connectError(error: unknown, settings: ConnectionSettings, host: BrokerHost): NsbError {
   const { code, why, next } = whyNotConnected(error, settings, host)
+  const { shownUser, user } = settings
   return new NsbError({
     code,
-    message: `Cannot connect to RabbitMQ at ${settings.describe(host)}: ${why}.`,
+    // The broker repeats the name.
+    message: `Cannot connect to RabbitMQ at ${settings.describe(host)}: ${shownUser === user ? why : why.replaceAll(user, shownUser)}.`,
     suggestions: [next],
-    details: { host: host.host, port: host.port, virtualHost: settings.virtualHost, user: settings.user },
+    details: { host: host.host, port: host.port, virtualHost: settings.virtualHost, user: settings.shownUser },
   })
 }
 
@@ -35,14 +37,14 @@ function whyNotConnected(error: unknown, settings: ConnectionSettings, { host, p
   if (system === 'ETIMEDOUT' || system === 'EHOSTUNREACH' || system === 'ENETUNREACH' || /ETIMEDOUT|timed out/.test(text))
     return { code: 'NSB_CONNECTION_TIMED_OUT', why: 'it does not answer', next: 'Look for a firewall, or raise --timeout' }
   if (/ACCESS_REFUSED/.test(text) && !/vhost/.test(text))
-    return { code: 'NSB_LOGIN_REFUSED', why: `login was refused for user '${settings.user}'`, next: 'Correct the user and password' }
+    return { code: 'NSB_LOGIN_REFUSED', why: `login was refused for user '${settings.shownUser}'`, next: 'Correct the user and password' }
   // amqplib does not say what the broker answers to the last step of the handshake, which names the virtual host.
   const unnamed = /Expected ConnectionOpenOk; got <ConnectionClose/.test(text)
   if (unnamed || /vhost|NOT_ALLOWED|INTERNAL_ERROR - access to vhost/.test(text))
     return {
       code: 'NSB_VIRTUAL_HOST',
-      why: `the virtual host '${settings.virtualHost}' does not exist, or user '${settings.user}' may not use it${unnamed ? '' : ` (${replyText(text)})`}`,
-      next: `rabbitmqctl list_vhosts; rabbitmqctl list_user_permissions ${settings.user}`,
+      why: `the virtual host '${settings.virtualHost}' does not exist, or user '${settings.shownUser}' may not use it${unnamed ? '' : ` (${replyText(text)})`}`,
+      next: `rabbitmqctl list_vhosts; rabbitmqctl list_user_permissions ${settings.shownUser}`,
     }
   if (settings.tls && certificateErrors.test(`${system} ${text}`))
     return {

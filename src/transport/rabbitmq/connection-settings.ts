@@ -49,6 +49,11 @@ export class ConnectionSettings {
     })
   }
 
+  /** The name of the user for people: a login that was typed in one piece is all name, and not shown. */
+  get shownUser(): string {
+    return shownUser(this.user)
+  }
+
   /** `amqp://user:***@host:5672/vhost` */
   toString(): string {
     return this.describe(this.hosts[0])
@@ -57,7 +62,7 @@ export class ConnectionSettings {
   describe({ host, port }: BrokerHost): string {
     const scheme = this.tls ? 'amqps' : 'amqp'
     const vhost = this.virtualHost === '/' ? '' : `/${encodeURIComponent(this.virtualHost)}`
-    return `${scheme}://${encodeURIComponent(this.user)}:***@${host.includes(':') ? `[${host}]` : host}:${port}${vhost}`
+    return `${scheme}://${this.shownUser === this.user ? encodeURIComponent(this.user) : this.shownUser}:***@${host.includes(':') ? `[${host}]` : host}:${port}${vhost}`
   }
 
   toJSON(): string {
@@ -68,6 +73,9 @@ export class ConnectionSettings {
     return this.toString()
   }
 }
+
+/** A name as it may be shown. */
+export const shownUser = (name: string): string => (/[\s:=@/]/.test(name) ? '***' : name)
 
 /** What the connection string holds beside the settings; each is worth a warning. */
 export interface ParsedConnection {
@@ -182,8 +190,9 @@ function parsePairs(text: string): ParsedConnection {
   if (problems.length > 0) throw bad(problems)
   const keys = [...pairs.keys()]
   const unknown = keys.filter((key) => !known.includes(key))
-  // Behind a password with a ';' of its own stands the rest of it, which is not repeated.
-  const isSecret = (key: string): boolean => pairs.has('password') && keys.indexOf(key) > keys.indexOf('password')
+  // Behind a password with a ';' of its own stands the rest of it, which is not repeated, and neither is what is no word.
+  const isSecret = (key: string): boolean => keys.slice(0, keys.indexOf(key)).some((each) => /pass|pwd|secret/.test(each))
+  const named = (key: string): string => (/^[\w.-]+$/.test(key) ? ` '${key}'` : '')
   return {
     settings: new ConnectionSettings({
       hosts: [{ host, port }],
@@ -195,10 +204,12 @@ function parsePairs(text: string): ParsedConnection {
     warnings: unknown.map((key) =>
       isSecret(key)
         ? `The connection string has an unknown option behind the password, which is ignored; a password with ';' stands in quotes.`
-        : `The connection string has an unknown option '${key}', which is ignored. Known: ${known.join(', ')}.`,
+        : `The connection string has an unknown option${named(key)}, which is ignored. Known: ${known.join(', ')}.`,
     ),
   }
 }
+
+const startOfPair = /[\s,](host|port|virtualhost|user|username|password|pwd|usetls)\s*=/i
 
 /** `key=value` separated by `;`; a value in single or double quotes may hold anything, doubled quotes stand for one. */
 function readPairs(text: string, problems: string[]): Map<string, string> {
@@ -215,6 +226,9 @@ function readPairs(text: string, problems: string[]): Map<string, string> {
     const quoted = matchAt(/\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)')\s*(?:;|$)/y, text, at)
     const [whole, plain = ''] = quoted ?? (matchAt(/([^;]*)(?:;|$)/y, text, at) as RegExpExecArray)
     at += whole.length
+    // The rest would be taken for a name, and be repeated as such.
+    const swallowed = quoted || key === 'password' ? undefined : startOfPair.exec(plain)?.[1]
+    if (swallowed !== undefined) problems.push(`a ';' is missing before '${swallowed.toLowerCase()}='`)
     pairs.set(key, quoted ? (quoted[1]?.replaceAll('""', '"') ?? quoted[2]?.replaceAll("''", "'") ?? '') : plain.trim())
   }
   return pairs

@@ -1,5 +1,5 @@
 import { NsbError, errorText } from '../../message/nsb-error.ts'
-import { type BrokerHost, type ConnectionSettings, certificateOf } from './connection-settings.ts'
+import { type BrokerHost, type ConnectionSettings, certificateOf, shownUser } from './connection-settings.ts'
 import { type BrokerIdentity, isSame, managementElsewhere, whichNodes, whoItIs } from './same-broker.ts'
 import type { ManagementSettings } from './settings.ts'
 
@@ -11,6 +11,7 @@ interface Answer {
 /** Where the API is asked, and as whom. */
 interface Place {
   readonly url: string
+  /** For people. */
   readonly user: string
   readonly authorization: string
   /** Whether it is that of the broker: an error says why not, a status that it did not answer. Asked once. */
@@ -217,7 +218,7 @@ function placesOf(
   usualPort: number,
 ): readonly Place[] {
   const login = (name: string, secret: string): Omit<Place, 'url'> => ({
-    user: name,
+    user: shownUser(name),
     authorization: `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}`,
     proof: undefined,
   })

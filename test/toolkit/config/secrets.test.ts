@@ -10,6 +10,11 @@ describe('a password in a text', () => {
     ['amqp://user:@host', 'amqp://user:***@host'],
     ['a://b:c@d e://f:g@h', 'a://b:***@d e://f:***@h'],
     ['a://b://c:d@e', 'a://b:***@e'],
+    ['amqp://user:se cret@host, then', 'amqp://user:***@host, then'],
+    ['amqp://user:a@b c@host', 'amqp://user:***@host'],
+    ['/shop/amqp:/user:secret@host', '/shop/amqp:/user:***@host'],
+    ['host=h;password=a;b=c;username=u', 'host=h;password=***;username=u'],
+    [String.raw`"host=h;password=\"a b\";username=u"`, String.raw`"host=h;password=***;username=u"`],
     ['"a://b:c" and d@e', '"a://b:c" and d@e'],
     ['amqp://host:5672/vhost', 'amqp://host:5672/vhost'],
     ['amqp://user:password@host:5672/vhost', 'amqp://user:password@host:5672/vhost'],
@@ -19,13 +24,17 @@ describe('a password in a text', () => {
     ['host=h;password=…', 'host=h;password=…'],
   ])('of %s is not shown', (text, shown) => assert.equal(withoutPasswords(text), shown))
 
-  it('is what an expression finds that says it in one line, and takes forever over some texts', () => {
+  it('is none of what an expression finds that says it in one line, and takes forever over some texts', () => {
     const said = /(:\/\/)(?!user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$))([^\s:@/]*):[^\s'"]*@/g
     const texts = fc.string({
       unit: fc.constantFrom('://', ':', '@', '/', ' ', '"', 'a', 'user:password@host', '\n'),
       maxLength: 30,
     })
 
-    fc.assert(fc.property(texts, (text) => assert.equal(withoutPasswords(text), text.replaceAll(said, '$1$2:***@'))))
+    fc.assert(
+      fc.property(texts, (text) => {
+        for (const [found] of withoutPasswords(text).matchAll(said)) assert.match(found, /:[*]{3}@$/)
+      }),
+    )
   })
 })

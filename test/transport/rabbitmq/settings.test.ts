@@ -122,6 +122,19 @@ describe('RMQ-14 a connection string of pairs', () => {
   it('has unknown options, which are named in a warning', () => {
     expect(parsed('vhost=v;host=h').warnings).toEqual([expect.stringMatching(/unknown option 'vhost'.*Known: host, port, virtualhost/)])
     expect(parsed('host=h;password=a;rest=b').warnings).toEqual([expect.stringMatching(/behind the password.*quotes/)])
+    expect(parsed('host=h;amqp://u:s3cret@h?a=b').warnings).toEqual([expect.not.stringContaining('s3cret')])
+  })
+
+  it.each(['host=h password=s3cret', 'host=h;username=sales password=s3cret', 'host=h;virtualHost=/ , pwd = s3cret'])(
+    'has no separator before the password, which would be taken for a name: %s',
+    (text) => {
+      expect(problemsOf(text)).toMatch(/a ';' is missing before '(?:password|pwd)='/)
+      expect(problemsOf(text)).not.toContain('s3cret')
+    },
+  )
+
+  it('may have anything in quotes', () => {
+    expect(parsed('host=h;username="sales password=x";password=s').user).toBe('sales password=x')
   })
 })
 
