@@ -3,8 +3,9 @@ import { ErrorsCommand, maxHoldFlag, pastedId } from '../../src/cli/errors/error
 import { commandNote, eventFields, eventNote, failedLine, messageDocument } from '../../src/cli/errors/watch-report.ts'
 import { Exit } from '../../src/cli/exit-codes.ts'
 import { durationFlag } from '../../src/cli/global-flags.ts'
-import { printableJson, printableLine } from '../../src/cli/printable.ts'
+import { printableJson } from '../../src/cli/printable.ts'
 import { selectionFlags } from '../../src/cli/selection-flags.ts'
+import { idWord } from '../../src/message/ids.ts'
 import { CommandPerMessage } from '../../src/toolkit/errors/watch/command-per-message.ts'
 import { type WatchEvent, type WatchOptions, watchFailures } from '../../src/toolkit/errors/watch/watch.ts'
 
@@ -141,7 +142,7 @@ Exit codes: 0 after --exit-on-first, or when nobody reads the output any more; 2
     if (event.kind !== 'failed') return this.#note(event)
     this.#seen++
     this.#last = { errorQueue: event.errorQueue, uniqueId: event.failed.uniqueId }
-    if (flags.output === 'ids') this.out(printableLine(event.failed.uniqueId))
+    if (flags.output === 'ids') this.out(idWord(event.failed.uniqueId))
     else {
       const terminal = process.stdout.isTTY
       const style = { short: terminal, width: terminal ? process.stdout.columns || 80 : undefined, severalQueues: this.#queues.length > 1 }

@@ -1,5 +1,6 @@
 import { Command } from '@oclif/core'
 import type { Input, ParserOutput } from '@oclif/core/interfaces'
+import { idWord } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { withoutPasswords } from '../toolkit/config/secrets.ts'
 import { userConfigFile } from '../toolkit/config/user-file.ts'
@@ -232,8 +233,8 @@ export abstract class BaseCommand extends Command {
     as: ListedAs<Row>,
   ): Promise<readonly Row[]> {
     const [shown, sorted] = [chosenColumns(columns, choice), sortedRows(rows, columns, choice.sort)]
-    // An id comes from a message: it must not be able to make a line of its own, or to steer a terminal.
-    if (choice.output === 'ids') for (const row of sorted) this.out(printableLine(as.id(row)))
+    // An id comes from a message: whoever reads it must not take it for a flag or for several words.
+    if (choice.output === 'ids') for (const row of sorted) this.out(idWord(as.id(row)))
     else if (choice.output === 'csv')
       for (const line of csvLines(sorted, shown, choice['no-header'] !== true)) this.out(process.stdout.isTTY ? printable(line) : line)
     else if (choice.output === 'ndjson') {

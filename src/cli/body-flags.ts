@@ -139,13 +139,15 @@ export function headersFrom(pairs: readonly string[] = []): Record<string, strin
   return Object.fromEntries(
     pairs.map((pair) => {
       const equals = pair.indexOf('=')
-      if (equals <= 0 || pair.slice(0, equals).trim() === '')
+      const name = pair.slice(0, Math.max(0, equals))
+      // No header of .NET is called like that, and as a key it means something else to JavaScript.
+      if (name.trim() === '' || name === '__proto__')
         throw new NsbError({
           code: 'NSB_BAD_HEADER',
-          message: `'${pair}' is not of the form name=value.`,
+          message: name === '' ? `'${pair}' is not of the form name=value.` : `'${name}' cannot be the name of a header.`,
           suggestions: ['--header Tenant=acme'],
         })
-      return [pair.slice(0, equals), pair.slice(equals + 1)]
+      return [name, pair.slice(equals + 1)]
     }),
   )
 }

@@ -1,6 +1,7 @@
+import { idWord } from '../message/ids.ts'
 import { NsbError } from '../message/nsb-error.ts'
 import { nearest } from '../message/nearest.ts'
-import { printableJson, printableLine } from './printable.ts'
+import { printableJson, withoutControls } from './printable.ts'
 import type { Column } from './table.ts'
 
 /** Values of the listing flags. */
@@ -60,7 +61,8 @@ function columnNamed<Row>(columns: readonly Column<Row>[], name: string): Column
 }
 
 /**
- * Comma separated values with a header line. A text that a spreadsheet would take for a formula has an apostrophe before it.
+ * Comma separated values with a header line. A text that a spreadsheet would take for a formula has an apostrophe before it; control
+ * characters but tabs and line breaks are written as `\xNN`.
  *
  * @source RFC 4180, with LF
  */
@@ -80,7 +82,7 @@ function csvLine<Row>(row: Row, columns: readonly Column<Row>[]): string {
 function csvCell(value: string | number | undefined): string {
   const given = String(value ?? '')
   // A text comes from a message, and a spreadsheet would calculate it.
-  const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${given}` : given
+  const text = withoutControls(typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${given}` : given)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
@@ -110,7 +112,7 @@ export function streamedList<Row>(
   if (sort !== undefined || !(output === 'ids' || output === 'ndjson' || output === 'csv')) return undefined
   const shown = chosenColumns(columns, choice)
   const lineOf = {
-    ids: (row: Row) => printableLine(as.id(row)),
+    ids: (row: Row) => idWord(as.id(row)),
     ndjson: (row: Row) => printableJson(JSON.stringify(as.fields(row))),
     csv: (row: Row) => csvLine(row, shown),
   }[output]

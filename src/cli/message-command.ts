@@ -54,7 +54,7 @@ export abstract class MessageCommand extends BaseCommand {
   protected warnOfHeaders(given: Readonly<Record<string, string>>, { headers }: OutgoingMessage): void {
     for (const [name, value] of Object.entries(given)) {
       if (headers[name] === value) continue
-      const flag = flagOf[name]
+      const flag = Object.hasOwn(flagOf, name) ? flagOf[name] : undefined
       this.warning(`--header ${name} has no effect: a sender decides that itself${flag === undefined ? '' : `; ${flag} sets it`}`)
     }
   }

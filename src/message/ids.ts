@@ -56,6 +56,16 @@ export function deterministicGuid(text: string): string {
   return dashed(md5AsDotnetGuidDigits(text))
 }
 
+const plainWord = /^\w[\w.:+@-]*$/
+
+/**
+ * An id as one plain word, for a list that is piped into another command: itself, or where it comes from a message and could be a flag or
+ * several words, the GUID of its text.
+ */
+export function idWord(id: string): string {
+  return plainWord.test(id) ? id : deterministicGuid(id)
+}
+
 /** The same in format N: 32 digits, as host ids are written. */
 export function deterministicHostId(text: string): string {
   return md5AsDotnetGuidDigits(text)

@@ -23,6 +23,10 @@ describe('printable text', () => {
     ['a\u009bb\u007f', 'a\\x9bb\\x7f'],
     ['a\r\nb\tc\rd', 'a\nb\tc\\x0dd'],
     ['\ud800x', '\\ud800x'],
+    ['a\u180eb\ufff9\ufffa\ufffbc\u3164d\u00ade', 'a\\u180eb\\ufff9\\ufffa\\ufffbc\\u3164d\\xade'],
+    ['\u{e0001}\u{e0041}\u{e007f}\u{e0100}\ufe00x\ufe0f', '\\u{e0001}\\u{e0041}\\u{e007f}\\u{e0100}\\ufe00x\\ufe0f'],
+    ['👩‍👩‍👧 ❤️‍🔥 👍🏽 ☎️', '👩‍👩‍👧 ❤️‍🔥 👍🏽 ☎️'],
+    ['a\u200db ❤\ufe0f\ufe0f\u200d\u200dx', 'a\\u200db ❤\ufe0f\\ufe0f\\u200d\\u200dx'],
   ])('E-44 of %j is %j', (text, shown) => assert.equal(printable(text), shown))
 
   it('E-44 is still the same document where it is JSON', () => {
@@ -130,7 +134,7 @@ describe('a table', () => {
     )
   })
 
-  it('can be csv', () => assert.deepEqual(csvLines(rows, columns, true), ['size,name,more', '10,"b, ""c""",', '9,a\u001b,']))
+  it('can be csv', () => assert.deepEqual(csvLines(rows, columns, true), ['size,name,more', '10,"b, ""c""",', '9,a\\x1b,']))
 
   it('E-44 has no formula in csv, while numbers stay as they are', () => {
     const cells = ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '=HYPERLINK("x")', 'a=1', -5, 0]

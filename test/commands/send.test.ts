@@ -226,6 +226,12 @@ describe('nsb send', () => {
       says: /Tenant/,
     },
     {
+      name: 'a header with the name of a prototype',
+      words: ['PlaceOrder', '--data', 'OrderId=1', '--header', '__proto__=z'],
+      error: 'NSB_BAD_HEADER',
+      says: /'__proto__' cannot be the name/,
+    },
+    {
       name: 'an expectation without --await-reply',
       words: ['PlaceOrder', '--data', 'OrderId=1', '--expect', 'OrderId'],
       error: 'NSB',

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core'
 import type { MessageDefinition } from '../../message/declaration.ts'
+import { idWord } from '../../message/ids.ts'
 import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { isBrokerQueue } from '../../toolkit/broker-queue.ts'
 import type { BrowseOptions, Browsed } from '../../toolkit/errors/browse/browsed.ts'
@@ -238,4 +239,4 @@ export const shortIdLength = 8
 export const shortId = (id: string): string => id.slice(0, shortIdLength)
 
 /** The same in a command line that is shown to be copied: an id comes from a message, and must be neither a flag nor anything for a shell. */
-export const pastedId = (id: string): string => (/^\w[\w.-]*$/.test(id) ? shortId(id) : '<id>')
+export const pastedId = (id: string): string => shortId(idWord(id))

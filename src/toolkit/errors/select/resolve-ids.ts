@@ -1,4 +1,5 @@
 import type { FailedMessage } from '../../../message/failure.ts'
+import { idWord } from '../../../message/ids.ts'
 import { NsbError } from '../../../message/nsb-error.ts'
 
 /** What is needed to know which entry an id means. */
@@ -6,11 +7,19 @@ export type Identified = Pick<FailedMessage, 'uniqueId' | 'messageId'>
 
 const shortest = 4
 
-/** Could the id mean this entry? A prefix of its unique id from 4 characters on, or its whole message id. */
+/** Could the id mean this entry? A prefix of its unique id, or of the word for it, from 4 characters on, or its whole message id. */
 export function couldMean(id: string, entry: Identified): boolean {
   return (
-    entry.messageId === id || entry.uniqueId === id || (id.length >= shortest && entry.uniqueId.toLowerCase().startsWith(id.toLowerCase()))
+    entry.messageId === id ||
+    entry.uniqueId === id ||
+    (id.length >= shortest && formsOf(entry.uniqueId).some((form) => form.startsWith(id.toLowerCase())))
   )
+}
+
+/** How the beginning of a unique id may be written, in lower case. */
+function formsOf(uniqueId: string): readonly string[] {
+  const word = idWord(uniqueId)
+  return word === uniqueId ? [uniqueId.toLowerCase()] : [uniqueId.toLowerCase(), word]
 }
 
 /** {@link couldMean} for any of many ids at once: as many as there are messages may be named. None means every entry. */
@@ -20,10 +29,11 @@ export function idMatcher(ids: readonly string[]): (entry: Identified) => boolea
   const beginnings = distinctBeginnings(ids.filter((id) => id.length >= shortest).map((id) => id.toLowerCase()))
   return ({ messageId, uniqueId }) => {
     if (whole.has(messageId) || whole.has(uniqueId)) return true
-    const lower = uniqueId.toLowerCase()
-    // Of texts none of which begins another one, the last that does not come after a text is the only one that may begin it.
-    const before = beginnings[firstAfter(beginnings, lower) - 1]
-    return before !== undefined && lower.startsWith(before)
+    return formsOf(uniqueId).some((form) => {
+      // Of texts none of which begins another one, the last that does not come after a text is the only one that may begin it.
+      const before = beginnings[firstAfter(beginnings, form) - 1]
+      return before !== undefined && form.startsWith(before)
+    })
   }
 }
 
@@ -60,7 +70,7 @@ export function resolveIds(ids: readonly string[], entries: readonly Identified[
   const exact = new Map<string, string>()
   const byMessage = new Map<string, Set<string>>()
   for (const { messageId, uniqueId } of entries) {
-    if (!exact.has(uniqueId.toLowerCase())) exact.set(uniqueId.toLowerCase(), uniqueId)
+    for (const form of formsOf(uniqueId)) if (!exact.has(form)) exact.set(form, uniqueId)
     byMessage.set(messageId, (byMessage.get(messageId) ?? new Set()).add(uniqueId))
   }
   // In order, what begins alike is beside each other.
