@@ -132,7 +132,7 @@ Exit codes: 0 all done; 2 usage; 3 some were not removed; 4 nothing matched; 5 t
         write,
       )
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
-      this.showProblems(report)
+      this.showProblems(report, undefined, options.queue)
       this.noteLeftOut(report, false)
       return report
     } finally {

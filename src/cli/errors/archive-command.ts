@@ -1,5 +1,4 @@
 import { Args, Flags } from '@oclif/core'
-import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { type ArchiveReport, type ArchiveRun, archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/archive/archive.ts'
 import type { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
 import { type Selection, type SelectionOptions, select } from '../../toolkit/errors/archive/selection.ts'
@@ -11,7 +10,7 @@ import { boundMemory } from '../bounded-memory.ts'
 import { printableLine } from '../printable.ts'
 import { Progress } from '../progress.ts'
 import { selectionFlags } from '../selection-flags.ts'
-import { duplicatesNote } from './archive-report.ts'
+import { duplicatesNote, endedEarly, isRemovalOver } from './archive-report.ts'
 import { ErrorsCommand, maxHoldFlag, nothingMatched, shortId } from './errors-command.ts'
 
 /** Above that the number has to be typed. */
@@ -107,17 +106,11 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     try {
       beforeRemove = archiveBeforeRemoving({ operation, queue, journal, file: open, kind: selection.facts.kind, clock: Date.now, begun })
       const report = await removeSelected(transport, selection, this.runOf(operation, queue, result, most))
-      // What was safe and could not be removed can be finished later; a message that failed for a reason of its own was not begun with.
-      if (!report.interrupted && (report.stoppedBy === undefined || isOfFile(report.stoppedBy)))
-        journal.end({ selected: report.selected, [result]: report.done })
+      if (isRemovalOver(report)) journal.end({ selected: report.selected, [result]: report.done })
       if (report.selected === 0 && !this.signal.aborted) throw nothingMatched(queue, options.criteria)
       if (report.done === 0 && report.stoppedBy !== undefined) throw report.stoppedBy
-      this.showProblems(report)
+      this.showProblems(report, operation, queue)
       if (!isSaid) this.noteLeftOut(report, true)
-      if (report.interrupted) {
-        const resume = this.placed(`nsb errors resume ${operation}`, queue)
-        this.warning(`the last ones may be in '${queue}' still: ${resume} removes them`)
-      }
       return report
     } catch (error) {
       if (!isBegun) journal.end({ selected: 0 })
@@ -157,14 +150,13 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     })
   }
 
-  protected showProblems(report: ArchiveReport): void {
+  protected showProblems(report: ArchiveReport, operation: string | undefined, queue: string): void {
     if (this.isOutputGone) return
     const { colour } = this
     for (const { error, result, uniqueId } of report.items.filter((item) => item.result === 'failed').slice(0, mostShown))
       this.note(`${colour.err.failure('✗')} ${printableLine(shortId(uniqueId))}  ${result}  ${printableLine(error?.message ?? '')}`)
-    if (report.stoppedBy !== undefined) this.warning(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
-    else if (this.signal.aborted) this.warning('interrupted: what was not dealt with is in the error queue still')
-    else if (report.unread > 0) this.warning(`${report.unread} messages were not read: as many as may be held do not match (--max-hold)`)
+    const resume = operation === undefined ? undefined : this.placed(`nsb errors resume ${operation}`, queue)
+    for (const text of endedEarly(report, { isAborted: this.signal.aborted, queue, resume })) this.warning(text)
   }
 
   protected progress(): Progress | undefined {
@@ -186,8 +178,4 @@ export abstract class ArchiveCommand extends ErrorsCommand {
     )
     return true
   }
-}
-
-function isOfFile(error: unknown): boolean {
-  return error instanceof NsbError && (error.code === 'NSB_ARCHIVE_UNWRITABLE' || error.code === 'NSB_JOURNAL_UNWRITABLE')
 }

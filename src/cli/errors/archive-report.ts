@@ -1,3 +1,4 @@
+import { NsbError, errorText } from '../../message/nsb-error.ts'
 import type { ArchiveReport } from '../../toolkit/errors/archive/archive.ts'
 import type { ImportReport } from '../../toolkit/errors/archive/import.ts'
 import { Exit } from '../exit-codes.ts'
@@ -55,6 +56,31 @@ export function archiveSummary(word: string, report: ArchiveReport, operation: s
     ...(report.newerArrivals > 0 ? [`newer arrivals ${report.newerArrivals}`] : []),
     ...(operation === undefined ? [] : [`operation ${operation}`]),
   ].join(', ')
+}
+
+/**
+ * Is it over, or can it be resumed? What was safe in the file and could not be removed is finished later. A message that failed for a reason of
+ * its own was not begun with, and where the file or the journal failed nothing was removed that is not safe.
+ */
+export function isRemovalOver({ interrupted, stoppedBy }: Pick<ArchiveReport, 'interrupted' | 'stoppedBy'>): boolean {
+  const isOfFile =
+    stoppedBy instanceof NsbError && (stoppedBy.code === 'NSB_ARCHIVE_UNWRITABLE' || stoppedBy.code === 'NSB_JOURNAL_UNWRITABLE')
+  return !interrupted && (stoppedBy === undefined || isOfFile)
+}
+
+/** Why it ended early, and how it is finished. @param resume the command line for that; undefined: nothing was removed */
+export function endedEarly(
+  report: Pick<ArchiveReport, 'interrupted' | 'stoppedBy' | 'unread'>,
+  { isAborted, queue, resume }: { readonly isAborted: boolean; readonly queue: string; readonly resume: string | undefined },
+): readonly string[] {
+  const texts: string[] = []
+  if (report.stoppedBy !== undefined) texts.push(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
+  else if (isAborted) texts.push('interrupted: what was not dealt with is in the error queue still')
+  else if (report.unread > 0) texts.push(`${report.unread} messages were not read: as many as may be held do not match (--max-hold)`)
+  if (resume === undefined) return texts
+  if (report.interrupted) texts.push(`the last ones may be in '${queue}' still: ${resume} removes them`)
+  else if (!isRemovalOver(report)) texts.push(`it is not finished: ${resume}`)
+  return texts
 }
 
 /** Of what was left out, unless that was said before. */

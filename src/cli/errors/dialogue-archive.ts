@@ -1,4 +1,3 @@
-import { NsbError, errorText } from '../../message/nsb-error.ts'
 import { archiveBeforeRemoving, removeSelected } from '../../toolkit/errors/archive/archive.ts'
 import { ArchiveFile } from '../../toolkit/errors/archive/archive-file.ts'
 import { archiveOf, archivePath } from '../../toolkit/errors/archive/archive-folder.ts'
@@ -9,7 +8,7 @@ import { newOperationId } from '../../toolkit/errors/operation-id.ts'
 import type { HoldOptions } from '../../transport/transport.ts'
 import { printableLine } from '../printable.ts'
 import { Progress } from '../progress.ts'
-import { archiveSummary } from './archive-report.ts'
+import { archiveSummary, endedEarly, isRemovalOver } from './archive-report.ts'
 import type { DialogueParts } from './interactive.ts'
 
 /**
@@ -57,10 +56,9 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
       progress: (step) => progress.show({ doing: 'archiving', ...step }),
     })
     progress.end()
-    // What was safe and could not be removed can be finished later.
-    if (report.stoppedBy === undefined || isOfFile(report.stoppedBy)) journal.end({ selected: report.selected, archived: report.done })
-    else warning(`it is not finished: ${parts.placed(`nsb errors resume ${operation}`)}`)
-    if (report.stoppedBy !== undefined) warning(`stopped: ${errorText(report.stoppedBy)} The rest stays in the queue`)
+    if (isRemovalOver(report)) journal.end({ selected: report.selected, archived: report.done })
+    const resume = parts.placed(`nsb errors resume ${operation}`)
+    for (const text of endedEarly(report, { isAborted: signal.aborted, queue, resume })) warning(text)
     note(`in ${printableLine(path)}; errors import brings them back`)
     out(archiveSummary('archived', report, operation))
     signal.throwIfAborted()
@@ -73,9 +71,4 @@ export async function archiveInDialogue(parts: DialogueParts, options: Selection
     journal?.close()
     await opening?.then((opened) => opened.close()).catch(() => undefined)
   }
-}
-
-/** Nothing was removed then that is not safe. */
-function isOfFile(error: unknown): boolean {
-  return error instanceof NsbError && (error.code === 'NSB_ARCHIVE_UNWRITABLE' || error.code === 'NSB_JOURNAL_UNWRITABLE')
 }
