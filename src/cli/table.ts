@@ -28,9 +28,33 @@ export interface TableStyle {
   readonly paintHeader: (text: string) => string
 }
 
+const nothing = Object.fromEntries(
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((part) => [part, '']),
+)
+const style = { 'padding-left': 0, 'padding-right': 2, head: [], border: [], compact: true }
+
+/** The library compares each cell with all rows before it, so it is given so many at once, and the widths that all of them need. */
+const together = 25
+
 const ellipsis = '…'
 
-/** A name in a message may have any length, and every other row would be padded to it. */
+/** A name in a message may have any length, every other row would be padded to it, and the library takes the square of it. */
 const widestBeforeLast = 500
 
 /** Draws a table without borders: header in upper case, two blanks between columns, nothing wrapped. */
@@ -64,17 +88,20 @@ async function aligning<Row>(
   columns: readonly Column<Row>[],
   count: number,
 ): Promise<readonly string[]> {
-  const { default: widthOf } = await import('fast-string-width')
-  const lines = rows.map(() => '')
-  for (const [index, { align }] of columns.slice(0, count).entries()) {
-    const widths = rows.map((row) => widthOf(row[index] as string))
-    const widest = widths.reduce((most, width) => Math.max(most, width), 0)
-    for (const [at, row] of rows.entries()) {
-      const blanks = ' '.repeat(widest - (widths[at] as number))
-      lines[at] += `${align === 'right' ? blanks : ''}${row[index] as string}${align === 'right' ? '' : blanks}  `
-    }
+  const { default: Table } = await import('cli-table3')
+  const colAligns = columns.slice(0, count).map((column) => column.align ?? 'left')
+  const parts = Array.from({ length: Math.ceil(rows.length / together) }, (_, part) =>
+    rows.slice(part * together, (part + 1) * together).map((row) => row.slice(0, count)),
+  )
+  const draw = (part: string[][], colWidths: number[]): { readonly text: string; readonly widths: readonly number[] } => {
+    const table = new Table({ chars: nothing, style, colAligns, colWidths })
+    table.push(...part)
+    // Drawing it fills in the widths that were not given.
+    return { text: table.toString(), widths: colWidths }
   }
-  return lines
+  const widest = parts.map((part) => draw(part, []).widths)
+  const colWidths = colAligns.map((_, column) => widest.reduce((most, widths) => Math.max(most, widths[column] as number), 0))
+  return parts.flatMap((part) => draw(part, [...colWidths]).text.split('\n'))
 }
 
 function cutLastColumn(head: readonly string[], rows: readonly string[][], width: number): string[][] {
