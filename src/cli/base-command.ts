@@ -20,6 +20,7 @@ import { printable, printableJson, printableLine } from './printable.ts'
 import { type ReportedError, errorDocument, errorLines, reportedError } from './report-error.ts'
 import { shellWord } from './shell-word.ts'
 import { type Column, drawTable } from './table.ts'
+import { unblockOutput } from './unblocked-output.ts'
 import { sayElsewhere } from './unwritable-output.ts'
 
 /** Values of the global flags, as parsed. */
@@ -115,6 +116,7 @@ export abstract class BaseCommand extends Command {
   protected override async init(): Promise<void> {
     await super.init()
     this.#interruption.start()
+    unblockOutput()
     forgetOldLooks()
     if (process.env['NSB_LOG'] === 'debug' || this.argv.includes('-vv')) this.verbosity = 2
     if (this.argv.includes('--no-color')) this.globals = { 'no-color': true }

@@ -4,9 +4,6 @@ export class LineOutput {
 
   constructor(signal: AbortSignal) {
     this.#signal = signal
-    // On Linux and macOS a pipe blocks the process while nobody reads: it could neither be interrupted nor answer its broker.
-    const handle = (process.stdout as { readonly _handle?: { setBlocking?: (blocking: boolean) => unknown } })._handle
-    if (!process.stdout.isTTY) handle?.setBlocking?.(false)
   }
 
   /** Resolves when there is room for more, or when nobody will read it. */

@@ -6,6 +6,7 @@ import { type KnownCommand, frontPage, helpPage, topicPage } from './front-page.
 import { printableJson } from './printable.ts'
 import { errorDocument, errorLines, reportedError } from './report-error.ts'
 import type { CommandModule } from './run-command.ts'
+import { flushOutput } from './unblocked-output.ts'
 import { reportUnwritable } from './unwritable-output.ts'
 import { whichCommand } from './which-command.ts'
 
@@ -51,7 +52,7 @@ export async function main(words: string[], packageRoot: URL, commands?: string)
 
 /** Ends although code of the project may have left a connection or a timer open; what was printed goes out first. */
 async function end(): Promise<never> {
-  for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => stream.write('', () => resolve()))
+  await flushOutput()
   process.exit()
 }
 

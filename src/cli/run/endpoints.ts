@@ -7,6 +7,7 @@ import { watchFolder } from '../../toolkit/run/watch-folder.ts'
 import type { Colours } from '../colour.ts'
 import { Exit } from '../exit-codes.ts'
 import { printableJson } from '../printable.ts'
+import { BoundedOutput } from './bounded-output.ts'
 import { keyHelp, listenForKeys } from './keys.ts'
 import { Lines, withEndpoint } from './output.ts'
 
@@ -88,14 +89,15 @@ export async function runEndpoints(run: EndpointsRun): Promise<EndpointsRan> {
     listen()
   }
 
+  const printed = new BoundedOutput((missing) =>
+    json ? JSON.stringify({ event: 'notPrinted', lines: missing }) : `… ${missing} lines were not printed: nobody read them in time`,
+  )
   const width = Math.max(...endpoints.map(({ name }) => name.length))
   const supervisors = endpoints.map((endpoint, index) => {
     const paint = [colour.out.command, colour.out.done, colour.out.warning, colour.out.bold][index % 4] ?? colour.out.bold
     const prefix = several ? `${paint(endpoint.name.padEnd(width))} | ` : ''
     const output = {
-      stdout: new Lines(
-        (line) => void process.stdout.write(`${json ? (several ? withEndpoint(line, endpoint.name) : line) : `${prefix}${line}`}\n`),
-      ),
+      stdout: new Lines((line) => printed.line(json ? (several ? withEndpoint(line, endpoint.name) : line) : `${prefix}${line}`)),
       stderr: new Lines((line) => void process.stderr.write(`${prefix}${line}\n`)),
     }
     const event = (name: string, more: object): object => ({

@@ -10,6 +10,7 @@ import type { Transport } from '../../transport/transport.ts'
 import { Exit } from '../exit-codes.ts'
 import { type RunFlags, wantsJson } from './flags.ts'
 import { printable, printableJson } from '../printable.ts'
+import { BoundedOutput } from './bounded-output.ts'
 import type { RunHost } from './host.ts'
 import { bannerLines, eventDocument, eventLines, failureOf, unfinishedText } from './lines.ts'
 import type { RunParent } from './parent.ts'
@@ -50,8 +51,11 @@ export async function runHere(host: RunHost, flags: RunFlags, { connecting, pare
   connecting(false)
   const crashed = stopOnCrash(host, parent !== undefined)
   const signal = AbortSignal.any([host.signal, crashed, ...(parent ? [parent.signal] : [])])
-  const print = (document: Record<string, unknown>): void => void process.stdout.write(`${printableJson(JSON.stringify(document))}\n`)
-  const show = (lines: readonly string[]): void => lines.forEach((line) => process.stdout.write(`${line}\n`))
+  const output = new BoundedOutput((missing) =>
+    json ? JSON.stringify({ event: 'notPrinted', lines: missing }) : `… ${missing} lines were not printed: nobody read them in time`,
+  )
+  const print = (document: Record<string, unknown>): void => output.line(printableJson(JSON.stringify(document)))
+  const show = (lines: readonly string[]): void => lines.forEach((line) => output.line(line))
   const tellSettled = (outcome: keyof RunSummary, failure?: Settled['failure']): void =>
     void parent?.tell({ kind: 'settled', outcome, failure })
   const summary = await runEndpoint(code.definition, {
