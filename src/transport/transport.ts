@@ -150,6 +150,8 @@ export interface HoldOptions {
   readonly purpose: 'look' | 'change'
   /** Codes of safety rules that were refused and are overruled now (`--force`). */
   readonly overrule: readonly string[]
+  /** Where another nsb has the queue in hand: wait for it, as long as for any answer. Default: true. */
+  readonly waits?: boolean
   /** Bodies in memory at once. */
   readonly page: number
   /** Messages held at once. */

@@ -227,7 +227,7 @@ class RabbitTransport implements Transport {
     limiting.catch(() => undefined)
     const connection = this.#connection(`${queue} Browse`, options.purpose === 'change')
     try {
-      const lock = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : await this.#lock(queue, connection, options.signal)
+      const lock = options.overrule.includes('NSB_QUEUE_LOCKED') ? undefined : await this.#lock(queue, connection, options)
       const others = (consumers: number): string => `${consumers} consumer(s) take messages from queue '${queue}'`
       // Asked for when nobody else has messages in hand any more, which would not be counted.
       let counts = await (lock?.hasWaited === true ? this.#queues.countsWithoutGone(queue) : this.#queues.counts(queue))
@@ -278,13 +278,13 @@ class RabbitTransport implements Transport {
     }
   }
 
-  #lock(queue: string, connection: BrokerConnection, signal: AbortSignal): Promise<QueueLock> {
+  #lock(queue: string, connection: BrokerConnection, { signal, waits }: HoldOptions): Promise<QueueLock> {
     return waitForLock({
       connection,
       management: this.#management,
       queue,
       clock: this.#clock,
-      timeoutMs: this.#options.timeoutMs ?? timeoutMs,
+      timeoutMs: waits === false ? 0 : (this.#options.timeoutMs ?? timeoutMs),
       signal,
       warn: this.#warn,
     })

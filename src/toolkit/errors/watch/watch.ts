@@ -269,6 +269,8 @@ class WatchedDepth {
     // All of it is held, so that all of it is given back in order.
     const holding = await holdIfThere(this.#operations, errorQueue, {
       purpose: 'look',
+      // It looks again in a moment anyway.
+      waits: false,
       overrule,
       page,
       max: maxHold,
