@@ -180,6 +180,8 @@ async function findFailed(
   try {
     const holding = await transport.hold(queue, {
       purpose: 'look',
+      // Who waits for an answer has waited long enough.
+      waits: false,
       overrule: [],
       page: 1000,
       max: mostLookedAt,
