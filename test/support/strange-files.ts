@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, ftruncateSync, mkdirSync, openSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -28,15 +28,4 @@ export const tooLarge: Strange = (path) => {
   const file = openSync(path, 'w')
   ftruncateSync(file, 600 * 1024 * 1024)
   closeSync(file)
-}
-
-/** A file that nobody but root may read. */
-export const unreadable: Strange = (path) => {
-  writeFileSync(path, '{"NServiceBus.MessageId":"1"}')
-  chmodSync(path, 0)
-}
-
-/** Why nobody else can be asked to read here; undefined: somebody can. */
-export function whyNoOtherUser(): string | undefined {
-  return process.getuid?.() === 0 ? undefined : 'only root can become another user'
 }

@@ -65,7 +65,7 @@ describe('when a run is to end', () => {
       { signal: end.signal },
     )
 
-    expect(summary).toEqual({ handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 1 })
+    expect(summary).toEqual({ handled: 0, failed: 0, retried: 0, discarded: 0, unfinished: 1, criticalErrors: 0 })
     expect(told).toEqual(['stopping with 1', what])
     expect((await transport.inspect('Sales'))?.depth).toBe(1)
   })
