@@ -3,6 +3,9 @@ import { Outage } from '../in-hand.ts'
 import { StorageError, storageErrorOf } from './storage-error.ts'
 import type { StorageFolder } from './storage.ts'
 
+/** A batch of more files than these is too much, even where a few could be made. */
+const mostFiles = 1000
+
 /** A disk that stays full would otherwise fill the log too. */
 const sameAgainAfterMs = 60_000
 
@@ -12,6 +15,8 @@ export class StorageOutage {
   readonly #clock: Clock
   readonly #onCriticalError: (error: unknown) => void
   #state: 'none' | 'told' | 'untold' = 'none'
+  /** So many files have to be possible for the outage to be over. */
+  #files = 1
   /** When each kind of error was told last. */
   readonly #told = new Map<string, number>()
 
@@ -57,23 +62,28 @@ export class StorageOutage {
   /**
    * What to reject a verdict with that could not be carried out: an {@link Outage} when the storage as a whole refuses; otherwise the
    * message is to blame, whose batch may be too much, or one of whose destinations may refuse.
+   *
+   * @param files that the verdict needed: what it had written is gone again, so that there is room for some
    */
-  blame(error: unknown): unknown {
+  blame(error: unknown, files: number): unknown {
     const refused = storageErrorOf(error, this.#storage.path)
     if (!(refused instanceof StorageError)) return refused
+    const needed = Math.min(files, mostFiles)
     try {
-      this.#storage.probe()
+      this.#storage.probe(needed)
       return refused
     } catch {
+      this.#files = Math.max(this.#files, needed)
       return new Outage(refused)
     }
   }
 
   /** @returns whether people should hear that the storage can be used again @throws what the system says while it cannot */
   tryAgain(): boolean {
-    this.#storage.probe()
+    this.#storage.probe(this.#files)
     const wasTold = this.#state === 'told'
     this.#state = 'none'
+    this.#files = 1
     return wasTold
   }
 }

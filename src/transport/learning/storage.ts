@@ -185,13 +185,14 @@ export class StorageFolder {
     }
   }
 
-  /** Does what handling messages needs: a folder, a file with content, a rename. @throws what the system says */
-  probe(): void {
+  /** Does what handling messages needs: a folder, a file with content, a rename, and so many files. @throws what the system says */
+  probe(files = 1): void {
     const folder = `${this.#temporary}/probe-${process.pid}-${temporaryFiles++}`
     makeFolders(folder)
     try {
       writeFileSync(`${folder}/a`, Buffer.alloc(probeBytes))
       renameSync(`${folder}/a`, `${folder}/b`)
+      for (let file = 1; file < files; file++) writeFileSync(`${folder}/${file}`, '')
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

@@ -47,19 +47,21 @@ export class Verdicts {
   }
 
   async #consumeAndSend(transaction: Transaction, message: IncomingMessage, outgoing: readonly OutgoingMessage[]): Promise<void> {
+    let count = outgoing.length
     try {
       const copies = await this.#room.sending.copiesOf(outgoing)
+      count = copies.length
       if (this.#mode === 'sendsAtomicWithReceive') stage(transaction, copies)
       else this.#room.sending.write(copies)
       this.#remove(transaction, message)
     } catch (error) {
-      throw this.#blame(error)
+      throw this.#blame(error, count)
     }
   }
 
-  #blame(error: unknown): unknown {
+  #blame(error: unknown, copies = 0): unknown {
     // In mode `none` there is no message to put back.
-    return this.#mode === 'none' ? storageErrorOf(error, this.#room.storage.path) : this.#outage.blame(error)
+    return this.#mode === 'none' ? storageErrorOf(error, this.#room.storage.path) : this.#outage.blame(error, filesFor(copies))
   }
 
   #remove(transaction: Transaction, message: IncomingMessage): void {
@@ -81,6 +83,9 @@ export class Verdicts {
     this.#outage.attempt(() => transaction.complete(options))
   }
 }
+
+/** A body and metadata for each copy, and the list of targets. */
+const filesFor = (copies: number): number => 2 * copies + 1
 
 function stage(transaction: Transaction, copies: readonly Copy[]): void {
   try {

@@ -191,8 +191,8 @@ describe('a command that is shown to be copied', () => {
       const listed = await nsb(['errors', 'list'], { cwd: folder })
       const shown = await nsb(['errors', 'show', 'm1'], { cwd: folder })
 
-      assert.match(listed.stderr, /^Next: nsb errors show <id> {6}nsb errors replay <id> --wait$/m)
-      assert.match(shown.stderr, /^Next: nsb errors replay <id> --wait {6}nsb errors edit <id>$/m)
+      assert.match(listed.stderr, /^Next: nsb errors show [0-9a-f]{8} {6}nsb errors replay [0-9a-f]{8} --wait$/m)
+      assert.match(shown.stderr, /^Next: nsb errors replay [0-9a-f]{8} --wait {6}nsb errors edit [0-9a-f]{8}$/m)
     },
   )
 })
