@@ -2,7 +2,7 @@ import type { FailedMessage } from '../../../message/failure.ts'
 import { Header } from '../../../message/headers.ts'
 import type { Headers, QueueFacts } from '../../../transport/transport.ts'
 
-export const schema = 'nsb.snapshot/4'
+export const schema = 'nsb.snapshot/5'
 
 export interface Head {
   readonly schema: typeof schema
@@ -21,8 +21,8 @@ export type Line = readonly [
 ]
 export const asBefore = 0
 
-/** Comes before the body of an entry, on the line after it: what only lists does not read it. */
-export const bodyMark = '='
+/** One of them comes before the body of an entry, on the line after it: what only lists does not read it. */
+export const bodyMark = { text: '=', base64: ':' } as const
 
 /** The last line, without which the file is not whole. */
 export interface End {

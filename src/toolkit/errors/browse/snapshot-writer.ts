@@ -10,10 +10,10 @@ import { type Frame, innermostFrame } from '../select/stack-title.ts'
 import { type End, type Head, asBefore, bodyMark, keptNames } from './snapshot-format.ts'
 
 const mostEntries = 100_000
-/** Lines that wait to be written, and their characters. What is given back to a broker takes so long that there is time for them then. */
-const mostWaiting = 10_000
-const mostTextWaiting = 5 * 1024 * 1024
-const writtenAtOnce = 500
+/** Bytes that wait to be written. What is given back to a broker takes so long that there is time for them then. */
+const mostWaiting = 14 * 1024 * 1024
+/** They wait as bytes and in pieces, since texts would be copied twice more. */
+const pieceBytes = 128 * 1024
 /** Of one body, and of all. */
 const largestBody = 64 * 1024
 export const mostBodies = 32 * 1024 * 1024
@@ -24,8 +24,10 @@ export class SnapshotWriter {
   readonly #draft: string
   readonly #takenAt: number
   #file: number | undefined
-  /** Each with its end. */
-  #lines: string[]
+  /** Full pieces, and the one that is being filled. */
+  #full: Buffer[] = []
+  #piece = Buffer.allocUnsafe(pieceBytes)
+  #used = 0
   #waiting = 0
   #count = 0
   #roomForBodies: number
@@ -38,11 +40,11 @@ export class SnapshotWriter {
     this.#draft = `${path}.${process.pid}`
     this.#takenAt = head.takenAt
     this.#roomForBodies = roomForBodies
-    this.#lines = [`${JSON.stringify(head)}\n`]
     this.#try(() => {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       this.#file = openSync(this.#draft, 'w', 0o600)
     })
+    this.#addLine(JSON.stringify(head))
   }
 
   add(message: HeldMessage, failed: FailedMessage): void {
@@ -60,21 +62,40 @@ export class SnapshotWriter {
       line.push(value === this.#before[index] ? asBefore : value)
       this.#before[index] = value
     }
-    this.#push(`${JSON.stringify(line)}\n${this.#bodyLine(message.body)}`)
+    this.#addLine(JSON.stringify(line))
+    this.#addBody(message.body)
+    while (this.#waiting >= mostWaiting) this.#writeSome()
   }
 
-  /** '' where the body is not kept. */
-  #bodyLine(body: Uint8Array): string {
-    if (body.length > largestBody || body.length > this.#roomForBodies) return ''
+  #addBody(body: Uint8Array): void {
+    if (body.length > largestBody || body.length > this.#roomForBodies) return
     this.#roomForBodies -= body.length
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    return `${bodyMark}${JSON.stringify(isUtf8(bytes) ? bytes.toString('utf8') : [bytes.toString('base64')])}\n`
+    const isOneLine = isUtf8(bytes) && !bytes.includes(0x0a) && !bytes.includes(0x0d)
+    if (!isOneLine) return this.#addLine(`${bodyMark.base64}${bytes.toString('base64')}`)
+    const piece = this.#pieceWith(bytes.length + 2)
+    piece.write(bodyMark.text, this.#used, 'latin1')
+    bytes.copy(piece, this.#used + 1)
+    piece[this.#used + 1 + bytes.length] = 0x0a
+    this.#used += bytes.length + 2
   }
 
-  #push(text: string): void {
-    this.#lines.push(text)
-    this.#waiting += text.length
-    while (this.#lines.length >= mostWaiting || this.#waiting >= mostTextWaiting) this.#writeSome()
+  #addLine(text: string): void {
+    // A character takes three bytes at most.
+    const piece = this.#pieceWith(3 * text.length + 1)
+    this.#used += piece.write(text, this.#used, 'utf8')
+    piece[this.#used++] = 0x0a
+  }
+
+  /** With room for so many bytes. */
+  #pieceWith(bytes: number): Buffer {
+    if (this.#used + bytes > this.#piece.length) {
+      this.#full.push(this.#piece.subarray(0, this.#used))
+      this.#waiting += this.#used
+      this.#piece = Buffer.allocUnsafe(Math.max(pieceBytes, bytes))
+      this.#used = 0
+    }
+    return this.#piece
   }
 
   /** The one frame of a stack that decides about its group. */
@@ -90,8 +111,9 @@ export class SnapshotWriter {
 
   /** Writes what waits, a little at a time. From then on it stands for the queue. */
   async keep(): Promise<void> {
-    this.#lines.push(`${JSON.stringify({ entries: this.#count } satisfies End)}\n`)
-    while (this.#lines.length > 0) {
+    this.#addLine(JSON.stringify({ entries: this.#count } satisfies End))
+    this.#full.push(this.#piece.subarray(0, this.#used))
+    while (this.#full.length > 0) {
       this.#writeSome()
       await setImmediate()
     }
@@ -108,18 +130,19 @@ export class SnapshotWriter {
   drop(): void {
     const file = this.#file
     this.#file = undefined
-    this.#lines = []
+    this.#full = []
+    this.#waiting = 0
     if (file === undefined) return
     closeSync(file)
     rmSync(this.#draft, { force: true })
   }
 
   #writeSome(): void {
-    const text = this.#lines.splice(0, writtenAtOnce).join('')
-    this.#waiting -= text.length
+    const bytes = this.#full.shift()
+    if (bytes === undefined) return
+    this.#waiting -= bytes.length
     this.#try(() => {
       if (this.#file === undefined) return
-      const bytes = Buffer.from(text)
       // A disk that becomes full takes a part of it.
       for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written)
     })

@@ -73,8 +73,8 @@ async function* entriesOf(lines: AsyncIterable<ReadLine>, path: string): AsyncIt
   /** The one whose body may be on the next line. */
   let open: SnapshotEntry | undefined
   for await (const { text } of lines) {
-    const isBody = text.startsWith(bodyMark)
-    if (open !== undefined) yield isBody ? { ...open, keptBody: () => bodyIn(text.slice(bodyMark.length)) } : open
+    const isBody = text[0] === bodyMark.text || text[0] === bodyMark.base64
+    if (open !== undefined) yield isBody ? { ...open, keptBody: () => bodyIn(text) } : open
     open = undefined
     if (isBody) continue
     const line = parsed<Line | End>(text)
@@ -110,9 +110,8 @@ function entryOf([nativeId, enqueuedAt, unreadable, others, failed, ...values]: 
   return { headers, nativeId, enqueuedAt, unreadable: unreadable ?? undefined, failed: failed ?? undefined }
 }
 
-function bodyIn(json: string): Uint8Array {
-  const body = JSON.parse(json) as string | readonly [base64: string]
-  return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body[0], 'base64')
+function bodyIn(line: string): Uint8Array {
+  return Buffer.from(line.slice(1), line[0] === bodyMark.text ? 'utf8' : 'base64')
 }
 
 function parsed<T>(line: string): T | undefined {
