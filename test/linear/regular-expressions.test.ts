@@ -19,7 +19,6 @@ const notForeign: Readonly<Record<string, string>> = {
 const putTogether: Readonly<Record<string, string>> = {
   'src/cli/error-help.ts': 'our own docs',
   'src/cli/lossless-json.ts': 'a random mark, and no quotes up to a quote',
-  'src/cli/printable.ts': 'one character; the table of readers has it',
   'src/message/type-names.ts': 'names that a message class is declared with',
   'src/toolkit/errors/select/select.ts': 'what a person typed as --message /…/ or --header name~…',
   'src/toolkit/errors/select/stack-title.ts': 'lines of 2,000 characters; the table of readers has it',

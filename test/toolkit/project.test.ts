@@ -150,6 +150,7 @@ describe('the connection', () => {
       transport: setting('learning', 'default'),
       storage: setting('/shop/bus', `profile 'default' in /shop/nsb.json`),
       broker: undefined,
+      keepsBodies: true,
       protect: false,
     })
   })

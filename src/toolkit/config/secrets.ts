@@ -52,11 +52,22 @@ export const hostWithoutPassword = (host: string): string => (/^[\w.:[\]-]*$/.te
 /** The name of a variable: what no variable is called may be what was meant to be in it. */
 export const variableWithoutPassword = (name: string): string => (/^[\w.()-]*$/.test(name) ? name : hidden)
 
+/** Words of a command line with or without quotes, a quote that nothing closes, and what is between them. */
+const commandWords = /"[^"]*"|'[^']*'|[^\s'"]+|\s+|["']/g
+const isSecretOption = (word: string): boolean => /^--?\w+$/.test(word) && /password|passwd|pwd|pass|token|secret|key/i.test(word)
+
 /** A command line, whose words may be a login. */
 export function commandWithoutPasswords(command: string): string {
-  return withoutPasswords(command)
-    .replaceAll(/(--?\w*(?:password|passwd|pwd|pass|token|secret|key)\w*\s+)(?:"[^"]*"|'[^']*'|[^\s'"]+)/gi, `$1${hidden}`)
-    .replaceAll(/((?:^|\s)(?:-u|--user)[\s=]*["']?[^\s:'"]*:)[^\s'"]+/g, `$1${hidden}`)
+  let before = ''
+  return withoutPasswords(command).replaceAll(commandWords, (word) => {
+    if (/^(?:\s|["']$)/.test(word)) return word
+    const option = before
+    before = word
+    if (isSecretOption(option)) return hidden
+    const isLogin = /^(?:-u|--user)=?$/.test(option) || /^(?:-u|--user)/.test(word)
+    const colon = isLogin ? word.indexOf(':') : -1
+    return colon < 0 ? word : `${word.slice(0, colon + 1)}${hidden}`
+  })
 }
 
 /** Does it carry a password to a machine that is not this one? */

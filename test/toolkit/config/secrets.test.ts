@@ -1,7 +1,21 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
-import { withoutPasswords } from '../../../src/toolkit/config/secrets.ts'
+import { commandWithoutPasswords, withoutPasswords } from '../../../src/toolkit/config/secrets.ts'
+
+describe('a password in a command line', () => {
+  it.each([
+    ['vault read --token s3cret --field x', 'vault read --token *** --field x'],
+    ['get --api-key "a b" x', 'get --api-key "a b" x'],
+    ['get --apikey "a b" x', 'get --apikey *** x'],
+    [`get -p 'x' --pass "abc`, `get -p 'x' --pass "***`],
+    ['curl -u name:s3cret https://host', 'curl -u name:*** https://host'],
+    ['curl --user=name:s3cret x', 'curl --user=name:*** x'],
+    ['curl -u "name:s3 cret" x', 'curl -u "name:*** x'],
+    ['curl -uname:s3cret', 'curl -uname:***'],
+    ['cat /run/secrets/a:b', 'cat /run/secrets/a:b'],
+  ])('of %s is not shown', (command, shown) => assert.equal(commandWithoutPasswords(command), shown))
+})
 
 describe('a password in a text', () => {
   it.each([
