@@ -38,6 +38,9 @@ export interface Broker {
   stop(): Promise<void>
   /** Starts it again on the same ports and folders. */
   start(): Promise<void>
+  /** The process stands still, with its connections open, until it goes on. */
+  freeze(): void
+  thaw(): void
   /** Ends the process and removes its folders. */
   remove(): Promise<void>
 }
@@ -149,6 +152,10 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
     child = undefined
   }
 
+  const signal = (name: NodeJS.Signals): void => {
+    if (child?.pid !== undefined) process.kill(-child.pid, name)
+  }
+
   try {
     await start()
   } catch (error) {
@@ -164,6 +171,8 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
     control,
     start,
     stop,
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT'),
     remove: end,
   }
 }
