@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import amqplib from 'amqplib'
 import { failureHeaders, nsb, temporaryFolder } from '../../cli/nsb.ts'
 import { type Broker, startBroker } from '../../support/broker.ts'
-import { openRabbit, until } from '../../transport/rabbitmq/faults-support.ts'
+import { openRabbit } from '../../transport/rabbitmq/faults-support.ts'
 import { Chance } from '../chance.ts'
 
 const inCampaign = process.env['NSB_CAMPAIGN'] === '1'
@@ -49,7 +49,9 @@ describe.skipIf(!inCampaign)('a broker that stands still while looks give back, 
         let isOver = false
         const looking = run().finally(() => (isOver = true))
         // A classic queue gives back so fast that the moment may be missed.
-        await until('all are held', async () => isOver || (await transport.inspect(queue))?.depth === 0, deadlineMs)
+        await expect
+          .poll(async () => isOver || (await transport.inspect(queue))?.depth === 0, { timeout: deadlineMs, interval: 10 })
+          .toBe(true)
         await new Promise((resolve) => setTimeout(resolve, chance.between(0, 1500)))
         broker.freeze()
         await new Promise((resolve) => setTimeout(resolve, stallMs))
