@@ -202,7 +202,7 @@ const readers: readonly Reader[] = [
   ],
   [
     'a table',
-    10_000,
+    2000,
     (size) => () =>
       drawTable(
         list(size, (index) => ({ index })),

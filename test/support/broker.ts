@@ -20,6 +20,15 @@ export interface BrokerOptions {
   readonly plugins?: readonly string[]
   /** Further lines of `rabbitmq.conf`. */
   readonly config?: string
+  /** It can be joined with others that have the same. */
+  readonly cluster?: ClusterOptions
+}
+
+/** What the nodes of a cluster share. */
+export interface ClusterOptions {
+  /** Of their name server. */
+  readonly epmdPort: number
+  readonly cookie: string
 }
 
 /** A private RabbitMQ with folders and ports of its own. */
@@ -30,6 +39,8 @@ export interface Broker {
   /** Of the TLS listener, when there is one. */
   readonly tlsPort: number
   readonly managementPort: number
+  /** The name of its node. */
+  readonly node: string
   /** Calls the management API. @returns the answer, parsed; undefined when it is empty */
   api(method: string, path: string, body?: unknown): Promise<unknown>
   /** Runs `rabbitmqctl` on it. @returns what it printed */
@@ -64,9 +75,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
 async function tryToStart(options: BrokerOptions): Promise<Broker> {
   const folder = mkdtempSync(join(brokerFolders, 'nsb-broker-'))
   const end = endWithThisProcess(folder)
-  const [port, managementPort, distributionPort, epmdPort, tlsPort] = (await freePorts(5)) as [number, number, number, number, number]
+  const [port, managementPort, distributionPort, ownEpmdPort, tlsPort] = (await freePorts(5)) as [number, number, number, number, number]
+  const epmdPort = options.cluster?.epmdPort ?? ownEpmdPort
   const path = (name: string): string => `${folder}/${name}`
   for (const name of ['home', 'data', 'log']) mkdirSync(path(name))
+  if (options.cluster) writeFileSync(path('home/.erlang.cookie'), options.cluster.cookie, { mode: 0o400 })
   const plugins = [
     'rabbitmq_management',
     ...(options.tls && certificateLoginIsInstalled() ? [certificatePlugin] : []),
@@ -167,6 +180,7 @@ ${options.tls ? tlsConfig(options.tls, tlsPort) : ''}${options.config ?? ''}
     port,
     tlsPort,
     managementPort,
+    node: env.RABBITMQ_NODENAME,
     api,
     control,
     start,
@@ -216,7 +230,7 @@ function endWithThisProcess(folder: string): () => Promise<void> {
  * Ports that nobody listens on now. They are below those that the operating system hands out by itself, or a client could get one while
  * the broker is not up.
  */
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const free = new Set<number>()
   while (free.size < count) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)

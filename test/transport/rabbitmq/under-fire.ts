@@ -1,5 +1,6 @@
 import { until } from '../../../src/testing/transport-contract/support.ts'
-import { consume, dispatchInsistently, message, openRabbit, receive, textOf } from './faults-support.ts'
+import { type ConnectionSettings, parseConnection } from '../../../src/transport/rabbitmq/connection-settings.ts'
+import { type OpenedTransport, consume, dispatchInsistently, message, openRabbit, receive, textOf } from './faults-support.ts'
 
 /** Ids are used again, as producers do; and every content is sent so many times, under one id. */
 const ids = 50
@@ -30,6 +31,8 @@ export interface Fire {
   /** How the last receiver does. */
   readonly calmUrl: string
   readonly messages: number
+  /** Where else the broker is; default: nowhere. */
+  readonly hosts?: ConnectionSettings['hosts']
   /** Disturbs once; called again and again until nearly everything has arrived. */
   fault(number: number): Promise<void>
   /** Ends all disturbance. */
@@ -45,10 +48,13 @@ const deadlineMs = 90_000
 /** Sends each message until it is accepted, handles it by sending one on, and counts what arrives. */
 export async function underFire(fire: Fire): Promise<Account> {
   const { calmUrl, messages, url } = fire
-  // A broker that has just been started may take a request and never answer it.
-  const sender = openRabbit(url, { timeoutMs: answersWithinMs })
-  const handler = openRabbit(url, { timeoutMs: answersWithinMs })
-  const last = openRabbit(calmUrl, { timeoutMs: answersWithinMs })
+  const open = (address: string): OpenedTransport =>
+    openRabbit(address, {
+      // A broker that has just been started may take a request and never answer it.
+      timeoutMs: answersWithinMs,
+      ...(fire.hosts && { settings: parseConnection(address).settings.with({ hosts: fire.hosts }) }),
+    })
+  const [sender, handler, last] = [open(url), open(url), open(calmUrl)]
   await last.createQueues(['In', 'Out'])
   const arrived = new Map<string, number>()
   const collecting = await receive(last, 'Out', async (incoming) => {
