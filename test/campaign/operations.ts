@@ -8,6 +8,7 @@ import { Chance } from './chance.ts'
 import { type CommandName, type KilledCommand, amountsFor, commandNames, commandOf, momentsOf } from './commands.ts'
 import { type FoundMessage, type KnownMessage, idHeader, knownMessages } from './messages.ts'
 import { archivesIn } from '../support/archives.ts'
+import { journalPaths } from '../support/journals.ts'
 
 /** Queues in which commands are killed, and what can be seen of them. */
 export interface OperationsWorld {
@@ -311,10 +312,9 @@ class Round {
 
   /** Those of the command that is killed. */
   #journals(): readonly string[] {
-    const folder = join(this.#state, 'operations')
-    if (!existsSync(folder)) return []
-    const paths = readdirSync(folder).map((name) => join(folder, name))
-    return paths.filter((path) => !this.#name.startsWith('import') || !readFileSync(path, 'utf8').includes('"command":"export"'))
+    return journalPaths(this.#state).filter(
+      (path) => !this.#name.startsWith('import') || !readFileSync(path, 'utf8').includes('"command":"export"'),
+    )
   }
 
   #resumptions(): number {

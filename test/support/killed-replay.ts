@@ -1,6 +1,4 @@
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type ResumeReport, findOperation, resumeOperation } from '../../src/toolkit/errors/resume.ts'
 import type { Transport } from '../../src/transport/transport.ts'
@@ -46,12 +44,6 @@ export async function resumeKilled(
     clock: Date.now,
     progress: () => undefined,
   })
-}
-
-/** The paths of all journals. */
-export function journalsIn(stateFolder: string): readonly string[] {
-  const folder = join(stateFolder, 'operations')
-  return readdirSync(folder).map((name) => join(folder, name))
 }
 
 /** How often each of the texts is there. */

@@ -8,7 +8,8 @@ import { newOperationId } from '../../../src/toolkit/errors/operation-id.ts'
 import { findOperation } from '../../../src/toolkit/errors/resume.ts'
 import { learningTransport } from '../../../src/transport/learning/transport.ts'
 import { failureHeaders, messagesIn, putMessage } from '../../cli/nsb.ts'
-import { type KilledReplay, type Step, journalsIn, replayUntilKilled, resumeKilled } from '../../support/killed-replay.ts'
+import { type KilledReplay, type Step, replayUntilKilled, resumeKilled } from '../../support/killed-replay.ts'
+import { journalPaths } from '../../support/journals.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const count = 40
@@ -76,7 +77,7 @@ describe('a replay in folders that is killed, and then resumed', () => {
 
   it('reads a journal up to a line that was cut', async () => {
     const { replay, storage, transport } = await killed('confirmed', 2, 10)
-    const [path] = journalsIn(replay.stateFolder) as [string]
+    const [path] = journalPaths(replay.stateFolder) as [string]
     truncateSync(path, statSync(path).size - 4)
 
     await resumeKilled(transport, replay)
@@ -86,7 +87,7 @@ describe('a replay in folders that is killed, and then resumed', () => {
 
   it('refuses a journal that does not say what was asked for, and does nothing', async () => {
     const { replay, storage, transport } = await killed('confirmed', 1, 10)
-    const [path] = journalsIn(replay.stateFolder) as [string]
+    const [path] = journalPaths(replay.stateFolder) as [string]
     const operation = newOperationId(Date.now())
     const before = [bodiesIn(storage, 'error'), bodiesIn(storage, 'Sales')]
     const hostile = [
@@ -182,10 +183,10 @@ describe('the journal of an operation that is over', () => {
     const days = (count: number): number => Date.now() + count * 24 * 3_600_000
 
     await removeOldJournals(folder, days(29))
-    assert.equal(journalsIn(folder).length, 2)
+    assert.equal(journalPaths(folder).length, 2)
     await removeOldJournals(folder, days(31))
 
-    assert.deepEqual(journalsIn(folder), [journalPath(folder, open.operation)])
+    assert.deepEqual(journalPaths(folder), [journalPath(folder, open.operation)])
     appendFileSync(journalPath(folder, open.operation), '{"end":{}}\n')
     assert.deepEqual(await openOperations(folder), [])
   })
