@@ -142,7 +142,8 @@ describe('a password', () => {
 
     expect([ended[0]?.code, ended[1]?.code], ended[0]?.stderr).toEqual([2, 2])
     expect(ended[1]?.json()).toMatchObject({ error: { code: 'NSB_BAD_CONNECTION' } })
-    for (const each of ended) expect(text(each)).not.toMatch(/s3|cret/)
+    // The name of a temporary folder may have any letters.
+    for (const each of ended) expect(text(each).replaceAll(/nsb-(?:test|state)-\w+/g, '')).not.toMatch(/s3|cret/)
   })
 
   it('CLI-6 that was typed where it does not belong is not repeated', async () => {
@@ -193,7 +194,6 @@ describe('a password', () => {
       [
         ['config', 'list'],
         ['config', 'get', 'profiles.default.hosts'],
-        ['config', 'set', 'profiles.default.hosts', url],
         ['profile', 'list', '--json'],
         ['profile', 'show', '--json'],
         ...['default', 'b', 'c'].flatMap((name) => [
@@ -203,7 +203,9 @@ describe('a password', () => {
       ].map((words) => nsb(words, { cwd })),
     )
 
-    for (const each of ended) expect(text(each)).not.toContain('s3cret')
+    // After the others, which read what it writes.
+    const changed = await nsb(['config', 'set', 'profiles.default.hosts', url], { cwd })
+    for (const each of [...ended, changed]) expect(text(each)).not.toContain('s3cret')
     expect(ended[0]?.stdout).toContain('***,mq2')
   })
 

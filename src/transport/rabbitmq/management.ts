@@ -104,6 +104,7 @@ export class Management {
     const below = path.replace('{vhost}', encodeURIComponent(this.#settings.virtualHost))
     const failures: string[] = []
     let elsewhere: NsbError | undefined
+    let refused: { readonly at: number; readonly answer: Answer } | undefined
     for (let index = 0; index < this.#places.length; index++) {
       const at = (this.#at + index) % this.#places.length
       const place = this.#places[at] as Place
@@ -116,9 +117,12 @@ export class Management {
           elsewhere ??= proof
           continue
         }
+        if (proof !== undefined) {
+          // Whoever may not ask the one may not ask the other. It may be that of a broker that does not know the user.
+          refused ??= { at, answer: answer !== undefined && answer.status >= 400 ? answer : { status: proof, text: '' } }
+          continue
+        }
         this.#at = at
-        // Whoever may not ask the one may not ask the other.
-        if (proof !== undefined) return answer !== undefined && answer.status >= 400 ? answer : { status: proof, text: '' }
         return answer ?? (await this.#request(place, method, below, body))
       } catch (error) {
         if (this.#closing.signal.aborted) break
@@ -126,6 +130,10 @@ export class Management {
         if (error instanceof NsbError) throw error
         failures.push(errorText(error))
       }
+    }
+    if (refused !== undefined && elsewhere === undefined && !this.#closing.signal.aborted) {
+      this.#at = refused.at
+      return refused.answer
     }
     this.#unusable ??= elsewhere ?? this.#unreachableError([...new Set(failures)].join('; '))
     throw this.#unusable

@@ -42,5 +42,6 @@ it('a stopped broker starts again with its messages, and leaves no process when 
   expect(await broker.api('GET', 'queues/%2F/kept')).toMatchObject({ name: 'kept' })
   expect(await broker.control('list_queues', 'name')).toContain('kept')
   await broker.remove()
-  expect(processesOf(broker.port)).toEqual([])
+  // What its processes have started ends a moment after them.
+  await expect.poll(() => processesOf(broker.port)).toEqual([])
 })
