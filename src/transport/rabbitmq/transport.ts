@@ -278,16 +278,23 @@ class RabbitTransport implements Transport {
     }
   }
 
-  #lock(queue: string, connection: BrokerConnection, { signal, waits }: HoldOptions): Promise<QueueLock> {
-    return waitForLock({
-      connection,
-      management: this.#management,
-      queue,
-      clock: this.#clock,
-      timeoutMs: waits === false ? 0 : (this.#options.timeoutMs ?? timeoutMs),
-      signal,
-      warn: this.#warn,
-    })
+  async #lock(queue: string, connection: BrokerConnection, { signal, waits }: HoldOptions): Promise<QueueLock> {
+    try {
+      return await waitForLock({
+        connection,
+        management: this.#management,
+        queue,
+        clock: this.#clock,
+        timeoutMs: waits === false ? 0 : (this.#options.timeoutMs ?? timeoutMs),
+        signal,
+        warn: this.#warn,
+      })
+    } catch (error) {
+      // A lock says nothing of the queue: another nsb may be looking for one that is not there.
+      const isLocked = error instanceof NsbError && error.code === 'NSB_QUEUE_LOCKED'
+      if (isLocked && (await this.#queues.counts(queue)) === undefined) throw await this.#queues.notFound(queue)
+      throw error
+    }
   }
 
   #warnOf(problem: string | undefined): void {

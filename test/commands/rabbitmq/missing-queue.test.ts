@@ -1,3 +1,4 @@
+import { connect } from 'amqplib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Ended } from '../../cli/nsb.ts'
 import { brokerShop } from '../../support/broker-shop.ts'
@@ -46,6 +47,19 @@ describe('an error queue that a broker does not have', () => {
     expect(ended.map(({ code }) => code)).toEqual(readers.map(() => 4))
     for (const each of ended)
       expect(errorOf(each)).toMatchObject({ code: 'NSB_QUEUE_NOT_FOUND', details: { errorQueues: ['billing.error'] } })
+  })
+
+  it('is told as missing, and not as in hand, while another nsb looks for it too', async () => {
+    const host = await makeVirtualHost()
+    onTestFinished(() => host.remove())
+    const other = await connect(host.url)
+    onTestFinished(() => other.close())
+    await (await other.createChannel()).assertQueue('nsb.lock.error', { exclusive: true, autoDelete: true, durable: false })
+
+    const ended = await brokerShop(host).run('errors', 'watch', '--exit-on-first', '--json')
+
+    expect(ended.code, ended.stderr).toBe(4)
+    expect(errorOf(ended)).toMatchObject({ code: 'NSB_QUEUE_NOT_FOUND' })
   })
 
   it('is told with the queues that look like error queues', async () => {
