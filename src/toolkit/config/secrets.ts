@@ -95,7 +95,7 @@ const port = /:\d{1,5}(?!\w)/y
 const example = /user:password@host(?![\w.-])[^\s'"@]*(?:[\s'"]|$)/y
 
 /**
- * A password goes up to the last `@` before a quote, the end of the line or the next address, blanks or not; where there is none and it is no
+ * A password goes up to the last `@` of what has no blank in it, or before a quote, the end of the line or the next address; where there is none and it is no
  * port, the end of the line alone ends it. In quotes it goes up to the last `@` in them. Texts may be of messages, so none of it is looked for twice.
  */
 function withoutLogins(text: string): string {
@@ -117,8 +117,10 @@ function withoutLogins(text: string): string {
     const isPath = match[0].length === 2
     const isHidden = endOf(hiddenOne, text, colon) > colon
     const stretches = isQuoted ? [quoted] : isPath || isHidden ? [unbroken] : mayBePort ? [unquoted] : [unquoted, line]
-    const last = stretches.map((stretch) => stretch.lastAt(colon)).find((each) => each > colon)
-    if (last === undefined) continue
+    const end = [...stretches, unbroken].map((stretch) => stretch.lastAt(colon)).find((each) => each > colon)
+    if (end === undefined) continue
+    // What hangs on it without a blank may be the rest of the password, with an address in it.
+    const last = unbroken.lastAt(end)
     shown += `${text.slice(from, colon)}:${hidden}`
     from = last
     beginning.lastIndex = last

@@ -34,6 +34,8 @@ describe('a password in a text', () => {
     ['amqp://user:password@host:5672/vhost', 'amqp://user:password@host:5672/vhost'],
     ['amqp://user:password@host.example/vhost', 'amqp://user:***@host.example/vhost'],
     ['amqp://user:password@host@real', 'amqp://user:***@real'],
+    ['amqp://user:sec@ret://user:password@host', 'amqp://user:***@host'],
+    ['amqp://user:secret@host or amqp://user:password@host', 'amqp://user:***@host or amqp://user:password@host'],
     [`host=h;password=secret;pwd='a b'`, 'host=h;password=***;pwd=***'],
     ['host=h;password=…', 'host=h;password=…'],
   ])('of %s is not shown', (text, shown) => assert.equal(withoutPasswords(text), shown))
